@@ -1,0 +1,24 @@
+"""DIINN, the Dual Interactive Implicit Neural Network of Nguyen & Beksi (WACV 2023), as a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from toolbox import catalog
+from toolbox.hookspecs import hookimpl
+from toolbox.registry import ArchitectureInfo, ComponentInfo
+
+
+@hookimpl
+def toolbox_components() -> Iterable[ComponentInfo]:
+    """DIINN's decoder."""
+    from toolbox_diinn.dual_interactive import DUAL_INTERACTIVE
+
+    return [DUAL_INTERACTIVE]
+
+
+@hookimpl
+def toolbox_architectures() -> Iterable[ArchitectureInfo]:
+    """DIINN and its small version."""
+    return catalog.shipped("toolbox_diinn", weights=Path(__file__).parent / "weights")

@@ -1,0 +1,24 @@
+"""NLRN, the Non-Local Recurrent Network of Liu et al. (NeurIPS 2018), as a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from toolbox import catalog
+from toolbox.hookspecs import hookimpl
+from toolbox.registry import ArchitectureInfo, ComponentInfo
+
+
+@hookimpl
+def toolbox_components() -> Iterable[ComponentInfo]:
+    """The transition that NLRN repeats."""
+    from toolbox_nlrn.transition import NONLOCAL_RESIDUAL
+
+    return [NONLOCAL_RESIDUAL]
+
+
+@hookimpl
+def toolbox_architectures() -> Iterable[ArchitectureInfo]:
+    """NLRN and its small versions."""
+    return catalog.shipped("toolbox_nlrn", weights=Path(__file__).parent / "weights")

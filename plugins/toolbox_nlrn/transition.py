@@ -1,0 +1,71 @@
+"""The transition of NLRN: a residual block with a non-local block in front."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from toolbox.config import TransitionConfig
+from toolbox.nonlocal_blocks.attention import Correlation
+from toolbox.recurrent.per_state import PerStateBatchNorm2d
+from toolbox.registry import ComponentInfo
+from toolbox.spec import NonLocalSpec
+
+
+class NonLocalResidualConfig(TransitionConfig):
+    """Settings of NLRN's transition."""
+
+    channels: int = Field(default=128, gt=0, description="channels of the state, m in the paper")
+    nonlocal_block: NonLocalSpec | None = Field(
+        default=None, alias="nonlocal", description="the non-local block; without one, a plain residual transition"
+    )
+
+    def receptive_field(self) -> int | None:
+        if self.nonlocal_block is None:
+            return 2
+        gathered = self.nonlocal_block.config.receptive_field()
+        return None if gathered is None else gathered + 2
+
+
+class NonLocalResidual(nn.Module):
+    """state → stem + conv(ReLU(BN(conv(BN(non-local(ReLU(BN(state))))))).
+
+    States and stem are (B, channels, H, W). Convolutions and the non-local block are shared by all
+    states; batch norm is per state.
+
+    Source: f_recurrent of Liu et al., NeurIPS 2018, Fig. 3, after the published code.
+    """
+
+    def __init__(self, config: NonLocalResidualConfig, steps: int) -> None:
+        super().__init__()
+        channels = config.channels
+        self.norm_in = PerStateBatchNorm2d(channels, steps)
+        self.nonlocal_block = None
+        if config.nonlocal_block is not None:
+            self.nonlocal_block = config.nonlocal_block.build(channels=channels)
+        self.norm_a = PerStateBatchNorm2d(channels, steps)
+        self.conv_a = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm_b = PerStateBatchNorm2d(channels, steps)
+        self.conv_b = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(
+        self, state: Tensor, stem: Tensor, correlation: Correlation | None, step: int
+    ) -> tuple[Tensor, Correlation | None]:
+        """One state and its correlation → the next."""
+        features = F.relu(self.norm_in(state, step))
+        if self.nonlocal_block is not None:
+            features, correlation = self.nonlocal_block(features, correlation)
+        features = self.conv_a(self.norm_a(features, step))
+        features = self.conv_b(F.relu(self.norm_b(features, step)))
+        return stem + features, correlation
+
+
+NONLOCAL_RESIDUAL = ComponentInfo(
+    kind="transition",
+    name="nonlocal-residual",
+    factory=NonLocalResidual,
+    config=NonLocalResidualConfig,
+    summary="NLRN's recurrent function: a non-local block, then two convolutions, plus the stem",
+    paper="Liu et al., Non-Local Recurrent Network for Image Restoration, NeurIPS 2018",
+)

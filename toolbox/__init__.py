@@ -1,0 +1,46 @@
+"""Toolbox: image restoration networks as sentences of named parts. An encoder feeds a decoder."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolbox.catalog import list_architectures, list_components
+    from toolbox.errors import ToolboxError
+    from toolbox.images.restore import restore
+    from toolbox.restorer import Restorer, build
+    from toolbox.weights.file import load, save
+
+# Where each public name lives: imported when first asked for, so that `import toolbox` needs no torch.
+_HOMES = {
+    "Restorer": "toolbox.restorer",
+    "ToolboxError": "toolbox.errors",
+    "build": "toolbox.restorer",
+    "list_architectures": "toolbox.catalog",
+    "list_components": "toolbox.catalog",
+    "load": "toolbox.weights.file",
+    "restore": "toolbox.images.restore",
+    "save": "toolbox.weights.file",
+}
+
+__all__ = [
+    "Restorer",
+    "ToolboxError",
+    "build",
+    "list_architectures",
+    "list_components",
+    "load",
+    "restore",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'toolbox' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,104 @@
+"""The catalog: named architectures as YAML data, ours in registry.yaml and the user's in their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from toolbox.errors import SpecError
+from toolbox.registry import ArchitectureInfo
+
+if TYPE_CHECKING:
+    from toolbox.registry import ComponentInfo, Kind
+
+
+def list_components(kind: Kind | None = None) -> list[ComponentInfo]:
+    """The registered components, of one kind or of all, by kind and name."""
+    from toolbox.plugins import registries
+
+    kinds = registries().components
+    if kind is not None and kind not in kinds:
+        raise SpecError(f"got kind {kind!r}, expected one of {', '.join(kinds)}")
+    return [info for each, registry in kinds.items() if kind in (None, each) for info in registry]
+
+
+def list_architectures() -> list[ArchitectureInfo]:
+    """The registered architectures by name."""
+    from toolbox.plugins import registries
+
+    return list(registries().architectures)
+
+
+def read_catalog(path: str | Path) -> list[ArchitectureInfo]:
+    """The architectures of a YAML file: a mapping of names to specs.
+
+    Beside the keys of a spec an entry may have ``weights``: the weights file that the architecture
+    ships with, relative to the YAML file. The specs themselves are validated when they are built.
+
+    Raises:
+        SpecError: the file is missing, is not YAML, or is not a mapping of names to mappings.
+    """
+    path = Path(path)
+    return [
+        ArchitectureInfo(
+            name=name,
+            spec={key: value for key, value in entry.items() if key not in ("weights", "plugin")},
+            summary=str(entry.get("summary", "")),
+            weights=path.parent / entry["weights"] if entry.get("weights") else None,
+        )
+        for name, entry in _entries(path).items()
+    ]
+
+
+def shipped(plugin: str, weights: Path | None = None) -> list[ArchitectureInfo]:
+    """The architectures of registry.yaml that belong to ``plugin``.
+
+    Args:
+        plugin: the value of the entries' ``plugin`` key.
+        weights: the folder with the plugin's weights, each named after its architecture.
+    """
+    catalog = shipped_catalog()
+    ours = {name for name, owner in shipped_providers().items() if owner == plugin}
+    architectures = []
+    for info in read_catalog(catalog):
+        if info.name in ours:
+            file = weights / f"{info.name}.safetensors" if weights else None
+            found = file if file is not None and file.exists() else None
+            architectures.append(ArchitectureInfo(info.name, info.spec, info.summary, weights=found))
+    return architectures
+
+
+def shipped_providers() -> dict[str, str]:
+    """Every architecture of registry.yaml and the plugin that it belongs to."""
+    return {name: entry["plugin"] for name, entry in _entries(shipped_catalog()).items()}
+
+
+def shipped_catalog() -> Path:
+    """registry.yaml: inside the installed package, or at the top of a checkout."""
+    installed = Path(str(resources.files("toolbox"))) / "registry.yaml"
+    return installed if installed.exists() else installed.parent.parent / "registry.yaml"
+
+
+def _entries(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    data = read_yaml(path)
+    if not isinstance(data, dict) or not all(isinstance(entry, dict) for entry in data.values()):
+        raise SpecError(f"{path}: expected a mapping of architecture names to specs")
+    return data
+
+
+def read_yaml(path: Path) -> Any:
+    """The data of a YAML file.
+
+    Raises:
+        SpecError: the file cannot be read or is not YAML; the message has the line.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None

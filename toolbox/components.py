@@ -1,0 +1,40 @@
+"""The core's own components, registered through the same hook as every plugin's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from toolbox import catalog
+from toolbox.decoders.bicubic import BICUBIC
+from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
+from toolbox.decoders.residual_conv import RESIDUAL_CONV
+from toolbox.encoders.edsr import EDSR_ENCODER
+from toolbox.encoders.identity import IDENTITY
+from toolbox.encoders.pixel_unshuffle import PIXEL_UNSHUFFLE
+from toolbox.encoders.rdn import RDN_ENCODER
+from toolbox.hookspecs import hookimpl
+from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
+from toolbox.recurrent.recurrent import RECURRENT
+from toolbox.registry import ArchitectureInfo, ComponentInfo
+
+
+@hookimpl
+def toolbox_components() -> Iterable[ComponentInfo]:
+    """Every component of the core."""
+    return [
+        BICUBIC,
+        EDSR_ENCODER,
+        IDENTITY,
+        PIXEL_SHUFFLE,
+        PIXEL_UNSHUFFLE,
+        RDN_ENCODER,
+        RECURRENT,
+        RESIDUAL_CONV,
+        SOFT_BLOCK_MATCHING,
+    ]
+
+
+@hookimpl
+def toolbox_architectures() -> Iterable[ArchitectureInfo]:
+    """Every architecture that the core's components are enough for."""
+    return catalog.shipped("toolbox")

@@ -1,0 +1,147 @@
+"""What every component's config is: a frozen pydantic model that names the path to each fault."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from toolbox.errors import SpecError
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class Config(BaseModel):
+    """A component's settings: frozen, no unknown keys.
+
+    ``presets`` maps the names of published settings to the fields they stand for: ``preset: A`` in
+    a spec is replaced by those fields before validation, so that a stored spec is always explicit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_preset(cls, data: Any) -> Any:
+        if not (cls.presets and isinstance(data, Mapping) and "preset" in data):
+            return data
+        given = {key: value for key, value in data.items() if key != "preset"}
+        if data["preset"] not in cls.presets:
+            raise fault(("preset",), data["preset"], f"one of {', '.join(cls.presets)}")
+        return {**cls.presets[data["preset"]], **given}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_close_keys(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        known |= {"preset"} if cls.presets else set()
+        for key in data:
+            if key not in known and key not in cls.model_fields:
+                close = difflib.get_close_matches(str(key), known, n=1)
+                remedy = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(sorted(known))}"
+                raise located((str(key),), f"unknown key; {remedy}", data[key])
+        return data
+
+
+class EncoderConfig(Config):
+    """Settings of an encoder, which say before any tensor exists what the encoder will be."""
+
+    def out_channels(self, channels: int) -> int:
+        """Feature channels that come out when ``channels`` go in; ValueError if they cannot."""
+        raise NotImplementedError
+
+    def receptive_field(self) -> int | None:
+        """Radius in pixels of what one feature sees; None when it is the whole image."""
+        raise NotImplementedError
+
+
+class NonLocalConfig(Config):
+    """Settings of a non-local block, which keeps the number of channels."""
+
+    def receptive_field(self) -> int | None:
+        """Radius in pixels of what one feature sees; None when it is the whole image."""
+        raise NotImplementedError
+
+
+class TransitionConfig(Config):
+    """Settings of a transition: the function that a recurrent wrapper repeats."""
+
+    channels: int
+
+    def receptive_field(self) -> int | None:
+        """Radius in pixels that one application adds; None when it is the whole image."""
+        raise NotImplementedError
+
+
+class DecoderConfig(Config):
+    """Settings of a decoder, which say which output sizes it accepts."""
+
+    def sizes(self) -> Literal["same", "any"] | int:
+        """``"same"`` as the features, ``"any"``, or an integer: that fixed scale."""
+        raise NotImplementedError
+
+    def receptive_field(self) -> int | None:
+        """Radius in feature pixels of what one output pixel sees."""
+        raise NotImplementedError
+
+    def check_join(self, features: int, channels: int) -> None:
+        """Raise ValueError unless ``features`` channels can be decoded to ``channels`` of an image."""
+
+
+def located(path: tuple[str | int, ...], message: str, got: object = None) -> ValidationError:
+    """A validation fault at ``path`` below the model that raises it."""
+    error = PydanticCustomError("fault", "{message}", {"message": message})
+    return ValidationError.from_exception_data("spec", [InitErrorDetails(type=error, loc=path, input=got)])
+
+
+def fault(path: tuple[str | int, ...], got: object, expected: str) -> ValidationError:
+    """The usual fault: what was got and what was expected."""
+    return located(path, f"got {got!r}, expected {expected}", got)
+
+
+def validated(model: type[_M], data: Any, context: object, prefix: str = "") -> _M:
+    """Validate ``data``, turning pydantic's report into one sentence with the path to each fault.
+
+    Raises:
+        SpecError: as in ``encoder.transition.nonlocal.neighborhood.size: got 44, expected an odd number``.
+    """
+    try:
+        return model.model_validate(data, context=context)
+    except ValidationError as error:
+        faults = [_sentence(detail, data) for detail in error.errors(include_url=False)]
+        raise SpecError(f"{prefix}: " * bool(prefix) + "; ".join(dict.fromkeys(faults))) from None
+
+
+def _sentence(detail: Any, data: Any) -> str:
+    path = ".".join(_visible_path(detail["loc"], data))
+    if detail["type"] == "missing":
+        return f"{path}: missing; this key is required"
+    message = detail["msg"]
+    if detail["type"] != "fault":
+        expected = message.removeprefix("Input should be ").removeprefix("Value error, ")
+        message = expected if detail["type"] == "value_error" else f"got {detail['input']!r}, expected {expected}"
+    return f"{path}: {message}" if path else message
+
+
+def _visible_path(loc: tuple[str | int, ...], data: Any) -> list[str]:
+    """The path as the user wrote it: without the tags that pydantic adds for unions."""
+    path = []
+    for i, step in enumerate(loc):
+        inside = data[step] if isinstance(data, Mapping) and step in data else None
+        is_tag = isinstance(data, Mapping) and step not in data and step in data.values() and i + 1 < len(loc)
+        if is_tag:
+            continue
+        if isinstance(data, list) and isinstance(step, int) and step < len(data):
+            inside = data[step]
+        path.append(str(step))
+        data = inside
+    return path
+
+
+

@@ -1,0 +1,1 @@
+"""Decoders: features go in, an image of the size asked for comes out."""

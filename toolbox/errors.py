@@ -1,0 +1,25 @@
+"""Every failure of ours is a ToolboxError: one sentence of what was got, expected, and what to do."""
+
+
+class ToolboxError(Exception):
+    """The parent of every error that Toolbox raises on purpose."""
+
+
+class UnknownComponent(ToolboxError):
+    """A name that no registry holds."""
+
+
+class SpecError(ToolboxError):
+    """A spec, a catalog or a call that asks for something the parts cannot do."""
+
+
+class WeightsError(ToolboxError):
+    """A weights file that cannot be read, or does not fit the network it is for."""
+
+
+class ImageError(ToolboxError):
+    """A picture that cannot be read, restored or written."""
+
+
+class PluginError(ToolboxError):
+    """A plugin that cannot be imported or registers wrongly."""

@@ -1,0 +1,33 @@
+"""The hooks: all that a plugin can tell the toolbox. Each is optional.
+
+A plugin is a module, named by an entry point in the group ``toolbox``, whose functions are marked
+with ``toolbox.hookspecs.hookimpl``::
+
+    @hookimpl
+    def toolbox_components():
+        return [ComponentInfo(kind="encoder", name="my-encoder", ...)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from toolbox.registry import ArchitectureInfo, ComponentInfo
+
+PROJECT = "toolbox"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def toolbox_components() -> Iterable[ComponentInfo]:
+    """Components that a spec can name, of any kind."""
+    raise NotImplementedError
+
+
+@hookspec
+def toolbox_architectures() -> Iterable[ArchitectureInfo]:
+    """Named architectures; ``toolbox.catalog.read_catalog`` makes them from a YAML file."""
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Recurrent wrappers: encoders that repeat one transition with shared weights."""

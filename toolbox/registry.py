@@ -1,0 +1,175 @@
+"""Named parts: frozen records, kept in registries that refuse duplicates and suggest close names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar, get_args
+
+from toolbox.errors import PluginError, UnknownComponent
+
+if TYPE_CHECKING:
+    from toolbox.config import Config
+
+Kind = Literal["encoder", "recurrent-wrapper", "transition", "nonlocal-block", "decoder"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Record(Protocol):
+    """What a registry can hold: something with a name that knows which plugin brought it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class ComponentInfo:
+    """A part that a spec can name: how to build it, what configures it, where it comes from."""
+
+    kind: Kind
+    name: str
+    factory: Callable[..., Any]  # called as factory(config, **what the kind's contract passes)
+    config: type[Config]
+    summary: str
+    paper: str
+    provider: str = ""  # the plugin; filled in when the record is registered
+
+
+@dataclass(frozen=True)
+class ArchitectureInfo:
+    """A whole network by name: its spec as data, validated when it is built."""
+
+    name: str
+    spec: Mapping[str, Any]
+    summary: str
+    provider: str = ""
+    weights: Path | None = None  # the safetensors file that it ships with
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Registry(Generic[R]):
+    """Records of one kind by name.
+
+    Args:
+        kind: what the records are, as error messages call it.
+        provided_elsewhere: names that are known to exist, and the plugin each would come from;
+            consulted only to explain a name that is missing.
+    """
+
+    def __init__(self, kind: str, provided_elsewhere: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self._provided_elsewhere = provided_elsewhere or {}
+        self._records: dict[str, R] = {}
+
+    def add(self, *records: R) -> None:
+        """Add all records, or none of them.
+
+        Raises:
+            PluginError: a name is taken, by another record or by another of these.
+        """
+        added: dict[str, R] = {}
+        for record in records:
+            holder = self._records.get(record.name) or added.get(record.name)
+            if holder is not None:
+                raise PluginError(
+                    f"{self.kind} {record.name!r} of {record.provider or 'the caller'} is already "
+                    f"provided by {holder.provider or 'the caller'}; rename one of them"
+                )
+            added[record.name] = record
+        self._records |= added
+
+    def __getitem__(self, name: str) -> R:
+        if name in self._records:
+            return self._records[name]
+        raise UnknownComponent(self._unknown(name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._records
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(sorted(self._records.values(), key=lambda record: record.name))
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def _unknown(self, name: str) -> str:
+        sentence = f"unknown {self.kind} {name!r}"
+        if name in self._provided_elsewhere:
+            plugin = self._provided_elsewhere[name]
+            return f"{sentence}: plugin {plugin} would provide it, but is not active; install or repair {plugin}"
+        close = difflib.get_close_matches(name, self._records, n=3, cutoff=0.5)
+        if close:
+            names = ", ".join(f"{n!r} ({self._records[n].provider})" for n in close)
+            return f"{sentence}; did you mean {names}?"
+        return f"{sentence}; expected one of {', '.join(sorted(self._records)) or 'none: the registry is empty'}"
+
+
+@dataclass
+class Registries:
+    """One registry per kind of component, and one of architectures."""
+
+    components: dict[Kind, Registry[ComponentInfo]]
+    architectures: Registry[ArchitectureInfo]
+    set_aside: dict[str, str] = field(default_factory=dict)  # plugin → why it is not active
+    versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
+
+    @classmethod
+    def empty(
+        cls,
+        component_providers: Mapping[str, str] | None = None,
+        architecture_providers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """No records; the providers map names to plugins, to explain a name that is missing."""
+        return cls(
+            components={kind: Registry(kind.replace("-", " "), component_providers) for kind in KINDS},
+            architectures=Registry("architecture", architecture_providers),
+        )
+
+    def add_plugin(
+        self,
+        provider: str,
+        components: Iterable[ComponentInfo] = (),
+        architectures: Iterable[ArchitectureInfo] = (),
+    ) -> None:
+        """Add everything that one plugin provides, or nothing of it.
+
+        Raises:
+            PluginError: a record is of the wrong type or kind, or its name is taken.
+        """
+        after = {kind: _copy(registry) for kind, registry in self.components.items()}
+        for info in components:
+            if not isinstance(info, ComponentInfo) or info.kind not in after:
+                raise PluginError(f"got {info!r}, expected a ComponentInfo whose kind is one of {', '.join(KINDS)}")
+            after[info.kind].add(replace(info, provider=provider))
+        architectures_after = _copy(self.architectures)
+        for architecture in architectures:
+            if not isinstance(architecture, ArchitectureInfo):
+                raise PluginError(f"got {architecture!r}, expected an ArchitectureInfo")
+            architectures_after.add(replace(architecture, provider=provider))
+        self.components, self.architectures = after, architectures_after
+
+    def component(self, kinds: tuple[Kind, ...], name: str) -> ComponentInfo:
+        """The record of that name among several kinds: a recurrent wrapper, say, is an encoder too.
+
+        Raises:
+            UnknownComponent: none of the kinds has it; the message names close ones.
+        """
+        for kind in kinds:
+            if name in self.components[kind]:
+                return self.components[kind][name]
+        merged: Registry[ComponentInfo] = _copy(self.components[kinds[0]])
+        for kind in kinds[1:]:
+            merged.add(*(info for info in self.components[kind] if info.name not in merged))
+        return merged[name]
+
+
+def _copy(registry: Registry[R]) -> Registry[R]:
+    copy: Registry[R] = Registry(registry.kind, registry._provided_elsewhere)
+    copy._records = dict(registry._records)
+    return copy

@@ -1,0 +1,204 @@
+"""The restorer: encoder, decoder, normalization and the spec that they were built from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toolbox.config import validated
+from toolbox.decoders.bicubic import resize
+from toolbox.errors import SpecError
+from toolbox.registry import Registries
+from toolbox.spec import ArchitectureSpec
+
+
+class Restorer(nn.Module):
+    """A network for images in [0, 1], (B, channels, H, W), of any float type; output is not clamped.
+
+    Build one with ``toolbox.build`` or ``toolbox.load``.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: ArchitectureSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        for name, value in (("mean", spec.normalization.mean), ("std", spec.normalization.std)):
+            values = torch.tensor(value if isinstance(value, tuple) else [value])
+            self.register_buffer(name, values.view(1, -1, 1, 1), persistent=False)
+        self.encoder = spec.encoder.build(channels=spec.channels)
+        promised = spec.encoder.config.out_channels(spec.channels)
+        if self.encoder.out_channels != promised:
+            raise SpecError(
+                f"encoder {spec.encoder.name!r} has {self.encoder.out_channels} output channels, but its config "
+                f"promised {promised}; this is a fault of plugin {spec.encoder.info.provider}"
+            )
+        self.decoder = spec.decoder.build(features=promised, channels=spec.channels)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image: 1 is gray, 3 is RGB."""
+        return self.spec.channels
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Radius in input pixels of what one output pixel sees; None when it is the whole image."""
+        parts = [self.spec.encoder.config.receptive_field(), self.spec.decoder.config.receptive_field()]
+        if None in parts:
+            return None
+        return max(sum(parts), 2 if self.spec.global_skip == "input" and self.sizes != "same" else 0)
+
+    @property
+    def sizes(self) -> str | int:
+        """Output sizes that the decoder accepts: ``"same"``, ``"any"``, or a fixed integer scale."""
+        sizes: str | int = self.spec.decoder.config.sizes()
+        return sizes
+
+    def output_size(
+        self,
+        height: int,
+        width: int,
+        size: tuple[int, int] | None = None,
+        scale: float | tuple[float, float] | None = None,
+    ) -> tuple[int, int]:
+        """The (height, width) that an image of ``height`` × ``width`` is restored to.
+
+        With neither size nor scale it is the decoder's own scale, or the same size.
+
+        Raises:
+            SpecError: both were given, a value is not positive and finite, or the decoder does not
+                accept the size.
+        """
+        own = self.sizes if isinstance(self.sizes, int) else 1
+        if size is not None and scale is not None:
+            raise SpecError(f"got size {size} and scale {scale}, expected one of them")
+        if size is None:
+            size = scaled_size(height, width, own if scale is None else scale)
+        elif len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size):
+            raise SpecError(f"got size {size}, expected (height, width), both positive integers")
+        if self.sizes != "any" and tuple(size) != (own * height, own * width):
+            accepted = "the size of the input" if own == 1 else f"scale {own}"
+            raise SpecError(
+                f"got output size {size[0]}x{size[1]} for input {height}x{width}, but decoder "
+                f"{self.spec.decoder.name!r} expected {accepted}; an implicit decoder takes any size"
+            )
+        return int(size[0]), int(size[1])
+
+    def forward(
+        self,
+        image: Tensor,
+        size: tuple[int, int] | None = None,
+        scale: float | tuple[float, float] | None = None,
+    ) -> Tensor:
+        """(B, channels, H, W) in [0, 1] → (B, channels, *size), not clamped.
+
+        Args:
+            image: float tensor, on the network's device and of its dtype.
+            size: output (height, width).
+            scale: output size over input size, one number or (vertical, horizontal).
+
+        Raises:
+            SpecError: the image has another shape or type, or the decoder does not accept the size.
+        """
+        if image.ndim != 4 or image.shape[1] != self.channels or not image.is_floating_point():
+            raise SpecError(
+                f"got {image.dtype} of shape {tuple(image.shape)}, expected a float tensor (B, {self.channels}, H, W)"
+            )
+        if 0 in image.shape:
+            raise SpecError(f"got an empty image of shape {tuple(image.shape)}, expected at least one pixel")
+        target = self.output_size(image.shape[2], image.shape[3], size, scale)
+        return self.decode(self.encode(image), image, target)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Image (B, channels, H, W) in [0, 1] → features (B, C, H, W)."""
+        features: Tensor = self.encoder((image - self.mean) / self.std)
+        return features
+
+    def decode(self, features: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """Features and the image that they are of → (B, channels, *size)."""
+        decoded: Tensor = self.decoder(features, size)
+        restored = decoded * self.std
+        # The mean is either part of the input that is added again, or was taken off before.
+        return restored + (resize(image, size) if self.spec.global_skip == "input" else self.mean)
+
+
+def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> tuple[int, int]:
+    """(height, width) times a scale, halves rounded up, at least one pixel.
+
+    Raises:
+        SpecError: a scale is not a positive, finite number.
+    """
+    scales = scale if isinstance(scale, tuple) else (scale, scale)
+    if len(scales) != 2 or not all(math.isfinite(s) and s > 0 for s in scales):
+        raise SpecError(f"got scale {scale}, expected a positive number or two of them")
+    vertical, horizontal = (max(1, math.floor(n * s + 0.5)) for n, s in zip((height, width), scales, strict=True))
+    return vertical, horizontal
+
+
+def build(
+    name_or_spec: str | Path | Mapping[str, Any] | ArchitectureSpec,
+    *,
+    registries: Registries | None = None,
+    **overrides: Any,
+) -> Restorer:
+    """An untrained restorer.
+
+    Args:
+        name_or_spec: a name of the catalog, a spec as a mapping, the path of a YAML file with one
+            spec, or a validated spec.
+        registries: where names are looked up; what is installed unless given.
+        overrides: keys of the spec to change, merged into mappings:
+            ``build("nlrn", encoder={"steps": 3})``.
+
+    Raises:
+        UnknownComponent: no architecture has that name.
+        SpecError: the spec is wrong; the message has the path to the fault.
+    """
+    return Restorer(resolve(name_or_spec, registries=registries, **overrides))
+
+
+def resolve(
+    name_or_spec: str | Path | Mapping[str, Any] | ArchitectureSpec,
+    *,
+    registries: Registries | None = None,
+    **overrides: Any,
+) -> ArchitectureSpec:
+    """The validated spec that ``build`` builds; takes the same arguments and raises the same errors."""
+    from toolbox.catalog import read_yaml
+
+    if registries is None:
+        from toolbox.plugins import registries as installed
+
+        registries = installed()
+    prefix = ""
+    data: Any
+    if isinstance(name_or_spec, ArchitectureSpec):
+        data = name_or_spec.model_dump(mode="json")
+    elif isinstance(name_or_spec, Mapping):
+        data = name_or_spec
+    elif isinstance(name_or_spec, Path) or name_or_spec.endswith((".yaml", ".yml")):
+        prefix = str(name_or_spec)
+        data = read_yaml(Path(name_or_spec))
+    else:
+        prefix = name_or_spec
+        data = registries.architectures[name_or_spec].spec
+    return validated(ArchitectureSpec, merged(data, overrides) if overrides else data, registries, prefix)
+
+
+def merged(data: Any, changes: Mapping[str, Any]) -> Any:
+    """``data`` with ``changes``; mappings are merged unless they name another component or kind."""
+    if not isinstance(data, Mapping):
+        return changes
+    if any(tag in changes and changes[tag] != data.get(tag) for tag in ("name", "kind")):
+        return changes
+    both = {
+        key: merged(data[key], value) if isinstance(value, Mapping) and key in data else value
+        for key, value in changes.items()
+    }
+    return {**data, **both}

@@ -1,0 +1,142 @@
+"""An architecture as data: component specs nested in an architecture spec, validated whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo, model_validator
+from pydantic_core import CoreSchema, core_schema
+
+from toolbox.config import Config, DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig, fault, located
+from toolbox.errors import UnknownComponent
+from toolbox.registry import ComponentInfo, Kind, Registries
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """A named component with its validated config; in data, ``{name: NAME, **config}``."""
+
+    info: ComponentInfo
+    config: Any  # of type info.config
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    def build(self, **context: Any) -> Any:
+        """Call the component's factory: ``factory(config, **context)``."""
+        return self.info.factory(self.config, **context)
+
+    def to_data(self) -> dict[str, Any]:
+        """The spec as JSON data, complete: every default is written out."""
+        return {"name": self.name, **self.config.model_dump(mode="json")}
+
+    def parts(self) -> Iterator[ComponentSpec]:
+        """This component and every component nested in its config."""
+        yield self
+        for field in type(self.config).model_fields:
+            value = getattr(self.config, field)
+            if isinstance(value, ComponentSpec):
+                yield from value.parts()
+
+
+class OfKind:
+    """Marks a config field that takes a component of one of these kinds, by name or with settings."""
+
+    def __init__(self, *kinds: Kind) -> None:
+        self.kinds = kinds
+
+    def validate(self, value: Any, registries: Registries | None) -> ComponentSpec:
+        if isinstance(value, ComponentSpec):
+            value = value.to_data()
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            raise fault((), value, "a component's name, or a mapping with its name and settings")
+        if not isinstance(value.get("name"), str):
+            raise located(("name",), f"missing; expected the name of a component of kind {' or '.join(self.kinds)}")
+        if registries is None:
+            from toolbox.plugins import registries as installed
+
+            registries = installed()
+        try:
+            info = registries.component(self.kinds, value["name"])
+        except UnknownComponent as error:
+            raise located(("name",), str(error)) from None
+        settings = {key: setting for key, setting in value.items() if key != "name"}
+        return ComponentSpec(info, info.config.model_validate(settings, context=registries))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def serialize(spec: ComponentSpec, _: SerializationInfo) -> dict[str, Any]:
+            return spec.to_data()
+
+        return core_schema.with_info_plain_validator_function(
+            lambda value, info: self.validate(value, info.context),
+            serialization=core_schema.plain_serializer_function_ser_schema(serialize, info_arg=True),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"x-component": list(self.kinds)}  # toolbox.schema replaces it by what is registered
+
+
+EncoderSpec = Annotated[ComponentSpec, OfKind("encoder", "recurrent-wrapper")]
+DecoderSpec = Annotated[ComponentSpec, OfKind("decoder")]
+TransitionSpec = Annotated[ComponentSpec, OfKind("transition")]
+NonLocalSpec = Annotated[ComponentSpec, OfKind("nonlocal-block")]
+
+CONFIG_OF_KIND: Mapping[Kind, type[Config]] = {
+    "encoder": EncoderConfig,
+    "recurrent-wrapper": EncoderConfig,
+    "transition": TransitionConfig,
+    "nonlocal-block": NonLocalConfig,
+    "decoder": DecoderConfig,
+}
+
+
+class Normalization(Config):
+    """What the network sees: (image − mean) / std, per channel or one value for all."""
+
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+
+
+class ArchitectureSpec(Config):
+    """A network as a sentence: an encoder feeds a decoder."""
+
+    summary: str = ""
+    paper: str = ""
+    channels: int = Field(gt=0, description="channels of the image: 1 is gray, 3 is RGB")
+    normalization: Normalization = Normalization()
+    global_skip: Literal["none", "input"] = Field(
+        default="none",
+        description="input: the input image, resized bicubically, is added to what the decoder gives",
+    )
+    encoder: EncoderSpec
+    decoder: DecoderSpec
+
+    @model_validator(mode="after")
+    def _check_joins(self) -> ArchitectureSpec:
+        for part, expected in (("mean", self.normalization.mean), ("std", self.normalization.std)):
+            if isinstance(expected, tuple) and len(expected) != self.channels:
+                raise fault(("normalization", part), list(expected), f"one value, or {self.channels}: one per channel")
+        try:
+            features = self.encoder.config.out_channels(self.channels)
+        except ValueError as error:
+            raise located(("encoder",), str(error)) from None
+        try:
+            self.decoder.config.check_join(features, self.channels)
+        except ValueError as error:
+            raise located(("decoder",), f"{error} (encoder {self.encoder.name!r} gives {features} channels)") from None
+        return self
+
+    def parts(self) -> Iterator[ComponentSpec]:
+        """Every component of the architecture, outermost first."""
+        yield from self.encoder.parts()
+        yield from self.decoder.parts()
+
+    def to_json(self) -> str:
+        """Complete JSON: reading it back gives an equal spec, whatever the defaults become."""
+        return json.dumps(self.model_dump(mode="json"), separators=(",", ":"))
