@@ -1,0 +1,1 @@
+"""Training: degradations, data and the loop."""
