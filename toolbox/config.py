@@ -60,6 +60,10 @@ class EncoderConfig(Config):
         """Radius in pixels of what one feature sees; None when it is the whole image."""
         raise NotImplementedError
 
+    def alignment(self) -> int:
+        """A part of an image gives the features of the whole only if it starts at a multiple of this."""
+        return 1
+
 
 class NonLocalConfig(Config):
     """Settings of a non-local block, which keeps the number of channels."""
@@ -142,6 +146,3 @@ def _visible_path(loc: tuple[str | int, ...], data: Any) -> list[str]:
         path.append(str(step))
         data = inside
     return path
-
-
-

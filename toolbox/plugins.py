@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable
 from importlib import metadata
 from types import ModuleType
+from typing import Any
 
 import pluggy
 
@@ -82,7 +83,7 @@ def _register(manager: pluggy.PluginManager, entry: metadata.EntryPoint) -> None
 def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> None:
     others = [plugin for other, plugin in manager.list_name_plugin() if other != name]
 
-    def ask(hook: str) -> list[object]:
+    def ask(hook: str) -> list[Any]:
         answers = manager.subset_hook_caller(hook, others)()
         return [record for answer in answers for record in answer]
 

@@ -154,6 +154,16 @@ class Registries:
             architectures_after.add(replace(architecture, provider=provider))
         self.components, self.architectures = after, architectures_after
 
+    def with_architectures(self, provider: str, architectures: Iterable[ArchitectureInfo]) -> Registries:
+        """A copy that has these architectures too; this one is unchanged.
+
+        Raises:
+            PluginError: a name is taken.
+        """
+        more = replace(self, components=dict(self.components))
+        more.add_plugin(provider, architectures=architectures)
+        return more
+
     def component(self, kinds: tuple[Kind, ...], name: str) -> ComponentInfo:
         """The record of that name among several kinds: a recurrent wrapper, say, is an encoder too.
 

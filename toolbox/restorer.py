@@ -29,6 +29,7 @@ class Restorer(nn.Module):
     def __init__(self, spec: ArchitectureSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.training_record: dict[str, Any] = {}  # data, protocol, scores; stored in the weights file
         for name, value in (("mean", spec.normalization.mean), ("std", spec.normalization.std)):
             values = torch.tensor(value if isinstance(value, tuple) else [value])
             self.register_buffer(name, values.view(1, -1, 1, 1), persistent=False)

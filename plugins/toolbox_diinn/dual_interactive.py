@@ -9,6 +9,7 @@ per feature pixel, and only A_i q once per output pixel.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -67,12 +68,9 @@ class DualInteractive(nn.Module):
         # B_i of every layer that takes the content, stacked; K_i's bias is in here or, without content, in A_i.
         self.content = nn.Conv2d(features, sum(content_layers), 3, padding=1)
         self.modulation = nn.ModuleList(
-            nn.Linear(before, after, bias=not content_everywhere)
-            for before, after in zip(hidden, hidden[1:], strict=False)
+            nn.Linear(before, after, bias=not content_everywhere) for before, after in pairwise(hidden)
         )
-        self.synthesis = nn.ModuleList(
-            nn.Linear(before, after) for before, after in zip((position, *hidden), hidden, strict=False)
-        )
+        self.synthesis = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise((position, *hidden)))
         self.initial = nn.Linear(3, position) if config.initial_synthesis else None
         kernel = config.output_kernel
         self.output = nn.Conv2d(hidden[-1], channels, kernel, padding=kernel // 2, padding_mode="reflect")

@@ -30,6 +30,10 @@ class PixelUnshuffleConfig(EncoderConfig):
         inner = self.encoder.config.receptive_field()
         return None if inner is None else self.factor * (inner + 1) - 1
 
+    def alignment(self) -> int:
+        inner: int = self.encoder.config.alignment()
+        return self.factor * inner
+
 
 class PixelUnshuffle(nn.Module):
     """Run an encoder on pixels folded into channels: ``factor``² times fewer positions to compute.

@@ -40,7 +40,7 @@ def attend(
     Returns:
         (B, C, H, W), and the raw correlations: θφᵀ plus ``previous``, −inf outside the window.
     """
-    batch, _, height, width = queries.shape
+    height, width = queries.shape[-2:]
     query_image = queries.permute(0, 2, 3, 1)  # channels last: a tile is then contiguous rows
     key_image = keys.permute(0, 2, 3, 1)
     value_image = values.permute(0, 2, 3, 1)
@@ -56,7 +56,8 @@ def attend(
             key_image = F.pad(key_image, (0, 0, margin, margin, margin, margin))
             value_image = F.pad(value_image, (0, 0, margin, margin, margin, margin))
 
-    bands, correlation = [], []
+    bands: list[Tensor] = []
+    correlation: list[Tensor] = []
     for y in vertical:
         band = []
         for x in horizontal:

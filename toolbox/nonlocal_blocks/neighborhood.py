@@ -44,8 +44,7 @@ class Whole(Config):
     kind: Literal["whole"] = "whole"
 
     def radius(self) -> None:
-        """The whole image."""
-        return None
+        """None: the whole image."""
 
 
 Neighborhood = Annotated[Window | Whole, Field(discriminator="kind")]

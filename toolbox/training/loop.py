@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from timm.utils import ModelEmaV3
+from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
 from toolbox.restorer import Restorer
@@ -92,16 +92,12 @@ def _save(
     beside.replace(path)
 
 
-def _resume(
-    path: Path, restorer: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, float]:
+def _resume(path: Path, restorer: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     with safe_open(path, "pt") as file:
         progress = json.loads(file.metadata()["progress"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a mapping
     for prefix, module in (("model.", restorer), ("average.", average)):
         module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     for name, parameter in restorer.named_parameters():
-        optimizer.state[parameter] = {
-            k: tensors[f"optimizer.{k}.{name}"] for k in ("step", "exp_avg", "exp_avg_sq")
-        }
+        optimizer.state[parameter] = {k: tensors[f"optimizer.{k}.{name}"] for k in ("step", "exp_avg", "exp_avg_sq")}
     return progress["step"], progress["spent"]

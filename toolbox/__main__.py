@@ -1,0 +1,5 @@
+"""``python -m toolbox`` is the command line."""
+
+from toolbox.cli import main
+
+main()

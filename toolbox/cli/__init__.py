@@ -1,0 +1,52 @@
+"""The command line: one file per command, heavy imports inside them."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from typing import Annotated
+
+import typer
+
+from toolbox.cli import list_, restore, schema, show
+from toolbox.errors import ImageError, ToolboxError, WeightsError
+
+app = typer.Typer(
+    name="toolbox",
+    help="Restore pictures, and compose the networks that do it: an encoder feeds a decoder.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("restore")(restore.restore)
+app.command("list")(list_.list_)
+app.command("show")(show.show)
+app.command("schema")(schema.schema)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of every command; ``main`` reads --debug itself, since it outlives the command."""
+
+
+def main() -> None:
+    """Run the command line; exit code 0 is done, 1 an input that failed, 2 wrong usage."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # it ignores where the warning was raised
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments)
+    except ToolboxError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the command line talks
+        sys.exit(1 if isinstance(error, (ImageError, WeightsError)) else 2)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)  # noqa: T201  # the command line talks

@@ -1,0 +1,65 @@
+"""``toolbox list``: what can be used by name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolbox.cli.options import Catalog, Json, registries_with
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def list_(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block or decoder; default: all.",
+        ),
+    ] = None,
+    catalog: Catalog = None,
+    as_json: Json = False,
+) -> None:
+    """List architectures and components."""
+    from toolbox.errors import SpecError
+
+    registries = registries_with(catalog)
+    groups = {
+        "architecture": [
+            {"name": a.name, "plugin": a.provider, "weights": a.weights is not None, "summary": a.summary}
+            for a in registries.architectures
+        ]
+    }
+    groups |= {
+        each: [{"name": c.name, "plugin": c.provider, "summary": c.summary, "paper": c.paper} for c in registry]
+        for each, registry in registries.components.items()
+    }
+    if kind is not None:
+        if kind not in groups:
+            raise SpecError(f"got kind {kind!r}, expected one of {', '.join(groups)}")
+        groups = {kind: groups[kind]}
+    if as_json:
+        typer.echo(json.dumps(groups, indent=2))
+        return
+    _print(groups)
+
+
+def _print(groups: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for kind, records in groups.items():
+        table = Table(title=f"{kind}s", title_justify="left", box=None, pad_edge=False, show_header=True)
+        for column in ("name", "plugin", "weights", "summary"):
+            if column != "weights" or kind == "architecture":
+                table.add_column(column, no_wrap=column != "summary")
+        for record in records:
+            weights = ["shipped" if record["weights"] else ""] if kind == "architecture" else []
+            table.add_row(str(record["name"]), str(record["plugin"]), *weights, str(record["summary"]))
+        console.print(table)
+        console.print()

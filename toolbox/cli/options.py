@@ -1,0 +1,49 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from toolbox.registry import Registries
+
+Catalog = Annotated[
+    list[Path] | None, typer.Option("--catalog", metavar="YAML", help="A catalog of your own; may be repeated.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def registries_with(catalogs: list[Path] | None) -> Registries:
+    """What is installed, and the architectures of the user's own catalogs."""
+    from toolbox.catalog import read_catalog
+    from toolbox.plugins import registries
+
+    found = registries()
+    for path in catalogs or []:
+        found = found.with_architectures(str(path), read_catalog(path))
+    return found
+
+
+def parse_scale(text: str) -> float:
+    """A scale factor such as 2 or 2.5."""
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = math.nan
+    if not (math.isfinite(scale) and scale > 0):
+        raise typer.BadParameter(f"got {text!r}, expected a positive number such as 2.5")
+    return scale
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """A size WxH in pixels → (height, width)."""
+    match = re.fullmatch(r"(\d+)[xX×](\d+)", text)
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    if width < 1 or height < 1:
+        raise typer.BadParameter(f"got {text!r}, expected WIDTHxHEIGHT in pixels, such as 1920x1080")
+    return height, width

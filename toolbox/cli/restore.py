@@ -1,0 +1,123 @@
+"""``toolbox restore``: one picture in, a better one out."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolbox.cli.options import Catalog, Json, parse_scale, parse_size, registries_with
+
+if TYPE_CHECKING:
+    from toolbox.registry import Registries
+    from toolbox.restorer import Restorer
+
+
+def restore(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to restore.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="A name (see `toolbox list`) or a weights file. Default: nlrn-lite to denoise, diinn-lite to enlarge.",
+        ),
+    ] = None,
+    scale: Annotated[
+        Any, typer.Option("--scale", metavar="N", parser=parse_scale, help="Output over input size, such as 2.5.")
+    ] = None,
+    size: Annotated[
+        Any, typer.Option("--size", metavar="WxH", parser=parse_size, help="Output size in pixels.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", metavar="PICTURE", help="Also write before | after side by side.")
+    ] = None,
+    catalog: Catalog = None,
+    as_json: Json = False,
+) -> None:
+    """Remove the noise of a picture, or enlarge it when --scale or --size is given.
+
+    A gray model restores the channels of a color picture one by one.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from toolbox.errors import ImageError
+    from toolbox.images.compare import side_by_side
+    from toolbox.images.picture import check_writable, read_picture, write_picture
+    from toolbox.images.restore import DENOISER, ENLARGER
+    from toolbox.images.restore import restore as restore_picture
+
+    if scale is not None and size is not None:
+        raise typer.BadParameter("got --scale and --size, expected one of them")
+    for target in (output, compare):
+        if target is not None:
+            check_writable(target)
+            if photo.exists() and target.exists() and target.samefile(photo):
+                raise ImageError(f"{target}: is the input itself; give another name")
+    before = read_picture(photo)
+    name = model or (DENOISER if scale is None and size is None else ENLARGER)
+    restorer = _find(name, registries_with(catalog))
+
+    started = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{photo.name} with {name}", total=None)
+        after = restore_picture(
+            before,
+            restorer,
+            scale,
+            size,
+            progress=lambda done, steps: bar.update(task, completed=done, total=steps),
+        )
+    seconds = time.monotonic() - started
+    write_picture(after, output)
+    if compare is not None:
+        write_picture(side_by_side(before, after), compare)
+    report = {
+        "input": str(photo),
+        "output": str(output),
+        "compare": str(compare) if compare else None,
+        "model": name,
+        "input_size": list(before.size),
+        "output_size": list(after.size),
+        "seconds": round(seconds, 3),
+    }
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    sizes = f"{before.width}x{before.height} to {after.width}x{after.height}"
+    typer.echo(f"wrote {output} ({sizes}, {name}, {seconds:.1f} s)")
+    if compare is not None:
+        typer.echo(f"wrote {compare} (before | after)")
+
+
+def _find(name: str, registries: Registries) -> Restorer:
+    """The trained model; one without a weight to train, or of the user's own catalog, is built as it is."""
+    import torch
+
+    from toolbox.plugins import registries as installed
+    from toolbox.restorer import build
+    from toolbox.weights.file import load
+
+    named = not Path(name).exists() and name in registries.architectures
+    if not named or registries.architectures[name].weights is not None:
+        return load(name, registries=registries)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        restorer = build(name, registries=registries)
+    if next(restorer.parameters(), None) is None:
+        return restorer
+    if name in installed().architectures:
+        return load(name, registries=registries)  # raises, and says what to do
+    warnings.warn(
+        f"{name!r} has no weights: it restores with random ones; train it, and add `weights: FILE` to its entry",
+        stacklevel=2,
+    )
+    return restorer

@@ -1,0 +1,1 @@
+"""Pictures: reading, restoring and writing them."""

@@ -1,0 +1,16 @@
+"""Before and after, side by side."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+GAP = 8  # pixels between the two
+
+
+def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
+    """``before`` | ``after``; the first is resized bicubically to the size of the second."""
+    left = before.convert("RGB").resize(after.size, Image.Resampling.BICUBIC)
+    sheet = Image.new("RGB", (2 * after.width + GAP, after.height), "white")
+    sheet.paste(left, (0, 0))
+    sheet.paste(after.convert("RGB"), (after.width + GAP, 0))
+    return sheet

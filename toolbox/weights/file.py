@@ -1,0 +1,208 @@
+"""One safetensors file that says itself which network it is for: spec and provenance in the header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from toolbox.errors import SpecError, WeightsError
+from toolbox.files import written_beside
+from toolbox.registry import Registries
+from toolbox.restorer import Restorer, resolve
+from toolbox.spec import ArchitectureSpec
+
+FORMAT = 1
+HEADER_LIMIT = 16 * 2**20  # bytes; ours has a few thousand, a network of a million tensors would not fit
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a weights file says about itself."""
+
+    spec: dict[str, Any]
+    plugins: dict[str, str]  # the plugins that it needs, and their versions when it was written
+    training: dict[str, Any]  # on what, how long and with what score it was trained; empty if unknown
+    shapes: dict[str, tuple[int, ...]]
+
+
+def save(restorer: Restorer, path: str | Path) -> None:
+    """Write a restorer's weights with its complete spec, the plugins it needs and its training record.
+
+    Raises:
+        WeightsError: the file cannot be written; what was there before is untouched.
+    """
+    from toolbox.plugins import registries
+
+    providers = sorted({part.info.provider for part in restorer.spec.parts()})
+    metadata = {
+        "toolbox.format": str(FORMAT),
+        "toolbox.spec": restorer.spec.to_json(),
+        "toolbox.plugins": json.dumps({name: registries().versions.get(name, "unknown") for name in providers}),
+    }
+    if restorer.training_record:
+        metadata["toolbox.training"] = json.dumps(restorer.training_record)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in restorer.state_dict().items()}
+    try:
+        with written_beside(Path(path)) as partial:
+            save_file(tensors, partial, metadata)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: cannot be written: {_reason(error)}") from None
+
+
+def load(path_or_name: str | Path, *, registries: Registries | None = None) -> Restorer:
+    """A trained restorer in eval mode, from a weights file or by a name of the catalog that ships with one.
+
+    Raises:
+        WeightsError: there are no weights of that name, or the file is unreadable, needs a plugin
+            that is not active, or its tensors do not fit its spec.
+        UnknownComponent: neither a file nor a name of the catalog.
+    """
+    if registries is None:
+        from toolbox.plugins import registries as installed
+
+        registries = installed()
+    path = find_weights(path_or_name, registries)
+    header = read_header(path)
+    spec = _checked_spec(path, header, registries)
+    _check_shapes(path, header.shapes, spec)
+    with torch.random.fork_rng(devices=[]):  # building draws weights; the caller's random state stays
+        restorer = Restorer(spec)
+    tensors = read_tensors(path)
+    floats = [tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()]
+    restorer.to(floats[0] if floats else torch.get_default_dtype()).load_state_dict(tensors)
+    restorer.training_record = header.training
+    return restorer.eval()
+
+
+def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
+    """The weights file that a path or a name of the catalog stands for; errors as ``load``'s."""
+    path = Path(path_or_name)
+    if path.exists():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        raise WeightsError(f"{path}: no such weights file")
+    architecture = registries.architectures[str(path_or_name)]
+    if architecture.weights is None:
+        raise WeightsError(
+            f"{architecture.name!r} ships without weights; give the path of a weights file, "
+            "or build it untrained with toolbox.build"
+        )
+    return architecture.weights
+
+
+def read_header(path: Path) -> Header:
+    """What the file says about itself, read without its tensors.
+
+    Raises:
+        WeightsError: the file cannot be read, is cut off, or is not a weights file of ours.
+    """
+    try:
+        _check_length(path)
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118  # no mapping
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file: {_reason(error)}") from None
+    if "toolbox.format" not in metadata or "toolbox.spec" not in metadata:
+        raise WeightsError(f"{path}: no spec in its header; expected a file that toolbox.save wrote")
+    if metadata["toolbox.format"] != str(FORMAT):
+        raise WeightsError(
+            f"{path}: got format {metadata['toolbox.format']!r}, expected {FORMAT}; upgrade toolbox to read it"
+        )
+    spec, plugins, training = (
+        _json_object(path, key, metadata.get(key, "{}"))
+        for key in ("toolbox.spec", "toolbox.plugins", "toolbox.training")
+    )
+    return Header(spec, plugins, training, shapes)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        _check_length(path)
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file: {_reason(error)}") from None
+
+
+def describe_mismatch(given: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> str | None:
+    """What is missing, unexpected or of another shape, sorted; None when all fits."""
+    complaints = []
+    if missing := sorted(expected.keys() - given.keys()):
+        complaints.append(f"missing {_listed(missing)}")
+    if unexpected := sorted(given.keys() - expected.keys()):
+        complaints.append(f"unexpected {_listed(unexpected)}")
+    shapes = [
+        f"{key} (got {list(given[key])}, expected {list(expected[key])})"
+        for key in sorted(given.keys() & expected.keys())
+        if tuple(given[key]) != tuple(expected[key])
+    ]
+    if shapes:
+        complaints.append(f"of another shape {_listed(shapes)}")
+    return "; ".join(complaints) or None
+
+
+def _checked_spec(path: Path, header: Header, registries: Registries) -> ArchitectureSpec:
+    for plugin, version in sorted(header.plugins.items()):
+        if plugin not in registries.versions:
+            why = registries.set_aside.get(plugin, "it is not installed")
+            raise WeightsError(f"{path}: needs plugin {plugin} (written with version {version}), but {why}")
+    try:
+        return resolve(header.spec, registries=registries)
+    except SpecError as error:
+        raise WeightsError(f"{path}: the spec in its header is not valid here: {error}") from None
+
+
+def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], spec: ArchitectureSpec) -> None:
+    with torch.device("meta"):  # shapes only: nothing is allocated for a spec that may be wrong
+        expected = {key: tuple(tensor.shape) for key, tensor in Restorer(spec).state_dict().items()}
+    if complaint := describe_mismatch(shapes, expected):
+        raise WeightsError(f"{path}: its tensors do not fit its spec: {complaint}")
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a file whose first eight bytes claim a header that cannot be, before anyone allocates it."""
+    length = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(8)
+    claimed = int.from_bytes(first, "little")
+    if len(first) < 8 or claimed > length - 8:
+        raise WeightsError(
+            f"{path}: not a readable safetensors file: it has {length} bytes, its header claims {claimed}; "
+            "it is cut off or of another format"
+        )
+    if claimed > HEADER_LIMIT:
+        raise WeightsError(f"{path}: its header claims {claimed} bytes, expected at most {HEADER_LIMIT}")
+
+
+def _json_object(path: Path, key: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path}: {key} in its header is not a JSON object")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
