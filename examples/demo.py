@@ -21,7 +21,7 @@ from rich.table import Table
 import toolbox
 from toolbox.evaluation.metrics import psnr
 from toolbox.images.compare import side_by_side
-from toolbox.images.picture import read_picture
+from toolbox.images.picture import read_picture, write_picture
 from toolbox.images.restore import to_tensor
 
 PHOTOS = Path(__file__).parent / "photos"
@@ -80,14 +80,12 @@ def main() -> None:
         before = degraded.resize(original.size, Image.Resampling.BICUBIC)  # of the same size: a copy
         written = {task.degraded: degraded, "restored": restored, "before-after": side_by_side(before, restored)}
         for suffix, picture in written.items():
-            picture.save(out / f"{task.photo}-{suffix}.png")
+            write_picture(picture, out / f"{task.photo}-{suffix}.png")
         files = "\n".join(f"{task.photo}-{suffix}.png" for suffix in written)
         table.add_row(files, task.model, score(before, original), score(restored, original))
     console = Console()
     console.print(table)
-    console.print(
-        f"Written to {out}/. Before is the noisy picture, or the small one enlarged bicubically.", soft_wrap=True
-    )
+    console.print(f"In {out}/; before is the noisy picture, or the small one enlarged bicubically.", soft_wrap=True)
 
 
 if __name__ == "__main__":

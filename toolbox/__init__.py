@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from toolbox.errors import ToolboxError
     from toolbox.images.restore import restore
     from toolbox.restorer import Restorer, build
+    from toolbox.weights.convert import convert
     from toolbox.weights.file import load, save
 
 # Where each public name lives: imported when first asked for, so that `import toolbox` needs no torch.
@@ -17,6 +18,7 @@ _HOMES = {
     "Restorer": "toolbox.restorer",
     "ToolboxError": "toolbox.errors",
     "build": "toolbox.restorer",
+    "convert": "toolbox.weights.convert",
     "list_architectures": "toolbox.catalog",
     "list_components": "toolbox.catalog",
     "load": "toolbox.weights.file",
@@ -28,6 +30,7 @@ __all__ = [
     "Restorer",
     "ToolboxError",
     "build",
+    "convert",
     "list_architectures",
     "list_components",
     "load",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from toolbox import catalog
 from toolbox.decoders.bicubic import BICUBIC
+from toolbox.decoders.features import FEATURES
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
 from toolbox.encoders.edsr import EDSR_ENCODER
@@ -15,7 +16,9 @@ from toolbox.encoders.rdn import RDN_ENCODER
 from toolbox.hookspecs import hookimpl
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
 from toolbox.recurrent.recurrent import RECURRENT
-from toolbox.registry import ArchitectureInfo, ComponentInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
+from toolbox.weights.formats.edsr import EDSR_FORMAT
+from toolbox.weights.formats.rdn import RDN_FORMAT
 
 
 @hookimpl
@@ -24,6 +27,7 @@ def toolbox_components() -> Iterable[ComponentInfo]:
     return [
         BICUBIC,
         EDSR_ENCODER,
+        FEATURES,
         IDENTITY,
         PIXEL_SHUFFLE,
         PIXEL_UNSHUFFLE,
@@ -38,3 +42,9 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
     """Every architecture that the core's components are enough for."""
     return catalog.shipped("toolbox")
+
+
+@hookimpl
+def toolbox_converters() -> Iterable[ConverterInfo]:
+    """Published checkpoints of the core's own networks."""
+    return [EDSR_FORMAT, RDN_FORMAT]

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from toolbox.registry import ArchitectureInfo, ComponentInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
 
 PROJECT = "toolbox"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -30,4 +30,10 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 @hookspec
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
     """Named architectures; ``toolbox.catalog.read_catalog`` makes them from a YAML file."""
+    raise NotImplementedError
+
+
+@hookspec
+def toolbox_converters() -> Iterable[ConverterInfo]:
+    """Converters from published checkpoints to restorers."""
     raise NotImplementedError

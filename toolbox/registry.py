@@ -12,6 +12,7 @@ from toolbox.errors import PluginError, UnknownComponent
 
 if TYPE_CHECKING:
     from toolbox.config import Config
+    from toolbox.weights.checkpoint import Checkpoint, Conversion
 
 Kind = Literal["encoder", "recurrent-wrapper", "transition", "nonlocal-block", "decoder"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -48,6 +49,18 @@ class ArchitectureInfo:
     summary: str
     provider: str = ""
     weights: Path | None = None  # the safetensors file that it ships with
+
+
+@dataclass(frozen=True)
+class ConverterInfo:
+    """A published checkpoint format: how to recognize it, and what network and weights it is."""
+
+    name: str
+    recognize: Callable[[Checkpoint], bool]
+    plan: Callable[[Checkpoint, Any], Conversion]  # called with the validated hints
+    hints: type[Config]  # what the checkpoint itself cannot tell
+    summary: str
+    provider: str = ""
 
 
 R = TypeVar("R", bound=Record)
@@ -112,10 +125,11 @@ class Registry(Generic[R]):
 
 @dataclass
 class Registries:
-    """One registry per kind of component, and one of architectures."""
+    """One registry per kind of component, one of architectures and one of converters."""
 
     components: dict[Kind, Registry[ComponentInfo]]
     architectures: Registry[ArchitectureInfo]
+    converters: Registry[ConverterInfo]
     set_aside: dict[str, str] = field(default_factory=dict)  # plugin → why it is not active
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
 
@@ -129,6 +143,7 @@ class Registries:
         return cls(
             components={kind: Registry(kind.replace("-", " "), component_providers) for kind in KINDS},
             architectures=Registry("architecture", architecture_providers),
+            converters=Registry("checkpoint format"),
         )
 
     def add_plugin(
@@ -136,6 +151,7 @@ class Registries:
         provider: str,
         components: Iterable[ComponentInfo] = (),
         architectures: Iterable[ArchitectureInfo] = (),
+        converters: Iterable[ConverterInfo] = (),
     ) -> None:
         """Add everything that one plugin provides, or nothing of it.
 
@@ -152,7 +168,12 @@ class Registries:
             if not isinstance(architecture, ArchitectureInfo):
                 raise PluginError(f"got {architecture!r}, expected an ArchitectureInfo")
             architectures_after.add(replace(architecture, provider=provider))
-        self.components, self.architectures = after, architectures_after
+        converters_after = _copy(self.converters)
+        for converter in converters:
+            if not isinstance(converter, ConverterInfo):
+                raise PluginError(f"got {converter!r}, expected a ConverterInfo")
+            converters_after.add(replace(converter, provider=provider))
+        self.components, self.architectures, self.converters = after, architectures_after, converters_after
 
     def with_architectures(self, provider: str, architectures: Iterable[ArchitectureInfo]) -> Registries:
         """A copy that has these architectures too; this one is unchanged.

@@ -40,7 +40,7 @@ class Restorer(nn.Module):
                 f"encoder {spec.encoder.name!r} has {self.encoder.out_channels} output channels, but its config "
                 f"promised {promised}; this is a fault of plugin {spec.encoder.info.provider}"
             )
-        self.decoder = spec.decoder.build(features=promised, channels=spec.channels)
+        self.decoder = spec.decoder.build(features=promised, channels=spec.decoded_channels)
 
     @property
     def channels(self) -> int:
@@ -97,7 +97,7 @@ class Restorer(nn.Module):
         size: tuple[int, int] | None = None,
         scale: float | tuple[float, float] | None = None,
     ) -> Tensor:
-        """(B, channels, H, W) in [0, 1] → (B, channels, *size), not clamped.
+        """(B, channels, H, W) in [0, 1] → (B, output channels, *size), not clamped.
 
         Args:
             image: float tensor, on the network's device and of its dtype.
@@ -122,7 +122,7 @@ class Restorer(nn.Module):
         return features
 
     def decode(self, features: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """Features and the image that they are of → (B, channels, *size)."""
+        """Features and the image that they are of → (B, output channels, *size)."""
         decoded: Tensor = self.decoder(features, size)
         restored = decoded * self.std
         # The mean is either part of the input that is added again, or was taken off before.

@@ -109,6 +109,7 @@ class ArchitectureSpec(Config):
     summary: str = ""
     paper: str = ""
     channels: int = Field(gt=0, description="channels of the image: 1 is gray, 3 is RGB")
+    output_channels: int | None = Field(default=None, gt=0, description="channels of the output, unless the image's")
     normalization: Normalization = Normalization()
     global_skip: Literal["none", "input"] = Field(
         default="none",
@@ -127,10 +128,25 @@ class ArchitectureSpec(Config):
         except ValueError as error:
             raise located(("encoder",), str(error)) from None
         try:
-            self.decoder.config.check_join(features, self.channels)
+            self.decoder.config.check_join(features, self.decoded_channels)
         except ValueError as error:
             raise located(("decoder",), f"{error} (encoder {self.encoder.name!r} gives {features} channels)") from None
+        if self.decoded_channels != self.channels and (
+            self.global_skip == "input"
+            or isinstance(self.normalization.mean, tuple)
+            or isinstance(self.normalization.std, tuple)
+        ):
+            raise fault(
+                ("output_channels",),
+                self.output_channels,
+                f"{self.channels}, since a global skip or a normalization per channel ties the output to the image",
+            )
         return self
+
+    @property
+    def decoded_channels(self) -> int:
+        """Channels that the decoder gives."""
+        return self.channels if self.output_channels is None else self.output_channels
 
     def parts(self) -> Iterator[ComponentSpec]:
         """Every component of the architecture, outermost first."""

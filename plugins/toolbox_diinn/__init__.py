@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolbox import catalog
 from toolbox.hookspecs import hookimpl
-from toolbox.registry import ArchitectureInfo, ComponentInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
 
 
 @hookimpl
@@ -22,3 +22,11 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
     """DIINN and its small version."""
     return catalog.shipped("toolbox_diinn", weights=Path(__file__).parent / "weights")
+
+
+@hookimpl
+def toolbox_converters() -> Iterable[ConverterInfo]:
+    """DIINN's checkpoints."""
+    from toolbox_diinn.checkpoint import DIINN_FORMAT
+
+    return [DIINN_FORMAT]

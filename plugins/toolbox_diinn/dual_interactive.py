@@ -19,10 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.decoders.coordinates import Axis, axis
+from toolbox.decoders.coordinates import Positions, gather, grid, nearest, offset, stack
+from toolbox.decoders.implicit import ImplicitDecoder
 from toolbox.registry import ComponentInfo
-
-CHUNK = 16384  # output pixels decoded at a time, so that memory does not grow with the output
 
 
 class DualInteractiveConfig(DecoderConfig):
@@ -45,8 +44,12 @@ class DualInteractiveConfig(DecoderConfig):
     def receptive_field(self) -> int | None:
         return 1 if self.output_kernel == 1 else 2
 
+    def content_layers(self) -> int:
+        """How many modulation layers take the content."""
+        return 1 if self.modulation_input == "modulation" else len(self.hidden)
 
-class DualInteractive(nn.Module):
+
+class DualInteractive(ImplicitDecoder):
     """(B, features, H, W) and a size → (B, channels, *size), for any size.
 
     The position p of an output pixel is its offset (y, x) from the center of the nearest feature
@@ -61,66 +64,76 @@ class DualInteractive(nn.Module):
     def __init__(self, config: DualInteractiveConfig, features: int, channels: int) -> None:
         super().__init__()
         self.config = config
-        hidden = config.hidden
-        content_everywhere = config.modulation_input != "modulation"
-        content_layers = hidden if content_everywhere else hidden[:1]
+        hidden, layers = config.hidden, config.content_layers()
         position = 9 * features if config.initial_synthesis else 3
-        # B_i of every layer that takes the content, stacked; K_i's bias is in here or, without content, in A_i.
-        self.content = nn.Conv2d(features, sum(content_layers), 3, padding=1)
+        # B_i of every layer that takes the content, stacked, with K_i's bias; without content it is in A_i.
+        self.content = nn.Conv2d(features, sum(hidden[:layers]), 3, padding=1)
         self.modulation = nn.ModuleList(
-            nn.Linear(before, after, bias=not content_everywhere) for before, after in pairwise(hidden)
+            nn.Linear(before, after, bias=layers == 1) for before, after in pairwise(hidden)
         )
         self.synthesis = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise((position, *hidden)))
         self.initial = nn.Linear(3, position) if config.initial_synthesis else None
         kernel = config.output_kernel
         self.output = nn.Conv2d(hidden[-1], channels, kernel, padding=kernel // 2, padding_mode="reflect")
 
+    def prepare(self, features: Tensor) -> Tensor:
+        if self.initial is None:
+            return rearrange(self.content(features), "b c h w -> b h w c")
+        unfolded = F.unfold(features, 3, padding=1)  # multiplied by a function of position, so not yet convolved
+        return rearrange(unfolded, "b c (h w) -> b h w c", h=features.shape[2])
+
+    def sample(self, content: Tensor, positions: Positions) -> Tensor:
+        if self.config.output_kernel == 1:
+            return F.linear(self.synthesize(content, positions), self.output.weight.flatten(1), self.output.bias)
+        # The output convolution sees the eight positions around, one cell away, reflected at the border.
+        parts = []
+        for row in range(3):
+            for column in range(3):
+                y = _reflect(positions.y + (row - 1) * positions.cell[0], positions.cell[0])
+                x = _reflect(positions.x + (column - 1) * positions.cell[1], positions.cell[1])
+                q = self.synthesize(content, Positions(y, x, positions.cell))
+                bias = self.output.bias if row == column == 1 else None
+                parts.append(F.linear(q, self.output.weight[:, :, row, column], bias))
+        return torch.stack(parts).sum(0)
+
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
-        height, width = features.shape[-2:]
-        rows, columns = axis(height, size[0], features), axis(width, size[1], features)
-        ratio = height * width / (size[0] * size[1])
-        if self.initial is None:
-            content = rearrange(self.content(features), "b c h w -> b h w c")
-        else:
-            content = rearrange(F.unfold(features, 3, padding=1), "b c (h w) -> b h w c", h=height)
-        step = max(1, CHUNK // size[1])
-        synthesized = []
-        for start in range(0, size[0], step):
-            chunk = Axis(rows.nearest[start : start + step], rows.offset[start : start + step])
-            pixels = content.index_select(1, chunk.nearest).index_select(2, columns.nearest)
-            synthesis = rearrange(self._synthesize(pixels, chunk, columns, ratio), "b h w c -> b c h w")
-            synthesized.append(synthesis if self.config.output_kernel == 3 else self.output(synthesis))
-        image = torch.cat(synthesized, 2)
-        return self.output(image) if self.config.output_kernel == 3 else image
+        if self.config.output_kernel == 1 or min(size) < 2:
+            return super().forward(features, size)
+        # On a grid the positions around are there already: a convolution, instead of nine times the work.
+        content = self.prepare(features)
+        chunks = grid(size, features.device).chunks(self.chunk)
+        q = torch.cat([self.synthesize(content, chunk) for chunk in chunks], 1)
+        return self.output(rearrange(q, "b h w c -> b c h w"))
 
-    def _synthesize(self, content: Tensor, rows: Axis, columns: Axis, ratio: float) -> Tensor:
-        """Content (B, h, w, C) of these rows → q of the last layer, (B, h, w, hidden[-1])."""
-        position = torch.stack(
-            (
-                rows.offset[:, None].expand(-1, len(columns.offset)),
-                columns.offset[None, :].expand(len(rows.offset), -1),
-                content.new_full((len(rows.offset), len(columns.offset)), ratio),
-            ),
-            -1,
-        )
+    def synthesize(self, content: Tensor, positions: Positions) -> Tensor:
+        """Content (B, H, W, C) → q of the last layer, (B, *shape of the positions, hidden[-1])."""
+        height, width = content.shape[1:3]
+        rows = nearest(positions.y, positions.cell[0], height)
+        columns = nearest(positions.x, positions.cell[1], width)
+        ratio = positions.cell[0] * height / 2 * positions.cell[1] * width / 2
+        position = stack(offset(positions.y, rows, height), offset(positions.x, columns, width), ratio, like=content)
+        z = gather(content, rows, columns)
         if self.initial is not None:
             position = torch.sin(self.initial(position))
-            weight = self.content.weight.flatten(1)  # channels × 3 × 3, the order of unfold
-            content = F.linear(content * position, weight, self.content.bias)
-        from_content = content.split(self.config.hidden[: self._content_layers()], -1)
+            # The weight's order, channels × 3 × 3, is the order of unfold.
+            z = F.linear(z * position, self.content.weight.flatten(1), self.content.bias)
+        hidden, layers = self.config.hidden, self.config.content_layers()
+        from_content = z.split(hidden[:layers], -1)
         k = F.relu(from_content[0])
         q = k * torch.sin(self.synthesis[0](position))
-        for i, (modulation, synthesis) in enumerate(zip(self.modulation, self.synthesis[1:], strict=True), 1):
-            k = modulation(q if self.config.modulation_input == "synthesis+content" else k)
-            if i < len(from_content):
-                k = k + from_content[i]
-            k = F.relu(k)
-            q = k * torch.sin(synthesis(q))
+        for i in range(1, len(hidden)):
+            k = self.modulation[i - 1](q if self.config.modulation_input == "synthesis+content" else k)
+            k = F.relu(k + from_content[i] if layers > 1 else k)
+            q = k * torch.sin(self.synthesis[i](q))
         return q
 
-    def _content_layers(self) -> int:
-        return 1 if self.config.modulation_input == "modulation" else len(self.config.hidden)
+
+def _reflect(position: Tensor, cell: float) -> Tensor:
+    """Mirror at the center of the first and last pixel what lies beyond them, as reflect padding does."""
+    last = 1 - cell / 2
+    inside = torch.where(position > last + cell / 4, 2 * last - position, position)
+    return torch.where(inside < -last - cell / 4, -2 * last - inside, inside)
 
 
 DUAL_INTERACTIVE = ComponentInfo(

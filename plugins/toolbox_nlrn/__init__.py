@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolbox import catalog
 from toolbox.hookspecs import hookimpl
-from toolbox.registry import ArchitectureInfo, ComponentInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
 
 
 @hookimpl
@@ -22,3 +22,11 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
     """NLRN and its small versions."""
     return catalog.shipped("toolbox_nlrn", weights=Path(__file__).parent / "weights")
+
+
+@hookimpl
+def toolbox_converters() -> Iterable[ConverterInfo]:
+    """NLRN's TensorFlow variables."""
+    from toolbox_nlrn.checkpoint import NLRN_FORMAT
+
+    return [NLRN_FORMAT]

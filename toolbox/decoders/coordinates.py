@@ -1,11 +1,15 @@
 """Where output pixels lie among feature pixels: the conventions of every implicit decoder.
 
-Pixels are squares, y comes before x. Output pixel i of n lies, among m feature pixels, at
-(i + 0.5) · m / n in feature pixels; feature pixel j covers [j, j + 1) and has its center at j + 0.5.
+Pixels are squares and y comes before x. The image covers [−1, 1] on both axes, whatever its size:
+of n pixels, pixel i covers [−1 + 2i / n, −1 + 2(i + 1) / n], its center is in the middle, and its
+extent 2 / n is the *cell* of that axis. A position is nearest to the feature pixel that covers it.
+Offsets are counted in half feature pixels, so that within the nearest pixel they are in (−1, 1).
+Each decoder says where it departs from this.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,20 +18,63 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One axis of an output grid: for each output position, the nearest feature pixel and the way to it."""
+class Positions:
+    """Output positions in [−1, 1]; ``y`` and ``x`` broadcast to their shape: (H', W') or (N,).
 
-    nearest: Tensor  # (n,), integer
-    offset: Tensor  # (n,), from the nearest pixel's center, in half feature pixels: within (−1, 1)
-
-
-def axis(features: int, outputs: int, like: Tensor) -> Axis:
-    """The axis for ``features`` feature pixels and ``outputs`` output pixels, with the dtype of ``like``.
-
-    The nearest pixel is the one that torch's ``nearest-exact`` picks, with its rounding in float32
-    where an output center falls on the edge between two pixels: the published code relies on it.
+    Coordinates are float64, so that they are exact enough to tell which pixel covers them.
     """
-    positions = torch.arange(features, dtype=torch.float32, device=like.device)
-    nearest = F.interpolate(positions[None, None], size=outputs, mode="nearest-exact")[0, 0].long()
-    centers = (torch.arange(outputs, dtype=torch.float64, device=like.device) + 0.5) * (features / outputs)
-    return Axis(nearest, (2 * (centers - nearest - 0.5)).to(like.dtype))
+
+    y: Tensor
+    x: Tensor
+    cell: tuple[float, float]
+
+    def chunks(self, most: int) -> Iterator[Positions]:
+        """The same positions, about ``most`` at a time, cut along the first axis."""
+        count, *rest = torch.broadcast_shapes(self.y.shape, self.x.shape)
+        step = max(1, most // max(1, rest[0] if rest else 1))
+        for start in range(0, count, step):
+            y, x = (axis[start : start + step] if axis.shape[0] == count else axis for axis in (self.y, self.x))
+            yield Positions(y, x, self.cell)
+
+
+def grid(size: tuple[int, int], device: torch.device) -> Positions:
+    """The pixel centers of an image of ``size``, as (H', 1) and (1, W')."""
+    y, x = (pixel_centers(n, device) for n in size)
+    return Positions(y[:, None], x[None, :], (2 / size[0], 2 / size[1]))
+
+
+def pixel_centers(count: int, device: torch.device) -> Tensor:
+    """(count,): the centers of ``count`` pixels."""
+    return (2 * torch.arange(count, dtype=torch.float64, device=device) + 1) / count - 1
+
+
+def nearest(position: Tensor, cell: float, features: int) -> Tensor:
+    """Index of the feature pixel nearest to each position.
+
+    On the output grid that the cell implies it is the one that torch's ``nearest-exact`` picks: with
+    its float32 rounding where a center falls on the edge of two pixels, as the published code has it.
+    """
+    outputs = max(1, round(2 / cell))
+    output = (position + 1) * (outputs / 2) - 0.5
+    closest = output.round().clamp(0, outputs - 1)
+    pixels = torch.arange(features, dtype=torch.float32, device=position.device)
+    picked = F.interpolate(pixels[None, None], size=outputs, mode="nearest-exact")[0, 0].long()
+    covering = ((position + 1) * (features / 2)).floor().clamp(0, features - 1).long()
+    return torch.where((output - closest).abs() < 1e-3, picked[closest.long()], covering)
+
+
+def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:
+    """From the center of feature pixel ``pixel`` to the position, in half feature pixels."""
+    return (position + 1) * features - 2 * pixel - 1
+
+
+def gather(content: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """(B, H, W, C) at pixels (rows, columns), which broadcast to a shape → (B, *shape, C)."""
+    index = rows * content.shape[2] + columns
+    return content.flatten(1, 2).index_select(1, index.flatten()).unflatten(1, index.shape)
+
+
+def stack(*values: Tensor | float, like: Tensor) -> Tensor:
+    """Broadcast the values and put them side by side on a last axis, in the dtype of ``like``."""
+    tensors = [torch.as_tensor(value, device=like.device).to(like.dtype) for value in values]
+    return torch.stack(torch.broadcast_tensors(*tensors), -1)

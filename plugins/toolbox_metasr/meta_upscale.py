@@ -1,0 +1,118 @@
+"""Meta-SR's decoder: a small network predicts, from a position, the filter that makes its pixel.
+
+The filter W_2 h(p) is linear in the hidden layer h, so the pixel z · (W_2 h(p)) = (z W_2) · h(p):
+z W_2, a 3×3 convolution, is computed once per feature pixel. And on a grid at a simple scale p has
+few values, s² for an integer scale s: then the filters themselves are the convolution.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor, nn
+
+from toolbox.config import DecoderConfig
+from toolbox.decoders.coordinates import Positions, gather, grid, stack
+from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.registry import ComponentInfo
+
+EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
+MOST_PHASES = 128  # up to so many filters are computed for every feature pixel
+
+
+class MetaUpscaleConfig(DecoderConfig):
+    """Settings of Meta-SR's decoder."""
+
+    hidden: int = Field(default=256, gt=0, description="channels of the filter network's hidden layer")
+
+    def sizes(self) -> Literal["same", "any"] | int:
+        return "any"
+
+    def receptive_field(self) -> int | None:
+        return 1
+
+
+class MetaUpscale(ImplicitDecoder):
+    """(B, features, H, W) and a size → (B, channels, *size), for any size.
+
+    A position's inputs are its offset (y, x) in feature pixels and the vertical 1 / scale.
+
+    Departs from the shared conventions: the offset is measured from the top-left corner of a
+    feature pixel to the top-left corner of the output pixel, in whole feature pixels, and the
+    feature pixel is the one that covers that corner, moved by 1e-6.
+
+    Source: Hu et al., "Meta-SR: A Magnification-Arbitrary Network for Super-Resolution", CVPR 2019,
+    Section 3.2, after the code of the LIIF and DIINN repositories.
+    """
+
+    def __init__(self, config: MetaUpscaleConfig, features: int, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.hidden = nn.Linear(3, config.hidden)
+        self.filters = nn.Linear(config.hidden, 9 * features * channels)  # W_2: (features × 3 × 3, channels)
+
+    def prepare(self, features: Tensor) -> Tensor:
+        # One convolution per hidden unit and channel, and one for the bias: z W_2 and z b_2.
+        weight = torch.cat((self.filters.weight, self.filters.bias[:, None]), 1)
+        kernels = rearrange(weight, "(f ky kx c) h -> (h c) f ky kx", f=features.shape[1], ky=3, kx=3, c=self.channels)
+        return rearrange(F.conv2d(features, kernels, padding=1), "b c h w -> b h w c")
+
+    def sample(self, content: Tensor, positions: Positions) -> Tensor:
+        height, width = content.shape[1:3]
+        row, y = _corner(positions.y, positions.cell[0], height)
+        column, x = _corner(positions.x, positions.cell[1], width)
+        hidden = F.relu(self.hidden(stack(y, x, positions.cell[0] * height / 2, like=content)))
+        hidden = F.pad(hidden, (0, 1), value=1)  # for the bias
+        projected = gather(content, row, column).unflatten(-1, (-1, self.channels))
+        return (projected * hidden[..., None]).sum(-2)
+
+    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        """(B, features, H, W) → (B, channels, *size)."""
+        height, width = features.shape[-2:]
+        positions = grid(size, features.device)
+        row, y = _corner(positions.y, positions.cell[0], height)
+        column, x = _corner(positions.x, positions.cell[1], width)
+        # Offsets of the same phase differ by rounding only.
+        y, row_phase = torch.unique((y * 2**20).round() / 2**20, return_inverse=True)
+        x, column_phase = torch.unique((x * 2**20).round() / 2**20, return_inverse=True)
+        if len(y) * len(x) > MOST_PHASES:
+            return super().forward(features, size)
+        hidden = F.relu(self.hidden(stack(y[:, None], x[None, :], positions.cell[0] * height / 2, like=features)))
+        kernels = rearrange(
+            self.filters(hidden),
+            "py px (f ky kx c) -> (py px c) f ky kx",
+            f=features.shape[1],
+            ky=3,
+            kx=3,
+            c=self.channels,
+        )
+        filtered = rearrange(
+            F.conv2d(features, kernels, padding=1),
+            "b (p c) h w -> b (h w p) 1 c",
+            c=self.channels,
+        )
+        phases = len(y) * len(x)
+        image = gather(filtered, (row * width + column) * phases + row_phase * len(x) + column_phase, row * 0)
+        return rearrange(image, "b h w c -> b c h w").contiguous()
+
+
+def _corner(position: Tensor, cell: float, features: int) -> tuple[Tensor, Tensor]:
+    """The feature pixel that covers the corner of an output pixel, and the corner's offset from its own."""
+    corner = position - cell / 2
+    inside = (corner.float() + EPSILON).clamp(-1 + EPSILON, 1 - EPSILON)
+    pixel = (((inside + 1) * features - 1) / 2).round().long()
+    return pixel, (corner + 1) * (features / 2) - pixel
+
+
+META_UPSCALE = ComponentInfo(
+    kind="decoder",
+    name="meta-upscale",
+    factory=MetaUpscale,
+    config=MetaUpscaleConfig,
+    summary="Meta-SR: a network predicts the filter of each output pixel from its position, at any size",
+    paper="Hu et al., Meta-SR: A Magnification-Arbitrary Network for Super-Resolution, CVPR 2019",
+)

@@ -1,0 +1,141 @@
+"""Small settings of every component, drawn weights, and what the tests ask of any network."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from toolbox.config import Config
+from toolbox.encoders.identity import Identity, IdentityConfig
+from toolbox.plugins import registries
+from toolbox.registry import ComponentInfo, Kind, Registries
+from toolbox.restorer import Restorer, resolve
+
+Spec = dict[str, Any]
+M = TypeVar("M", bound=nn.Module)
+
+# One small setting of each component, cheap to run and with every parameter in use.
+NONLOCAL_BLOCKS: Mapping[str, Spec] = {
+    "soft-block-matching": {
+        # With zeros beyond the border every weight matters; elsewhere softmax ignores the bias of φ.
+        "neighborhood": {"kind": "window", "size": 3, "border": "zero"},
+        "embedding_channels": 2,
+    },
+}
+TRANSITIONS: Mapping[str, Spec] = {
+    "nonlocal-residual": {
+        "channels": 4,
+        "nonlocal": {"name": "soft-block-matching", **NONLOCAL_BLOCKS["soft-block-matching"]},
+    },
+}
+ENCODERS: Mapping[str, Spec] = {
+    "edsr": {"channels": 4, "blocks": 1},
+    "identity": {},
+    "pixel-unshuffle": {"factor": 2, "encoder": {"name": "edsr", "channels": 8, "blocks": 1}},
+    "rdn": {"channels": 4, "blocks": 2, "layers": 2, "growth": 3},
+    "recurrent": {"steps": 2, "transition": {"name": "nonlocal-residual", **TRANSITIONS["nonlocal-residual"]}},
+}
+DECODERS: Mapping[str, Spec] = {
+    "bicubic": {},
+    "dual-interactive": {"hidden": [5, 6]},
+    "features": {},
+    "local-ensemble": {"hidden": [5, 6]},
+    "meta-upscale": {"hidden": 5},
+    "pixel-shuffle": {"scale": 2, "channels": 4},
+    "residual-conv": {},
+}
+SMALL: Mapping[Kind, Mapping[str, Spec]] = {
+    "encoder": {name: spec for name, spec in ENCODERS.items() if name != "recurrent"},
+    "recurrent-wrapper": {"recurrent": ENCODERS["recurrent"]},
+    "transition": TRANSITIONS,
+    "nonlocal-block": NONLOCAL_BLOCKS,
+    "decoder": DECODERS,
+}
+
+
+def architecture(encoder: str | Spec, decoder: str | Spec, **more: Any) -> Spec:
+    """A spec of small parts: a component by its name, with the settings above, or by its whole spec."""
+    return {
+        "channels": 2,
+        "encoder": {"name": encoder, **ENCODERS[encoder]} if isinstance(encoder, str) else encoder,
+        "decoder": {"name": decoder, **DECODERS[decoder]} if isinstance(decoder, str) else decoder,
+        **more,
+    }
+
+
+def encoder_of(spec: Spec, channels: int = 2) -> Any:
+    """The encoder that ``spec`` describes, with drawn weights."""
+    decoder = {"name": "dual-interactive", "hidden": [1]}  # fits any encoder
+    return drawn(resolve({"channels": channels, "encoder": spec, "decoder": decoder}).encoder.build(channels=channels))
+
+
+def decoder_of(spec: Spec, features: int, channels: int = 2) -> Any:
+    """The decoder that ``spec`` describes, with drawn weights."""
+    resolved = resolve({"channels": channels, "encoder": "identity", "decoder": spec})
+    return drawn(resolved.decoder.build(features=features, channels=channels))
+
+
+def restorer_of(spec: Any, registries: Registries | None = None) -> Restorer:
+    """The restorer that ``spec`` describes, with drawn weights."""
+    return drawn(Restorer(resolve(spec, registries=registries)))
+
+
+def drawn(module: M) -> M:
+    """The module in float64 and eval mode, each parameter and running statistic drawn at random, none zero."""
+    module.double().eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            inputs = math.prod(parameter.shape[1:])
+            parameter.copy_(torch.randn_like(parameter) / math.sqrt(inputs) if parameter.ndim > 1 else 0.3)
+            if parameter.ndim == 1:
+                parameter.add_(0.2 * torch.randn_like(parameter))
+        for norm in module.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                norm.weight.add_(0.7)
+                norm.running_mean.normal_(0, 0.2)
+                norm.running_var.uniform_(0.5, 1.5)
+    return module
+
+
+def reach(network: Callable[[Tensor], Tensor], image: Tensor) -> set[tuple[int, int, int, int]]:
+    """Which input pixel moves which output pixel, found by moving each: {(y, x, output y, output x)}."""
+    height, width = image.shape[-2:]
+    moved = image.repeat(height * width + 1, 1, 1, 1)
+    for i in range(height * width):
+        moved[i, :, i // width, i % width] += 1.0
+    with torch.no_grad():
+        outputs = network(moved)
+    differs = (outputs[:-1] != outputs[-1]).any(1)
+    return {(int(i) // width, int(i) % width, int(y), int(x)) for i, y, x in differs.nonzero()}
+
+
+def distances(pairs: set[tuple[int, int, int, int]], scale: tuple[float, float] = (1.0, 1.0)) -> list[int]:
+    """How far, in input pixels, each output pixel lies from the input pixel that moves it."""
+    return [
+        max(abs(y - math.floor((out_y + 0.5) / scale[0])), abs(x - math.floor((out_x + 0.5) / scale[1])))
+        for y, x, out_y, out_x in pairs
+    ]
+
+
+def component(
+    name: str,
+    kind: Kind = "encoder",
+    factory: Callable[..., Any] = Identity,
+    config: type[Config] = IdentityConfig,
+) -> ComponentInfo:
+    """A record to register; by default one more encoder that does nothing."""
+    return ComponentInfo(kind, name, factory, config, summary="for a test", paper="none")
+
+
+def installed_and(*components: ComponentInfo, provider: str = "stranger") -> Registries:
+    """A copy of what is installed, with components of another plugin added."""
+    copy = dataclasses.replace(registries())
+    copy.add_plugin(provider, components)
+    return copy

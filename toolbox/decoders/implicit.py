@@ -1,0 +1,56 @@
+"""What implicit decoders share: any output size, any list of points, in chunks that bound the memory."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from toolbox.decoders.coordinates import Positions, grid
+
+
+class ImplicitDecoder(nn.Module):
+    """A decoder that answers at any position, given what it prepares once for all positions.
+
+    A subclass defines ``prepare`` and ``sample``; the grid call and ``query`` are then the same
+    function of position.
+    """
+
+    chunk = 16384  # positions decoded at a time
+
+    def prepare(self, features: Tensor) -> Tensor:
+        """(B, features, H, W) → content (B, H, W, C): all the work that is the same for every position."""
+        raise NotImplementedError
+
+    def sample(self, content: Tensor, positions: Positions) -> Tensor:
+        """Content (B, H, W, C) → (B, *shape of the positions, channels)."""
+        raise NotImplementedError
+
+    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        """(B, features, H, W) → (B, channels, *size)."""
+        content = self.prepare(features)
+        rows = [
+            rearrange(self.sample(content, chunk), "b h w c -> b c h w")
+            for chunk in grid(size, features.device).chunks(self.chunk)
+        ]
+        return torch.cat(rows, 2)
+
+    def query(self, features: Tensor, points: Tensor, cell: Tensor | tuple[float, float]) -> Tensor:
+        """Values at arbitrary points; at the centers of a grid's pixels, the same as the grid call.
+
+        Args:
+            features: (B, features, H, W).
+            points: (N, 2), or (B, N, 2) with other points for each image: (y, x) in [−1, 1].
+            cell: (2,): height and width of the pixel around a point; a grid of H' × W' has 2 / H', 2 / W'.
+
+        Returns:
+            (B, N, channels).
+        """
+        if points.ndim == 3:
+            pairs = zip(features.split(1), points, strict=True)
+            return torch.cat([self.query(image, own, cell) for image, own in pairs])
+        content = self.prepare(features)
+        height, width = (float(extent) for extent in cell)
+        y, x = points.double().unbind(-1)
+        chunks = Positions(y, x, (height, width)).chunks(self.chunk)
+        return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)

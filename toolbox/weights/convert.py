@@ -1,0 +1,112 @@
+"""From a published checkpoint to a restorer, tensor by tensor, with every difference named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from toolbox.config import validated
+from toolbox.errors import WeightsError
+from toolbox.registry import ConverterInfo, Registries
+from toolbox.restorer import Restorer, resolve
+from toolbox.weights.checkpoint import Checkpoint, Conversion, Source, checkpoint_of, read_checkpoint
+from toolbox.weights.file import describe_mismatch
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """A checkpoint with the format it was recognized as, and the plan of its conversion."""
+
+    checkpoint: Checkpoint
+    converter: ConverterInfo
+    conversion: Conversion
+
+
+def convert(source: str | Path | Mapping[str, Any], *, format: str | None = None, **hints: Any) -> Restorer:  # noqa: A002  # the word a user looks for
+    """A restorer in eval mode from a published checkpoint.
+
+    Args:
+        source: a path (.safetensors, .npz, .pt, .pth, .ckpt, or a TensorFlow checkpoint's prefix), or
+            the tensors or arrays themselves by their published names.
+        format: the name of a converter; recognized from the checkpoint unless given.
+        hints: what the checkpoint cannot tell; each format has its own, such as
+            ``propagation="accumulate"`` for ``nlrn-tf``.
+
+    Raises:
+        WeightsError: the checkpoint cannot be read, is of no known format, does not tell enough, or
+            has missing, unexpected or misshapen tensors.
+        SpecError: a hint is unknown or has a wrong value.
+    """
+    recognized = recognize(source, format=format, hints=hints)
+    conversion, tensors = recognized.conversion, recognized.checkpoint.tensors
+    spec = resolve(conversion.spec)
+    with torch.random.fork_rng(devices=[]):
+        restorer = Restorer(spec)
+    expected = {key: tensor for key, tensor in restorer.state_dict().items() if not key.endswith("num_batches_tracked")}
+    sources = {key: _source(conversion.sources[key], expected[key]) for key in expected}
+    _check(recognized, sources)
+    state = {key: source.join(*(tensors[name] for name in source.names)) for key, source in sources.items()}
+    restorer.load_state_dict(state, strict=False)  # all but the counters of batch norm, checked above
+    restorer.training_record = {"converted_from": recognized.converter.name}
+    return restorer.eval()
+
+
+def recognize(
+    source: str | Path | Mapping[str, Any],
+    *,
+    format: str | None = None,  # noqa: A002  # the word a user looks for
+    hints: Mapping[str, Any],
+    registries: Registries | None = None,
+) -> Recognized:
+    """Read a checkpoint and plan its conversion, without building anything; errors as ``convert``'s."""
+    if registries is None:
+        from toolbox.plugins import registries as installed
+
+        registries = installed()
+    origin = "the given tensors" if isinstance(source, Mapping) else str(source)
+    given = isinstance(source, Mapping)
+    checkpoint = checkpoint_of(source, origin) if given else read_checkpoint(Path(source))
+    if format is not None:
+        converter = registries.converters[format]
+    else:
+        fitting = [each for each in registries.converters if each.recognize(checkpoint)]
+        if len(fitting) != 1:
+            names = ", ".join(each.name for each in fitting or registries.converters)
+            fault = "its names fit several formats" if fitting else "its names fit no known format"
+            raise WeightsError(f"{origin}: {fault} ({names}); give the format if you know it")
+        converter = fitting[0]
+    settings = validated(converter.hints, hints, registries, f"hints for {converter.name}")
+    try:
+        conversion = converter.plan(checkpoint, settings)
+    except WeightsError as error:
+        raise WeightsError(f"{origin} as {converter.name}: {error}") from None
+    return Recognized(checkpoint, converter, conversion)
+
+
+def _source(source: str | Source, ours: Tensor) -> Source:
+    if isinstance(source, Source):
+        return source
+    return Source((source,), (tuple(ours.shape),), lambda tensor: tensor)
+
+
+def _check(recognized: Recognized, sources: Mapping[str, Source]) -> None:
+    needed = {
+        name: shape for source in sources.values() for name, shape in zip(source.names, source.shapes, strict=True)
+    }
+    given = {
+        name: tuple(tensor.shape)
+        for name, tensor in recognized.checkpoint.tensors.items()
+        if name not in recognized.conversion.ignored
+    }
+    if complaint := describe_mismatch(given, needed):
+        raise WeightsError(f"does not convert as {recognized.converter.name}: {complaint}")
+    for name in needed:
+        if not recognized.checkpoint.tensors[name].isfinite().all():
+            raise WeightsError(
+                f"does not convert as {recognized.converter.name}: {name} has values that are not finite"
+            )

@@ -1,0 +1,1 @@
+"""Published checkpoint formats of the core's own networks."""

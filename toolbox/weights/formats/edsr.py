@@ -1,0 +1,86 @@
+"""EDSR's state dicts: EDSR-PyTorch, and the copies of it in the LIIF and DIINN repositories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from toolbox.config import Config
+from toolbox.encoders.edsr import EDSRConfig
+from toolbox.errors import WeightsError
+from toolbox.registry import ConverterInfo
+from toolbox.weights.checkpoint import Checkpoint, Conversion
+
+MEAN_SHIFT = frozenset(f"{layer}.{kind}" for layer in ("sub_mean", "add_mean") for kind in ("weight", "bias"))
+DIV2K_MEAN = (0.4488, 0.4371, 0.404)
+
+
+class EDSRHints(Config):
+    """What an EDSR state dict cannot tell."""
+
+    mean_shift: bool | None = None  # None: as the file has it
+
+
+def encoder_plan(checkpoint: Checkpoint, prefix: str = "") -> tuple[dict[str, Any], dict[str, str]]:
+    """The spec of an EDSR encoder and the published names of its tensors, for a prefix of those names."""
+    channels = checkpoint.shape(f"{prefix}head.0.weight")[0]
+    blocks = checkpoint.count(prefix + "body.{}.body.0.weight")
+    # The residual scale leaves no trace: 0.1 for the published 256 channels, 1 for the baseline.
+    full = EDSRConfig.presets["full"]
+    scale = full["residual_scale"] if channels == full["channels"] else 1.0
+    names = {}
+    for kind in ("weight", "bias"):
+        names[f"encoder.head.{kind}"] = f"{prefix}head.0.{kind}"
+        names[f"encoder.tail.{kind}"] = f"{prefix}body.{blocks}.{kind}"
+        for block in range(blocks):
+            for layer in (0, 2):
+                names[f"encoder.blocks.{block}.body.{layer}.{kind}"] = f"{prefix}body.{block}.body.{layer}.{kind}"
+    return {"name": "edsr", "channels": channels, "blocks": blocks, "residual_scale": scale}, names
+
+
+def _plan(checkpoint: Checkpoint, hints: EDSRHints) -> Conversion:
+    encoder, sources = encoder_plan(checkpoint)
+    channels = checkpoint.shape("head.0.weight")[1]
+    spec: dict[str, Any] = {"summary": "converted from an EDSR checkpoint", "channels": channels, "encoder": encoder}
+    if "tail.1.weight" in checkpoint.tensors:
+        stages = checkpoint.count("tail.0.{}.weight") + ("tail.0.2.weight" in checkpoint.tensors)
+        width, features = checkpoint.shape("tail.0.0.weight")[:2]
+        scale = 4 if stages == 2 else round((width / features) ** 0.5)
+        spec["decoder"] = {"name": "pixel-shuffle", "scale": scale, "channels": checkpoint.shape("tail.1.weight")[1]}
+        for kind in ("weight", "bias"):
+            for stage in range(stages):
+                sources[f"decoder.upscale.{2 * stage}.{kind}"] = f"tail.0.{2 * stage}.{kind}"
+            sources[f"decoder.conv.{kind}"] = f"tail.1.{kind}"
+    else:
+        spec |= {"decoder": "features", "output_channels": encoder["channels"]}
+    in_file = "sub_mean.weight" in checkpoint.tensors
+    if hints.mean_shift if hints.mean_shift is not None else in_file:
+        spec["normalization"] = _normalization(checkpoint) if in_file else {"mean": DIV2K_MEAN[:channels]}
+    return Conversion(spec, sources, MEAN_SHIFT)
+
+
+def _normalization(checkpoint: Checkpoint) -> dict[str, list[float]]:
+    """The mean shift as a normalization; files made for 0 to 255 are told by the size of their bias.
+
+    The published layer computes x / s − m / s on x in [0, 1] or [0, 255].
+    """
+    weight, bias = (checkpoint.tensors[f"sub_mean.{kind}"].double() for kind in ("weight", "bias"))
+    diagonal = weight.flatten(1).diagonal() if weight.ndim == 4 else Tensor()
+    if len(diagonal) != len(bias) or not torch.equal(weight.flatten(1), torch.diag(diagonal)):
+        raise WeightsError("sub_mean is no shift and scale per channel")
+    white = 255 if bias.abs().max() > 2 else 1
+    return {
+        "mean": [round(value, 6) for value in (-bias / diagonal / white).tolist()],
+        "std": (1 / diagonal / white).tolist(),
+    }
+
+
+EDSR_FORMAT = ConverterInfo(
+    name="edsr",
+    recognize=lambda checkpoint: {"head.0.weight", "body.0.body.0.weight"} <= checkpoint.tensors.keys(),
+    plan=_plan,
+    hints=EDSRHints,
+    summary="EDSR state dicts, with an upsampler or features alone",
+)
