@@ -11,10 +11,13 @@ from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
 from toolbox.encoders.edsr import EDSR_ENCODER
 from toolbox.encoders.identity import IDENTITY
+from toolbox.encoders.nonlocal_only import NONLOCAL_ONLY
 from toolbox.encoders.pixel_unshuffle import PIXEL_UNSHUFFLE
 from toolbox.encoders.rdn import RDN_ENCODER
 from toolbox.hookspecs import hookimpl
+from toolbox.nonlocal_blocks.nl_means import NL_MEANS
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
+from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
 from toolbox.recurrent.recurrent import RECURRENT
 from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
 from toolbox.weights.formats.edsr import EDSR_FORMAT
@@ -29,12 +32,15 @@ def toolbox_components() -> Iterable[ComponentInfo]:
         EDSR_ENCODER,
         FEATURES,
         IDENTITY,
+        NL_MEANS,
+        NONLOCAL_ONLY,
         PIXEL_SHUFFLE,
         PIXEL_UNSHUFFLE,
         RDN_ENCODER,
         RECURRENT,
         RESIDUAL_CONV,
         SOFT_BLOCK_MATCHING,
+        WANG_NONLOCAL,
     ]
 
 

@@ -12,10 +12,11 @@ from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
 
 @hookimpl
 def toolbox_components() -> Iterable[ComponentInfo]:
-    """The transition that NLRN repeats."""
+    """The transition that NLRN repeats, and the decoder by which it enlarges."""
+    from toolbox_nlrn.refine_luma import REFINE_LUMA
     from toolbox_nlrn.transition import NONLOCAL_RESIDUAL
 
-    return [NONLOCAL_RESIDUAL]
+    return [NONLOCAL_RESIDUAL, REFINE_LUMA]
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from toolbox.cli import list_, restore, schema, show
+from toolbox.cli import convert, list_, restore, schema, show
 from toolbox.errors import ImageError, ToolboxError, WeightsError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("restore")(restore.restore)
+app.command("convert")(convert.convert)
 app.command("list")(list_.list_)
 app.command("show")(show.show)
 app.command("schema")(schema.schema)

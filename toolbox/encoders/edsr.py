@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from toolbox.config import EncoderConfig
+from toolbox.config import EncoderConfig, fault, located
 from toolbox.registry import ComponentInfo
+from toolbox.spec import NonLocalSpec
 
 
 class EDSRConfig(EncoderConfig):
@@ -22,12 +23,28 @@ class EDSRConfig(EncoderConfig):
     channels: int = Field(default=64, gt=0)
     blocks: int = Field(default=16, gt=0, description="residual blocks")
     residual_scale: float = Field(default=1.0, gt=0, description="each block's output is multiplied by this")
+    nonlocal_block: NonLocalSpec | None = Field(
+        default=None, alias="nonlocal", description="a non-local block, one of its own after each block named below"
+    )
+    nonlocal_after: tuple[int, ...] = Field(default=(), description="numbers of residual blocks, counted from 0")
 
     def out_channels(self, channels: int) -> int:
         return self.channels
 
     def receptive_field(self) -> int | None:
-        return 2 + 2 * self.blocks
+        convolutions = 2 + 2 * self.blocks
+        if self.nonlocal_block is None:
+            return convolutions
+        gathered = self.nonlocal_block.config.receptive_field()
+        return None if gathered is None else convolutions + len(set(self.nonlocal_after)) * gathered
+
+    @model_validator(mode="after")
+    def _check_nonlocal(self) -> Self:
+        if wrong := [number for number in self.nonlocal_after if not 0 <= number < self.blocks]:
+            raise fault(("nonlocal_after",), wrong[0], f"a block from 0 to {self.blocks - 1}")
+        if (self.nonlocal_block is None) != (not self.nonlocal_after):
+            raise located(("nonlocal_after",), "nonlocal and nonlocal_after go together; give both or neither")
+        return self
 
 
 class ResidualBlock(nn.Module):
@@ -52,7 +69,9 @@ class EDSR(nn.Module):
 
     Source: Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPRW
     2017. The mean shift of the published code is the restorer's normalization here, and its
-    upsampler is the pixel-shuffle decoder.
+    upsampler is the pixel-shuffle decoder. Non-local blocks after some of the residual blocks, as
+    Liu et al. (NeurIPS 2018) and Wang et al. (CVPR 2018) put them into networks, start as the
+    identity: with untrained ones the features are the same bit for bit.
     """
 
     def __init__(self, config: EDSRConfig, channels: int) -> None:
@@ -64,11 +83,20 @@ class EDSR(nn.Module):
             *(ResidualBlock(config.channels, config.residual_scale) for _ in range(config.blocks))
         )
         self.tail = nn.Conv2d(config.channels, config.channels, 3, padding=1)
+        self.nonlocal_blocks = nn.ModuleDict()
+        if config.nonlocal_block is not None:
+            for number in sorted(set(config.nonlocal_after)):
+                self.nonlocal_blocks[str(number)] = config.nonlocal_block.build(channels=config.channels)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""
         shallow: Tensor = self.head(image)
-        return shallow + self.tail(self.blocks(shallow))
+        features, correlation = shallow, None
+        for number, block in enumerate(self.blocks):
+            features = block(features)
+            if str(number) in self.nonlocal_blocks:
+                features, correlation = self.nonlocal_blocks[str(number)](features, correlation)
+        return shallow + self.tail(features)
 
 
 EDSR_ENCODER = ComponentInfo(

@@ -8,14 +8,17 @@ copied out on its own.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.nonlocal_blocks.neighborhood import Segment, Whole, Window, segments
+from toolbox.nonlocal_blocks.neighborhood import Segment, TopK, Whole, Window, segments
 
 # Raw correlations, one tensor (batch, queries, keys) per tile: what propagation adds up.
 Correlation = tuple[Tensor, ...]
+Weighting = Literal["softmax", "mean"]
 
 TILE = 16  # queries per side of a tile: measured, 12 to 16 are best for windows of 15 to 45
 WHOLE_IMAGE_QUERIES = 1024  # queries at a time when each sees the whole image
@@ -25,17 +28,20 @@ def attend(
     queries: Tensor,
     keys: Tensor,
     values: Tensor,
-    neighborhood: Window | Whole,
+    neighborhood: Window | TopK | Whole,
     previous: Correlation | None = None,
+    weighting: Weighting = "softmax",
 ) -> tuple[Tensor, Correlation]:
-    """Average the values of each pixel's neighborhood, weighted by softmax of the correlation.
+    """Average the values of each pixel's neighborhood, weighted by the correlation.
 
     Args:
         queries: (B, L, H, W), θ in the NLRN paper.
         keys: (B, L, H, W), φ.
         values: (B, C, H, W), g.
         neighborhood: which pixels each pixel sees.
-        previous: raw correlations to add before the softmax, as an earlier call returned them.
+        previous: raw correlations to add before weighting, as an earlier call returned them.
+        weighting: ``softmax`` of the correlation, or ``mean``: the correlation itself, divided by
+            the number of pixels in the neighborhood.
 
     Returns:
         (B, C, H, W), and the raw correlations: θφᵀ plus ``previous``, −inf outside the window.
@@ -71,10 +77,21 @@ def attend(
                 if (outside := _outside(y, x)) is not None:
                     score = score.masked_fill(outside, float("-inf"))
             correlation.append(score)
-            gathered = score.softmax(-1) @ value
+            gathered = _weights(score, neighborhood, weighting) @ value
             band.append(gathered.unflatten(1, (y.stop - y.start, x.stop - x.start)))
         bands.append(torch.cat(band, 2))
     return torch.cat(bands, 1).permute(0, 3, 1, 2), tuple(correlation)
+
+
+def _weights(score: Tensor, neighborhood: Window | TopK | Whole, weighting: Weighting) -> Tensor:
+    """Raw correlations (batch, queries, keys), −inf outside the neighborhood → weights."""
+    if isinstance(neighborhood, TopK):
+        best = score.topk(min(neighborhood.k, score.shape[-1]), -1)
+        score = torch.full_like(score, float("-inf")).scatter(-1, best.indices, best.values)
+    if weighting == "softmax":
+        return score.softmax(-1)
+    outside = score == float("-inf")
+    return score.masked_fill(outside, 0) / (~outside).sum(-1, keepdim=True)
 
 
 def _outside(y: Segment, x: Segment) -> Tensor | None:

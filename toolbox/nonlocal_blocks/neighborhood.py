@@ -15,14 +15,13 @@ from torch import Tensor
 from toolbox.config import Config, fault
 
 
-class Window(Config):
-    """A window of ``size`` × ``size`` pixels (q in the NLRN paper) centered on each pixel.
+class Windowed(Config):
+    """What neighborhoods around a pixel share.
 
     ``border`` says what happens where the window leaves the image: ``clip`` cuts it off, ``zero``
     fills it with zero features (which take part with correlation 0), ``shift`` moves it inside.
     """
 
-    kind: Literal["window"] = "window"
     size: int = 45
     border: Literal["clip", "zero", "shift"] = "clip"
 
@@ -38,6 +37,19 @@ class Window(Config):
         return self.size - 1 if self.border == "shift" else self.size // 2
 
 
+class Window(Windowed):
+    """A window of ``size`` × ``size`` pixels (q in the NLRN paper) centered on each pixel."""
+
+    kind: Literal["window"] = "window"
+
+
+class TopK(Windowed):
+    """The ``k`` pixels of a window that correlate most: block matching, Eq. 2 of the NLRN paper."""
+
+    kind: Literal["top-k"] = "top-k"
+    k: int = Field(default=16, gt=0)
+
+
 class Whole(Config):
     """Every pixel of the image."""
 
@@ -47,7 +59,7 @@ class Whole(Config):
         """None: the whole image."""
 
 
-Neighborhood = Annotated[Window | Whole, Field(discriminator="kind")]
+Neighborhood = Annotated[Window | TopK | Whole, Field(discriminator="kind")]
 
 
 class Segment(NamedTuple):
@@ -60,7 +72,7 @@ class Segment(NamedTuple):
     allowed: Tensor | None  # (queries, keys), bool; None when every query sees every key
 
 
-def segments(length: int, window: Window, tile: int, device: torch.device) -> list[Segment]:
+def segments(length: int, window: Windowed, tile: int, device: torch.device) -> list[Segment]:
     """Cut an axis into segments of about ``tile`` queries.
 
     With ``zero`` borders the keys count from the start of an axis padded by the window's radius.

@@ -8,16 +8,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import NonLocalConfig
-from toolbox.nonlocal_blocks.attention import Correlation, attend
+from toolbox.nonlocal_blocks.attention import Correlation, Weighting, attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
 from toolbox.registry import ComponentInfo
+
+# How two features correlate and how correlations become weights: softmax of θᵀφ, softmax of xᵀx, or θᵀφ / N.
+Similarity = Literal["embedded-gaussian", "gaussian", "dot-product"]
 
 
 class SoftBlockMatchingConfig(NonLocalConfig):
     """Settings of soft block matching."""
 
     neighborhood: Neighborhood = Window()
-    similarity: Literal["embedded-gaussian"] = "embedded-gaussian"
+    similarity: Similarity = "embedded-gaussian"
     propagation: Literal["none", "accumulate"] = Field(
         default="accumulate",
         description="accumulate: the correlation of the state before is added before the softmax",
@@ -30,6 +33,9 @@ class SoftBlockMatchingConfig(NonLocalConfig):
 
 class SoftBlockMatching(nn.Module):
     """x + softmax(θ(x) φ(x)ᵀ + previous correlation) g(x), over each pixel's neighborhood.
+
+    That is the similarity ``embedded-gaussian``; ``gaussian`` has no θ and φ, and ``dot-product``
+    divides by the number of neighbors where the others have the softmax.
 
     Source: Liu et al., "Non-Local Recurrent Network for Image Restoration", NeurIPS 2018, Eq. 4 and
     Section 3.3; details after the published code: softmax without a scale, no projection after g,
@@ -46,8 +52,10 @@ class SoftBlockMatching(nn.Module):
         self.propagation = config.propagation
         self.out_channels = channels
         self.receptive_field = config.receptive_field()
-        self.theta = nn.Conv2d(channels, config.embedding_channels, 1)
-        self.phi = nn.Conv2d(channels, config.embedding_channels, 1)
+        embeds = config.similarity != "gaussian"
+        self.weighting: Weighting = "mean" if config.similarity == "dot-product" else "softmax"
+        self.theta = nn.Conv2d(channels, config.embedding_channels, 1) if embeds else nn.Identity()
+        self.phi = nn.Conv2d(channels, config.embedding_channels, 1) if embeds else nn.Identity()
         self.g = nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.g.weight)
         nn.init.zeros_(self.g.bias)  # type: ignore[arg-type]  # a Conv2d has a bias unless told otherwise
@@ -55,7 +63,12 @@ class SoftBlockMatching(nn.Module):
     def forward(self, features: Tensor, correlation: Correlation | None = None) -> tuple[Tensor, Correlation | None]:
         """(features, correlation of the state before) → (features, correlation)."""
         gathered, correlation = attend(
-            self.theta(features), self.phi(features), self.g(features), self.neighborhood, correlation
+            self.theta(features),
+            self.phi(features),
+            self.g(features),
+            self.neighborhood,
+            correlation,
+            self.weighting,
         )
         return features + gathered, correlation if self.propagation == "accumulate" else None
 

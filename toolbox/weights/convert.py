@@ -69,8 +69,7 @@ def recognize(
 
         registries = installed()
     origin = "the given tensors" if isinstance(source, Mapping) else str(source)
-    given = isinstance(source, Mapping)
-    checkpoint = checkpoint_of(source, origin) if given else read_checkpoint(Path(source))
+    checkpoint = checkpoint_of(source, origin) if isinstance(source, Mapping) else read_checkpoint(Path(source))
     if format is not None:
         converter = registries.converters[format]
     else:

@@ -1,0 +1,72 @@
+"""Super-resolution as NLRN does it: enlarge bicubically, then restore the luma at that size.
+
+Only luma changes, and chroma is a linear function of RGB that a gray change leaves alone; so the
+refined picture is the bicubic one plus the change of luma, on every channel.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from toolbox.config import DecoderConfig, located
+from toolbox.decoders.bicubic import resize
+from toolbox.evaluation.metrics import LUMA, luma
+from toolbox.registry import ComponentInfo
+from toolbox.spec import DecoderSpec, EncoderSpec
+
+
+class RefineLumaConfig(DecoderConfig):
+    """Settings of the decoder that refines a bicubic enlargement."""
+
+    encoder: EncoderSpec
+    decoder: DecoderSpec
+
+    def sizes(self) -> Literal["same", "any"] | int:
+        return "any"
+
+    def receptive_field(self) -> int | None:
+        """In pixels of the enlarged image, which is an upper bound when enlarging."""
+        parts = [self.encoder.config.receptive_field(), self.decoder.config.receptive_field()]
+        return None if None in parts else sum(parts) + 2
+
+    def check_join(self, features: int, channels: int) -> None:
+        if features != channels or channels not in (1, 3):
+            raise ValueError(f"refine-luma got {features} channels, expected a gray or RGB image; use encoder identity")
+        if self.decoder.config.sizes() not in ("same", "any"):
+            raise located(("decoder",), f"got {self.decoder.name!r}, expected a decoder of the same size")
+        self.decoder.config.check_join(self.encoder.config.out_channels(1), 1)
+
+
+class RefineLuma(nn.Module):
+    """Image (B, 1 or 3, H, W) → (B, the same channels, *size): luma restored, chroma bicubic.
+
+    The network inside sees the luma of the enlarged image and adds a residual to it. Luma is
+    MATLAB's, in [16, 235] of 255.
+
+    Source: the super-resolution experiments of Liu et al., NeurIPS 2018, Section 4.
+    """
+
+    def __init__(self, config: RefineLumaConfig, features: int, channels: int) -> None:
+        super().__init__()
+        self.encoder = config.encoder.build(channels=1)
+        self.decoder = config.decoder.build(features=config.encoder.config.out_channels(1), channels=1)
+
+    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        """(B, C, H, W) → (B, C, *size)."""
+        enlarged = resize(features, size)
+        if features.shape[1] == 1:
+            return enlarged + self.decoder(self.encoder(enlarged), size)
+        residual = self.decoder(self.encoder(luma(enlarged)), size)
+        return enlarged + residual / sum(LUMA)
+
+
+REFINE_LUMA = ComponentInfo(
+    kind="decoder",
+    name="refine-luma",
+    factory=RefineLuma,
+    config=RefineLumaConfig,
+    summary="bicubic enlargement whose luma an encoder and a decoder restore; chroma stays bicubic",
+    paper="Liu et al., Non-Local Recurrent Network for Image Restoration, NeurIPS 2018",
+)

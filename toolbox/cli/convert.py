@@ -1,0 +1,78 @@
+"""``toolbox convert``: a published checkpoint in, a weights file out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from toolbox.cli.options import Json
+
+
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A .pth, .pt, .ckpt, .npz, .safetensors or TensorFlow checkpoint.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="The weights file to write.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="The format, if it is not recognized.")
+    ] = None,
+    hint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hint", metavar="KEY=VALUE", help="What the file cannot tell, such as mean_shift=true; may be repeated."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what was recognized.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Convert a published checkpoint of EDSR, RDN, LIIF, Meta-SR, DIINN or NLRN to one self-describing file.
+
+    Nothing in the checkpoint is executed.
+    """
+    from toolbox.errors import WeightsError
+    from toolbox.weights.convert import convert as convert_checkpoint
+    from toolbox.weights.convert import recognize
+    from toolbox.weights.file import save
+
+    if output is None and not dry_run:
+        raise typer.BadParameter("expected --output OUT, or --dry-run")
+    if output is not None and not output.parent.is_dir():
+        raise WeightsError(f"{output}: the folder {output.parent} does not exist; make it first")
+    hints = dict(_parse_hint(text) for text in hint or [])
+    recognized = recognize(source, format=format_, hints=hints)
+    report: dict[str, Any] = {
+        "input": str(source),
+        "output": None if dry_run else str(output),
+        "format": recognized.converter.name,
+        "plugin": recognized.converter.provider,
+        "tensors": len(recognized.checkpoint.tensors),
+        "spec": recognized.conversion.spec,
+    }
+    if not dry_run:
+        save(convert_checkpoint(source, format=format_, **hints), output or Path())
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    typer.echo(f"{source}: {report['format']} ({recognized.converter.summary}), {report['tensors']} tensors")
+    typer.echo(
+        yaml.safe_dump(json.loads(json.dumps(report["spec"])), sort_keys=False, default_flow_style=None).rstrip()
+    )
+    if not dry_run:
+        typer.echo(f"wrote {output}")
+
+
+def _parse_hint(text: str) -> tuple[str, Any]:
+    """KEY=VALUE, the value read as YAML: true is a truth value, 3 a number, anything else text."""
+    key, separator, value = text.partition("=")
+    if not (key and separator):
+        raise typer.BadParameter(f"got {text!r}, expected KEY=VALUE, such as propagation=accumulate")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        return key, value

@@ -1,0 +1,48 @@
+"""A non-local block on the image itself, and nothing else."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from toolbox.config import EncoderConfig
+from toolbox.registry import ComponentInfo
+from toolbox.spec import NonLocalSpec
+
+
+class NonLocalOnlyConfig(EncoderConfig):
+    """Settings of the encoder that is one non-local block."""
+
+    nonlocal_block: NonLocalSpec = Field(alias="nonlocal")
+
+    def out_channels(self, channels: int) -> int:
+        return channels
+
+    def receptive_field(self) -> int | None:
+        radius: int | None = self.nonlocal_block.config.receptive_field()
+        return radius
+
+
+class NonLocalOnly(nn.Module):
+    """Image (B, C, H, W) → the same shape: one application of a non-local block."""
+
+    def __init__(self, config: NonLocalOnlyConfig, channels: int) -> None:
+        super().__init__()
+        self.out_channels = channels
+        self.receptive_field = config.receptive_field()
+        self.nonlocal_block = config.nonlocal_block.build(channels=channels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) → the same shape."""
+        features, _ = self.nonlocal_block(image, None)
+        return features
+
+
+NONLOCAL_ONLY = ComponentInfo(
+    kind="encoder",
+    name="nonlocal",
+    factory=NonLocalOnly,
+    config=NonLocalOnlyConfig,
+    summary="one non-local block on the image itself",
+    paper="Buades et al., A Non-Local Algorithm for Image Denoising, CVPR 2005",
+)

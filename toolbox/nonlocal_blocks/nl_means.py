@@ -1,0 +1,76 @@
+"""Non-local means: the non-local block without a parameter, patches compared as they are.
+
+exp(−|p − q|² / h²), normalized over q, is the softmax of (2 p·q − |q|²) / h², since |p|² cancels: the
+correlation of embedded patches again, with |q|² as one more embedding channel.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from toolbox.config import NonLocalConfig
+from toolbox.nonlocal_blocks.attention import attend
+from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
+from toolbox.registry import ComponentInfo
+
+
+class NLMeansConfig(NonLocalConfig):
+    """Settings of non-local means."""
+
+    neighborhood: Neighborhood = Window(size=21)
+    patch: int = Field(default=5, gt=0, description="side of the square patches that are compared; odd")
+    strength: float = Field(
+        default=0.1, gt=0, description="h: a patch whose root mean squared distance is h weighs 1/e of the pixel itself"
+    )
+
+    def receptive_field(self) -> int | None:
+        gathered = self.neighborhood.radius()
+        return None if gathered is None else gathered + self.patch // 2
+
+
+class NLMeans(nn.Module):
+    """Each pixel becomes the mean of its neighborhood, weighted by how alike the patches around them are.
+
+    Features (B, C, H, W) come out in the same shape and range. Patches are reflected at the border.
+
+    Source: Buades et al., "A Non-Local Algorithm for Image Denoising", CVPR 2005, with the distance
+    averaged over the patch, without a Gaussian over it.
+    """
+
+    def __init__(self, config: NLMeansConfig, channels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.out_channels = channels
+        self.receptive_field = config.receptive_field()
+
+    def forward(self, features: Tensor, correlation: object = None) -> tuple[Tensor, None]:
+        """(features, anything) → (features, None)."""
+        patches = _patches(features, self.config.patch)
+        patches = patches - patches.mean()  # distances stay, and small numbers lose less
+        precision = 1 / (self.config.strength**2 * patches.shape[1])
+        squared = patches.square().sum(1, keepdim=True)
+        queries = torch.cat((2 * precision * patches, torch.ones_like(squared)), 1)
+        keys = torch.cat((patches, -precision * squared), 1)
+        return attend(queries, keys, features, self.config.neighborhood)[0], None
+
+
+def _patches(image: Tensor, side: int) -> Tensor:
+    """(B, C, H, W) → (B, C · side², H, W): the patch around each pixel, reflected at the border."""
+    height, width = image.shape[-2:]
+    radius = side // 2
+    mode = "reflect" if radius < min(height, width) else "replicate"  # reflecting needs enough pixels
+    padded = F.pad(image, (radius, radius, radius, radius), mode=mode)
+    return F.unfold(padded, side).unflatten(2, (height, width))
+
+
+NL_MEANS = ComponentInfo(
+    kind="nonlocal-block",
+    name="nl-means",
+    factory=NLMeans,
+    config=NLMeansConfig,
+    summary="classic non-local means: patches compared as they are, nothing to train",
+    paper="Buades et al., A Non-Local Algorithm for Image Denoising, CVPR 2005",
+)
