@@ -63,7 +63,7 @@ def restore(
                 raise ImageError(f"{target}: is the input itself; give another name")
     before = read_picture(photo)
     name = model or (DENOISER if scale is None and size is None else ENLARGER)
-    restorer = _find(name, registries_with(catalog))
+    restorer = find_model(name, registries_with(catalog))
 
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
@@ -98,7 +98,7 @@ def restore(
         typer.echo(f"wrote {compare} (before | after)")
 
 
-def _find(name: str, registries: Registries) -> Restorer:
+def find_model(name: str, registries: Registries) -> Restorer:
     """The trained model; one without a weight to train, or of the user's own catalog, is built as it is."""
     import torch
 

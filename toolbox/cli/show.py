@@ -120,7 +120,7 @@ def _print(name: str, facts: dict[str, Any], restorer: Restorer) -> None:
 
 def _add_settings(branch: Tree, settings: dict[str, Any]) -> None:
     for key, value in settings.items():
-        if key == "name":
+        if key == "name" or value in (None, []):
             continue
         if isinstance(value, dict) and "name" in value:
             _add_settings(branch.add(f"{key}: [bold]{value['name']}[/bold]"), value)

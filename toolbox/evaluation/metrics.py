@@ -19,9 +19,3 @@ def luma(image: Tensor) -> Tensor:
     """(B, 3, H, W) RGB in [0, 1] → (B, 1, H, W), up to a constant."""
     weights = image.new_tensor(LUMA).view(1, 3, 1, 1)
     return (image * weights).sum(1, keepdim=True)
-
-
-def benchmark_psnr(restored: Tensor, original: Tensor, shave: int) -> float:
-    """PSNR of RGB in [0, 1] by LIIF's ``benchmark`` protocol: luma of the difference, ``shave`` px off, unrounded."""
-    difference = luma(restored - original)[..., shave:-shave, shave:-shave]
-    return psnr(difference, torch.zeros_like(difference))
