@@ -26,6 +26,8 @@ NONLOCAL_BLOCKS: Mapping[str, Spec] = {
         "neighborhood": {"kind": "window", "size": 3, "border": "zero"},
         "embedding_channels": 2,
     },
+    "nl-means": {"neighborhood": {"kind": "window", "size": 3}, "patch": 3},
+    "wang-nonlocal": {"neighborhood": {"kind": "window", "size": 3, "border": "zero"}, "inner_channels": 2},
 }
 TRANSITIONS: Mapping[str, Spec] = {
     "nonlocal-residual": {
@@ -36,7 +38,8 @@ TRANSITIONS: Mapping[str, Spec] = {
 ENCODERS: Mapping[str, Spec] = {
     "edsr": {"channels": 4, "blocks": 1},
     "identity": {},
-    "pixel-unshuffle": {"factor": 2, "encoder": {"name": "edsr", "channels": 8, "blocks": 1}},
+    "nonlocal": {"nonlocal": {"name": "wang-nonlocal", **NONLOCAL_BLOCKS["wang-nonlocal"]}},
+    "pixel-unshuffle": {"factor": 2, "encoder": {"name": "edsr", "channels": 12, "blocks": 1}},
     "rdn": {"channels": 4, "blocks": 2, "layers": 2, "growth": 3},
     "recurrent": {"steps": 2, "transition": {"name": "nonlocal-residual", **TRANSITIONS["nonlocal-residual"]}},
 }
@@ -47,6 +50,7 @@ DECODERS: Mapping[str, Spec] = {
     "local-ensemble": {"hidden": [5, 6]},
     "meta-upscale": {"hidden": 5},
     "pixel-shuffle": {"scale": 2, "channels": 4},
+    "refine-luma": {"encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "decoder": "residual-conv"},
     "residual-conv": {},
 }
 SMALL: Mapping[Kind, Mapping[str, Spec]] = {
@@ -61,7 +65,7 @@ SMALL: Mapping[Kind, Mapping[str, Spec]] = {
 def architecture(encoder: str | Spec, decoder: str | Spec, **more: Any) -> Spec:
     """A spec of small parts: a component by its name, with the settings above, or by its whole spec."""
     return {
-        "channels": 2,
+        "channels": 3,
         "encoder": {"name": encoder, **ENCODERS[encoder]} if isinstance(encoder, str) else encoder,
         "decoder": {"name": decoder, **DECODERS[decoder]} if isinstance(decoder, str) else decoder,
         **more,

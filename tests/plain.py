@@ -31,8 +31,20 @@ def window(center: int, length: int, size: int | None, border: str) -> list[int]
     return [position + shift for position in positions]
 
 
-def attention(states: Sequence[Pair], values: Tensor, size: int | None, border: str = "clip") -> Tensor:
-    """Each pixel's average of its neighborhood's values by softmax of the correlations summed over ``states``."""
+def attention(
+    states: Sequence[Pair],
+    values: Tensor,
+    size: int | None,
+    border: str = "clip",
+    *,
+    best: int | None = None,
+    softmax: bool = True,
+) -> Tensor:
+    """Each pixel's average of its neighborhood's values, weighted by the correlations summed over ``states``.
+
+    The weights are the softmax of the correlations, or else the correlations over their number; ``best``
+    is how many of the neighborhood take part, those that correlate most.
+    """
     height, width = values.shape[-2:]
     margin = size // 2 if size is not None and border == "zero" else 0
     padded = [(queries, F.pad(keys, [margin] * 4)) for queries, keys in states]
@@ -46,9 +58,36 @@ def attention(states: Sequence[Pair], values: Tensor, size: int | None, border: 
                 (queries[:, :, y, x, None, None] * keys[:, :, rows][..., columns]).sum(1) for queries, keys in padded
             )
             assert isinstance(correlation, Tensor)
-            weights = correlation.flatten(1).softmax(-1)
+            correlation = correlation.flatten(1)
             seen = padded_values[:, :, rows][..., columns].flatten(2)
+            if best is not None:
+                order = correlation.argsort(-1, descending=True)[:, :best]
+                correlation = correlation.gather(-1, order)
+                seen = seen.gather(-1, order[:, None].expand(-1, seen.shape[1], -1))
+            weights = correlation.softmax(-1) if softmax else correlation / correlation.shape[-1]
             result[:, :, y, x] = (weights[:, None] * seen).sum(-1)
+    return result
+
+
+def nl_means(image: Tensor, size: int | None, border: str, patch: int, strength: float) -> Tensor:
+    """Σ exp(−d² / h²) x / Σ exp(−d² / h²), d² the mean squared distance of patches, reflected at the border."""
+    height, width = image.shape[-2:]
+    radius = patch // 2
+    padded = F.pad(image, [radius] * 4, mode="reflect" if radius < min(height, width) else "replicate")
+
+    def around(y: int, x: int) -> Tensor:
+        return padded[:, :, y : y + patch, x : x + patch]
+
+    result = torch.empty_like(image)
+    for y in range(height):
+        for x in range(width):
+            total = weighted = torch.zeros(len(image), dtype=image.dtype)[:, None]
+            for row in window(y, height, size, border):
+                for column in window(x, width, size, border):
+                    squared = (around(y, x) - around(row, column)).square().mean((1, 2, 3))
+                    weight = torch.exp(-squared / strength**2)[:, None]
+                    total, weighted = total + weight, weighted + weight * image[:, :, row, column]
+            result[:, :, y, x] = weighted / total
     return result
 
 
@@ -169,6 +208,67 @@ def dual_interactive(decoder: Any, features: Tensor, size: tuple[int, int]) -> T
         return _linear(q, decoder.output.weight[:, :, 0, 0], decoder.output.bias)
     reflected = F.pad(q, [1] * 4, mode="reflect")
     return F.conv2d(reflected, decoder.output.weight, decoder.output.bias)
+
+
+def local_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
+    """LIIF's decoder as published: grid_sample at four shifted coordinates, one network for all, areas swapped."""
+    config = decoder.config
+    height, width = features.shape[-2:]
+    y, x = _published_centers(size[0]), _published_centers(size[1])
+    seen = F.unfold(features, 3, padding=1) if config.feature_unfolding else features.flatten(2)
+    predictions, areas = [], []
+    for vertical, horizontal in [(-1, -1), (-1, 1), (1, -1), (1, 1)] if config.local_ensemble else [(0, 0)]:
+        pixel = _sampled(
+            (height, width),
+            y + (vertical / height + 1e-6 if vertical else 0),
+            x + (horizontal / width + 1e-6 if horizontal else 0),
+        )
+        dy = (y[:, None] - _published_centers(height)[pixel // width]) * height
+        dx = (x[None, :] - _published_centers(width)[pixel % width]) * width
+        cell = torch.tensor([2 / size[0] * height, 2 / size[1] * width], dtype=torch.float64).view(1, 2, 1, 1)
+        inputs = [seen[:, :, pixel.flatten()].unflatten(2, size), torch.stack((dy, dx))[None].to(features.dtype)]
+        inputs += [cell.expand(-1, -1, *size)] if config.cell_decoding else []
+        hidden = torch.cat([each.expand(len(features), -1, -1, -1) for each in inputs], 1)
+        first = torch.cat((decoder.content.weight.flatten(1), decoder.position.weight), 1)
+        hidden = _linear(hidden, first, decoder.content.bias)
+        for layer in decoder.layers:
+            hidden = relu(hidden) if isinstance(layer, nn.ReLU) else _linear(hidden, layer.weight, layer.bias)
+        predictions.append(hidden)
+        areas.append((dy * dx).abs().to(features.dtype) + 1e-9)
+    total = sum(areas)
+    opposite = areas[::-1]
+    return torch.stack([p * (area / total) for p, area in zip(predictions, opposite, strict=True)]).sum(0)
+
+
+def meta_upscale(decoder: Any, features: Tensor, size: tuple[int, int], channels: int) -> Tensor:
+    """Meta-SR's decoder as published: the filter of each output pixel from its top-left corner's offset."""
+    height, width = features.shape[-2:]
+    y, x = _centers(size[0]) - 1 / size[0], _centers(size[1]) - 1 / size[1]
+    pixel = _sampled((height, width), y.float() + 1e-6, x.float() + 1e-6)
+    dy = (y[:, None] - (_centers(height)[pixel // width] - 1 / height)) * height / 2
+    dx = (x[None, :] - (_centers(width)[pixel % width] - 1 / width)) * width / 2
+    position = torch.stack((dy, dx, torch.full_like(dy, height / size[0])))[None]
+    hidden = relu(_linear(position, decoder.hidden.weight, decoder.hidden.bias))
+    filters = _linear(hidden, decoder.filters.weight, decoder.filters.bias).unflatten(1, (-1, channels))
+    seen = F.unfold(features, 3, padding=1)[:, :, pixel.flatten()].unflatten(2, size)
+    return (seen[:, :, None] * filters).sum(1)
+
+
+def _centers(count: int) -> Tensor:
+    return torch.tensor([-1 + (2 * i + 1) / count for i in range(count)], dtype=torch.float64)
+
+
+def _published_centers(count: int) -> Tensor:
+    """In float32: where both pixels of an axis are the same one, the published weights are its rounding."""
+    return -1 + 1 / count + 2 / count * torch.arange(count).float()
+
+
+def _sampled(shape: tuple[int, int], y: Tensor, x: Tensor) -> Tensor:
+    """Numbers of the pixels that nearest ``grid_sample`` picks at float32 coordinates, clamped inside."""
+    edge = 1 - 1e-6
+    grid = torch.stack(torch.broadcast_tensors(x[None, :].clamp(-edge, edge), y[:, None].clamp(-edge, edge)), -1)
+    numbers = torch.arange(shape[0] * shape[1], dtype=torch.float32).view(1, 1, *shape)
+    return F.grid_sample(numbers, grid[None], mode="nearest", align_corners=False)[0, 0].long()
 
 
 def _linear(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -26,10 +26,10 @@ def _plan(checkpoint: Checkpoint, hints: LIIFHints) -> Conversion:
     features = encoder["channels"]
     hidden: list[int] = []
     while f"imnet.layers.{2 * len(hidden) + 2}.weight" in checkpoint.tensors:
-        hidden.append(checkpoint.shape(f"imnet.layers.{2 * len(hidden)}.weight")[0])
+        hidden.append(checkpoint.shape(f"imnet.layers.{2 * len(hidden)}.weight", 2)[0])
     if not hidden:
         raise WeightsError("missing 'imnet.layers.2.weight', which says what the rest of the network is")
-    width = checkpoint.shape("imnet.layers.0.weight")[1]
+    width = checkpoint.shape("imnet.layers.0.weight", 2)[1]
     layouts = {
         (features * (9 if unfolds else 1)) + (4 if cell else 2): (unfolds, cell)
         for unfolds in (True, False)
@@ -43,7 +43,7 @@ def _plan(checkpoint: Checkpoint, hints: LIIFHints) -> Conversion:
         arguments = checkpoint.notes.get("args")
         ensemble = bool(arguments.get("local_ensemble", True)) if isinstance(arguments, Mapping) else True
     last = f"imnet.layers.{2 * len(hidden)}"
-    channels = checkpoint.shape(f"{last}.weight")[0]
+    channels = checkpoint.shape(f"{last}.weight", 2)[0]
     spec: dict[str, Any] = {
         "summary": "converted from a LIIF checkpoint",
         "channels": channels,

@@ -16,7 +16,7 @@ class MetaSRHints(Config):
 
 def _plan(checkpoint: Checkpoint, hints: MetaSRHints) -> Conversion:
     encoder, names, ignored = encoder_plan(checkpoint, "encoder.")
-    filters, hidden = checkpoint.shape("imnet.layers.2.weight")
+    filters, hidden = checkpoint.shape("imnet.layers.2.weight", 2)
     spec: dict[str, Any] = {
         "summary": "converted from a Meta-SR checkpoint",
         "channels": max(1, filters // (9 * encoder["channels"])),

@@ -36,8 +36,7 @@ def convert(
     Nothing in the checkpoint is executed.
     """
     from toolbox.errors import WeightsError
-    from toolbox.weights.convert import convert as convert_checkpoint
-    from toolbox.weights.convert import recognize
+    from toolbox.weights.convert import build_converted, recognize
     from toolbox.weights.file import save
 
     if output is None and not dry_run:
@@ -54,8 +53,8 @@ def convert(
         "tensors": len(recognized.checkpoint.tensors),
         "spec": recognized.conversion.spec,
     }
-    if not dry_run:
-        save(convert_checkpoint(source, format=format_, **hints), output or Path())
+    if output is not None and not dry_run:
+        save(build_converted(recognized), output)
     if as_json:
         typer.echo(json.dumps(report))
         return

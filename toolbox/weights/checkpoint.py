@@ -24,15 +24,18 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     notes: Mapping[str, Any] = field(default_factory=dict)
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor.
+    def shape(self, name: str, axes: int = 4) -> tuple[int, ...]:
+        """The shape of a tensor that says what the rest of the network is, such as a convolution's kernel.
 
         Raises:
-            WeightsError: there is none of that name.
+            WeightsError: there is none of that name, it has another number of axes, or no element.
         """
         if name not in self.tensors:
             raise WeightsError(f"missing {name!r}, which says what the rest of the network is")
-        return tuple(self.tensors[name].shape)
+        shape = tuple(self.tensors[name].shape)
+        if len(shape) != axes or 0 in shape:
+            raise WeightsError(f"{name!r} has shape {list(shape)}, expected {axes} axes with elements")
+        return shape
 
     def count(self, pattern: str) -> int:
         """How many tensors there are of a numbered name: the first i for which ``pattern.format(i)`` is missing."""

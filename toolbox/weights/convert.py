@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from toolbox.config import validated
-from toolbox.errors import WeightsError
+from toolbox.errors import SpecError, WeightsError
 from toolbox.registry import ConverterInfo, Registries
 from toolbox.restorer import Restorer, resolve
 from toolbox.weights.checkpoint import Checkpoint, Conversion, Source, checkpoint_of, read_checkpoint
@@ -42,9 +42,16 @@ def convert(source: str | Path | Mapping[str, Any], *, format: str | None = None
             has missing, unexpected or misshapen tensors.
         SpecError: a hint is unknown or has a wrong value.
     """
-    recognized = recognize(source, format=format, hints=hints)
+    return build_converted(recognize(source, format=format, hints=hints))
+
+
+def build_converted(recognized: Recognized) -> Restorer:
+    """The restorer that a recognized checkpoint plans, with its weights; errors as ``convert``'s."""
     conversion, tensors = recognized.conversion, recognized.checkpoint.tensors
-    spec = resolve(conversion.spec)
+    try:
+        spec = resolve(conversion.spec)
+    except SpecError as error:
+        raise WeightsError(f"its {recognized.converter.name} network cannot be built: {error}") from None
     with torch.random.fork_rng(devices=[]):
         restorer = Restorer(spec)
     expected = {key: tensor for key, tensor in restorer.state_dict().items() if not key.endswith("num_batches_tracked")}
