@@ -208,7 +208,9 @@ def test_each_architecture_belongs_to_a_plugin_that_is_there() -> None:
 def test_a_plugin_s_weights_are_found_by_the_architecture_s_name(tmp_path: Path) -> None:
     (tmp_path / "nlrn-lite.safetensors").touch()
     weights = {info.name: info.weights for info in shipped("toolbox_nlrn", weights=tmp_path)}
-    assert weights == {"nlrn": None, "nlrn-lite": tmp_path / "nlrn-lite.safetensors"}
+    assert weights.pop("nlrn-lite") == tmp_path / "nlrn-lite.safetensors"
+    assert "nlrn" in weights
+    assert not any(weights.values())
     assert all(info.weights is None for info in shipped("toolbox_nlrn"))
 
 

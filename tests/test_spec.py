@@ -159,8 +159,8 @@ def test_json_is_complete_and_gives_the_same_spec(name: str) -> None:
 
 
 def test_json_holds_the_presets_fields_and_the_written_names() -> None:
-    encoder = json.loads(resolve("edsr-baseline-x2").to_json())["encoder"]
-    assert encoder == {"name": "edsr", "channels": 64, "blocks": 16, "residual_scale": 1.0}
+    encoder = json.loads(resolve("rdn-x2").to_json())["encoder"]
+    assert encoder == {"name": "rdn", "channels": 64, "blocks": 16, "layers": 8, "growth": 64}
     transition = json.loads(resolve("nlrn").to_json())["encoder"]["transition"]
     assert transition["nonlocal"]["neighborhood"] == {"kind": "window", "size": 45, "border": "clip"}
 

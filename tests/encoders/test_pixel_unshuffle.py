@@ -47,6 +47,16 @@ def test_a_feature_sees_as_far_as_declared(factor: int) -> None:
     assert max(distances(pairs)) == encoder.receptive_field == factor * 5 - 1
 
 
+def test_features_repeat_when_the_image_moves_by_the_alignment() -> None:
+    encoder = encoder_of(around(3, {"name": "edsr", "channels": 9, "blocks": 1}))
+    image = torch.randn(1, 2, 40, 12, dtype=torch.float64)
+    spec = {"channels": 2, "encoder": around(3, around(2, {"name": "identity"})), "decoder": "residual-conv"}
+    assert resolve(spec).encoder.config.alignment() == 6
+    for moved in (1, 3):
+        same = torch.equal(encoder(image)[:, :, 14 + moved : 25], encoder(image[:, :, moved:])[:, :, 14 : 25 - moved])
+        assert same == (moved == 3)
+
+
 def test_an_encoder_that_sees_everything_still_does() -> None:
     whole = {"name": "soft-block-matching", "neighborhood": {"kind": "whole"}}
     inner = {"name": "recurrent", "transition": {"name": "nonlocal-residual", "channels": 4, "nonlocal": whole}}

@@ -11,10 +11,10 @@ from torch import Tensor
 from tests import plain
 from toolbox.nonlocal_blocks import attention
 from toolbox.nonlocal_blocks.attention import attend
-from toolbox.nonlocal_blocks.neighborhood import Whole, Window
+from toolbox.nonlocal_blocks.neighborhood import TopK, Whole, Window
 
 BORDERS = ("clip", "zero", "shift")
-NEIGHBORHOODS = [*(Window(size=3, border=border) for border in BORDERS), Whole()]  # type: ignore[arg-type]
+NEIGHBORHOODS = [*(Window(size=3, border=border) for border in BORDERS), TopK(size=3, k=4), Whole()]  # type: ignore[arg-type]
 sizes = st.integers(1, 13)
 
 
@@ -23,10 +23,6 @@ def draw(height: int, width: int, batch: int = 1, channels: int = 3) -> tuple[Te
     shape = batch, channels, height, width
     queries, keys = torch.randn(*shape, dtype=torch.float64), torch.randn(*shape, dtype=torch.float64)
     return queries, keys, torch.randn(batch, channels + 1, height, width, dtype=torch.float64)
-
-
-def size_of(neighborhood: Window | Whole) -> tuple[int | None, str]:
-    return (neighborhood.size, neighborhood.border) if isinstance(neighborhood, Window) else (None, "clip")
 
 
 @given(
@@ -61,6 +57,42 @@ def test_the_whole_image_equals_the_plain_one(height: int, width: int, queries_a
             torch.testing.assert_close(result, expected)
 
 
+@given(
+    height=sizes,
+    width=sizes,
+    size=st.sampled_from((1, 3, 5, 15)),
+    border=st.sampled_from(BORDERS),
+    tile=st.sampled_from((2, 16)),
+    best=st.integers(1, 30),
+    softmax=st.booleans(),
+    states=st.integers(1, 2),
+)
+def test_the_best_of_a_window_equal_the_plain_ones(
+    height: int, width: int, size: int, border: str, tile: int, best: int, softmax: bool, states: int
+) -> None:
+    neighborhood = TopK.model_validate({"size": size, "border": border, "k": best})
+    drawn = [draw(height, width, batch=2) for _ in range(states)]
+    correlation = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention, "TILE", tile)
+        for queries, keys, values in drawn:
+            result, correlation = attend(
+                queries, keys, values, neighborhood, correlation, "softmax" if softmax else "mean"
+            )
+    pairs = [(queries, keys) for queries, keys, _ in drawn]
+    expected = plain.attention(pairs, drawn[-1][2], size, border, best=best, softmax=softmax)
+    torch.testing.assert_close(result, expected)
+
+
+@given(height=sizes, width=sizes, size=st.sampled_from((1, 3, 15, None)), border=st.sampled_from(BORDERS))
+def test_the_mean_divides_by_the_number_of_neighbors(height: int, width: int, size: int | None, border: str) -> None:
+    neighborhood = Window.model_validate({"size": size, "border": border}) if size else Whole()
+    queries, keys, values = draw(height, width, batch=2)
+    result, _ = attend(queries, keys, values, neighborhood, weighting="mean")
+    expected = plain.attention([(queries, keys)], values, size, border if size else "clip", softmax=False)
+    torch.testing.assert_close(result, expected)
+
+
 @pytest.mark.parametrize("border", BORDERS)
 def test_a_picture_of_several_tiles_of_the_shipped_size(border: str) -> None:
     window = Window.model_validate({"size": 5, "border": border})
@@ -77,17 +109,18 @@ def test_a_window_that_covers_the_image_is_the_whole_image(height: int, width: i
 
 
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
-def test_equal_values_are_gathered_unchanged_unless_zeros_take_part(neighborhood: Window | Whole) -> None:
+def test_equal_values_are_gathered_unchanged_unless_zeros_take_part(neighborhood: Window | TopK | Whole) -> None:
     queries, keys, _ = draw(5, 6)
     gathered, _ = attend(queries, keys, torch.full((1, 2, 5, 6), 3.0, dtype=torch.float64), neighborhood)
     inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
     torch.testing.assert_close(gathered[inside], torch.full_like(gathered[inside], 3.0))
     corner = gathered[0, 0, 0, 0].item()
-    assert corner < 2.99 if size_of(neighborhood)[1] == "zero" else corner == pytest.approx(3.0)
+    zeros = isinstance(neighborhood, Window) and neighborhood.border == "zero"
+    assert corner < 2.99 if zeros else corner == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
-def test_the_memory_layout_of_the_input_does_not_matter(neighborhood: Window | Whole) -> None:
+def test_the_memory_layout_of_the_input_does_not_matter(neighborhood: Window | TopK | Whole) -> None:
     queries, keys, values = draw(5, 6, batch=2)
     expected, _ = attend(queries, keys, values, neighborhood)
     last = [tensor.contiguous(memory_format=torch.channels_last) for tensor in (queries, keys, values)]
@@ -98,7 +131,7 @@ def test_the_memory_layout_of_the_input_does_not_matter(neighborhood: Window | W
 
 
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
-def test_images_of_a_batch_do_not_see_each_other(neighborhood: Window | Whole) -> None:
+def test_images_of_a_batch_do_not_see_each_other(neighborhood: Window | TopK | Whole) -> None:
     queries, keys, values = draw(4, 5, batch=3)
     together, _ = attend(queries, keys, values, neighborhood)
     for i in range(3):
@@ -107,7 +140,7 @@ def test_images_of_a_batch_do_not_see_each_other(neighborhood: Window | Whole) -
 
 
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
-def test_single_precision_is_close_to_double(neighborhood: Window | Whole) -> None:
+def test_single_precision_is_close_to_double(neighborhood: Window | TopK | Whole) -> None:
     queries, keys, values = draw(6, 5)
     expected, _ = attend(queries, keys, values, neighborhood)
     single, _ = attend(queries.float(), keys.float(), values.float(), neighborhood)
@@ -116,7 +149,7 @@ def test_single_precision_is_close_to_double(neighborhood: Window | Whole) -> No
 
 
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
-def test_correlations_are_raw_sums_that_leave_the_earlier_ones_as_they_were(neighborhood: Window | Whole) -> None:
+def test_correlations_are_raw_sums_that_leave_the_earlier_ones_as_they_were(neighborhood: Window | TopK | Whole) -> None:
     first, second = draw(4, 5), draw(4, 5)
     _, before = attend(*first, neighborhood)
     kept = [tensor.clone() for tensor in before]
@@ -139,15 +172,16 @@ def test_pairs_outside_the_window_have_no_correlation() -> None:
 @pytest.mark.parametrize("tile", [2, 16])
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
 def test_gradients_of_two_states_are_those_of_the_numbers(
-    neighborhood: Window | Whole, tile: int, monkeypatch: pytest.MonkeyPatch
+    neighborhood: Window | TopK | Whole, tile: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attention, "TILE", tile)
     monkeypatch.setattr(attention, "WHOLE_IMAGE_QUERIES", tile)
 
-    def two_states(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def two_states(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, correlation = attend(*inputs[:3], neighborhood)
-        second, _ = attend(*inputs[3:], neighborhood, correlation)
-        return first, second
+        second, correlation = attend(*inputs[3:], neighborhood, correlation)
+        third, _ = attend(*inputs[:3], neighborhood, correlation, "mean")
+        return first, second, third
 
     inputs = (*draw(3, 4, channels=1), *draw(3, 4, channels=1))
     for tensor in inputs:

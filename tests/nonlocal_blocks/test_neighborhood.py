@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import plain
-from toolbox.nonlocal_blocks.neighborhood import Whole, Window, segments
+from toolbox.nonlocal_blocks.neighborhood import TopK, Whole, Window, segments
 
 BORDERS = ("clip", "zero", "shift")
 odd = st.integers(0, 9).map(lambda n: 2 * n + 1)
@@ -39,6 +39,10 @@ def test_segments_cut_the_axis_without_gaps_into_at_most_tile_queries(
 @pytest.mark.parametrize(("border", "radius"), [("clip", 3), ("zero", 3), ("shift", 6)])
 def test_a_window_moved_inside_sees_farther(border: str, radius: int) -> None:
     assert Window.model_validate({"size": 7, "border": border}).radius() == radius
+
+
+def test_the_best_of_a_window_see_as_far_as_the_window() -> None:
+    assert TopK(size=7, k=2).radius() == 3
 
 
 def test_the_whole_image_has_no_radius() -> None:

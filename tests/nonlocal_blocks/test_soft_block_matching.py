@@ -15,6 +15,7 @@ NEIGHBORHOODS = [
     {"kind": "window", "size": 5, "border": "clip"},
     {"kind": "window", "size": 5, "border": "zero"},
     {"kind": "window", "size": 5, "border": "shift"},
+    {"kind": "top-k", "size": 5, "k": 7},
     {"kind": "whole"},
 ]
 
@@ -29,8 +30,28 @@ def test_it_adds_what_is_gathered_to_the_features(neighborhood: dict[str, Any]) 
     features = torch.randn(2, 3, 6, 7, dtype=torch.float64)
     pair = plain.conv(features, module.theta), plain.conv(features, module.phi)
     gathered = plain.attention(
-        [pair], plain.conv(features, module.g), neighborhood.get("size"), neighborhood.get("border", "clip")
+        [pair],
+        plain.conv(features, module.g),
+        neighborhood.get("size"),
+        neighborhood.get("border", "clip"),
+        best=neighborhood.get("k"),
     )
+    torch.testing.assert_close(module(features)[0], features + gathered)
+
+
+def test_gaussian_similarity_compares_the_features_themselves() -> None:
+    module = drawn(block(similarity="gaussian", neighborhood={"kind": "window", "size": 5}))
+    features = torch.randn(2, 3, 6, 7, dtype=torch.float64)
+    gathered = plain.attention([(features, features)], plain.conv(features, module.g), 5)
+    torch.testing.assert_close(module(features)[0], features + gathered)
+    assert sum(parameter.numel() for parameter in module.parameters()) == 3 * 3 + 3
+
+
+def test_dot_product_similarity_divides_by_the_number_of_neighbors() -> None:
+    module = drawn(block(similarity="dot-product", neighborhood={"kind": "window", "size": 5}))
+    features = torch.randn(2, 3, 6, 7, dtype=torch.float64)
+    pair = plain.conv(features, module.theta), plain.conv(features, module.phi)
+    gathered = plain.attention([pair], plain.conv(features, module.g), 5, softmax=False)
     torch.testing.assert_close(module(features)[0], features + gathered)
 
 

@@ -12,7 +12,9 @@ from torch import nn
 
 import toolbox
 from tests import plain
-from tests.parts import distances, drawn, encoder_of, reach, restorer_of
+from tests.parts import decoder_of, distances, drawn, encoder_of, reach, restorer_of
+from toolbox.errors import SpecError
+from toolbox.restorer import resolve
 
 SMALL = {"name": "soft-block-matching", "embedding_channels": 2}
 
@@ -94,6 +96,47 @@ def test_over_whole_images_a_feature_sees_everything() -> None:
     encoder = nlrn({**SMALL, "neighborhood": {"kind": "whole"}}, steps=1)
     assert encoder.receptive_field is None
     assert len(reach(encoder, torch.randn(1, 2, 7, 6, dtype=torch.float64))) == 42 * 42
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_enlarging_restores_the_luma_of_the_bicubic_image(channels: int) -> None:
+    inner = {"name": "edsr", "channels": 4, "blocks": 1}
+    spec = {"name": "refine-luma", "encoder": inner, "decoder": "residual-conv"}
+    decoder = decoder_of(spec, features=channels, channels=channels)
+    image = torch.rand(2, channels, 4, 5, dtype=torch.float64)
+    enlarged = plain.bicubic(image, (9, 11), antialias=False)
+    weights = torch.tensor([65.738, 129.057, 25.064], dtype=torch.float64).view(3, 1, 1) / 256
+    seen = enlarged if channels == 1 else (enlarged * weights).sum(1, keepdim=True)
+    head = decoder.decoder
+    features = plain.edsr(decoder.encoder, seen, 1.0)
+    residual = plain.conv(plain.relu(plain.batch_norm(features, head.norm)), head.conv)
+    result = decoder(image, (9, 11))
+    if channels == 1:
+        torch.testing.assert_close(result, enlarged + residual)
+        return
+    # The luma is the restored one; what is left of it, the chroma, is that of the bicubic image.
+    torch.testing.assert_close((result * weights).sum(1, keepdim=True), seen + residual)
+    torch.testing.assert_close(result - result.mean(1, keepdim=True), enlarged - enlarged.mean(1, keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channels": 2}, r"^decoder: refine-luma got 2 channels, expected a gray or RGB image; use encoder identity "),
+        ({"encoder": "edsr"}, r"^decoder: refine-luma got 64 channels, expected a gray or RGB image; use encoder "),
+    ],
+)
+def test_what_has_no_luma_is_refused_in_the_spec(changes: dict[str, Any], message: str) -> None:
+    decoder = {"name": "refine-luma", "encoder": "edsr", "decoder": "residual-conv"}
+    with pytest.raises(SpecError, match=message):
+        resolve({"channels": 3, "encoder": "identity", "decoder": decoder, **changes})
+
+
+def test_super_resolution_takes_any_size_of_color_images() -> None:
+    block = {"embedding_channels": 2, "neighborhood": {"size": 3}}
+    inner = {"steps": 1, "transition": {"channels": 3, "nonlocal": block}}
+    restorer = drawn(toolbox.build("nlrn-sr", decoder={"encoder": inner}))
+    assert restorer(torch.rand(1, 3, 4, 5, dtype=torch.float64), size=(7, 9)).shape == (1, 3, 7, 9)
 
 
 def test_the_published_network_has_the_published_size() -> None:

@@ -106,7 +106,7 @@ def find_model(name: str, registries: Registries) -> Restorer:
     from toolbox.restorer import build
     from toolbox.weights.file import load
 
-    named = not Path(name).exists() and name in registries.architectures
+    named = not Path(name).is_file() and name in registries.architectures
     if not named or registries.architectures[name].weights is not None:
         return load(name, registries=registries)
     with torch.random.fork_rng(devices=[]):

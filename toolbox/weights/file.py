@@ -85,7 +85,7 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
 def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
     """The weights file that a path or a name of the catalog stands for; errors as ``load``'s."""
     path = Path(path_or_name)
-    if path.exists():
+    if path.is_file():
         return path
     if path.suffix or len(path.parts) > 1:
         raise WeightsError(f"{path}: no such weights file")
