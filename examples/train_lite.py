@@ -1,9 +1,9 @@
 """Train the two small networks that ship with the toolbox, on any folder of pictures.
 
-    python examples/train_lite.py nlrn-lite --pictures PHOTOS --run runs/nlrn-lite --minutes 40
+    python examples/train_lite.py nlrn-lite --pictures PHOTOS --run runs/nlrn-lite --minutes 40 --score set12
 
 An interrupted run goes on when the same command is given again. The result is one safetensors
-file in the run's folder, whose header says how it was trained.
+file in the run's folder, whose header says how it was trained and how it scored.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import toolbox
+from toolbox.evaluation.evaluate import evaluate
+from toolbox.evaluation.protocols import PROTOCOLS, Protocol
+from toolbox.restorer import Restorer
 from toolbox.training.data import random_patches, read_pictures
 from toolbox.training.degradations import add_noise, reduce_bicubic
 from toolbox.training.loop import train
@@ -49,6 +52,12 @@ def small_batch(pictures: list[Tensor]) -> Callable[[torch.Generator], tuple[Ten
     return draw
 
 
+def mean_psnr(restorer: Restorer, folder: Path, protocol: Protocol) -> float:
+    """The mean score of a folder's pictures in dB, to two digits."""
+    scores = [score.psnr for score in evaluate(restorer, folder, protocol, SIGMA)]
+    return round(sum(scores) / len(scores), 2)
+
+
 def main() -> None:
     """Train, and save the averaged weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -56,6 +65,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True, help="folder of training pictures")
     parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint and the result")
     parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument(
+        "--score", type=Path, action="append", default=[], help="folder to score on, by the protocol of `toolbox eval`"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -73,6 +85,7 @@ def main() -> None:
         checkpoint=arguments.run / "checkpoint.safetensors",
         report=lambda line: print(line, flush=True),
     )
+    protocol = next(each for each in PROTOCOLS if each.name == ("denoise-gray" if denoises else "liif-benchmark"))
     task = f"Gaussian noise, sigma {SIGMA}" if denoises else f"bicubic reduction by {SCALES[0]} to {SCALES[1]}"
     trained.training_record = {
         "pictures": f"{len(pictures)} of {arguments.pictures.name}",
@@ -82,6 +95,8 @@ def main() -> None:
         "batch": BATCH,
         "patch": NOISY_PATCH if denoises else CLEAN_PATCH,
         "threads": arguments.threads,
+        "protocol": protocol.name,
+        "psnr": {folder.name: mean_psnr(trained, folder, protocol) for folder in arguments.score},
     }
     toolbox.save(trained, arguments.run / f"{arguments.model}.safetensors")
 

@@ -94,10 +94,9 @@ def drawn(module: M) -> M:
     module.double().eval()
     with torch.no_grad():
         for parameter in module.parameters():
+            noise = torch.randn_like(parameter)
             inputs = math.prod(parameter.shape[1:])
-            parameter.copy_(torch.randn_like(parameter) / math.sqrt(inputs) if parameter.ndim > 1 else 0.3)
-            if parameter.ndim == 1:
-                parameter.add_(0.2 * torch.randn_like(parameter))
+            parameter.copy_(noise / math.sqrt(inputs) if parameter.ndim > 1 else 0.3 + 0.2 * noise)
         for norm in module.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 assert norm.running_mean is not None
@@ -116,7 +115,7 @@ def reach(network: Callable[[Tensor], Tensor], image: Tensor) -> set[tuple[int, 
         moved[i, :, i // width, i % width] += 1.0
     with torch.no_grad():
         outputs = network(moved)
-    differs = (outputs[:-1] != outputs[-1]).any(1)
+    differs = ((outputs[:-1] - outputs[-1]).abs() > 1e-11).any(1)  # what is less is rounding
     return {(int(i) // width, int(i) % width, int(y), int(x)) for i, y, x in differs.nonzero()}
 
 

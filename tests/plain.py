@@ -91,23 +91,20 @@ def nl_means(image: Tensor, size: int | None, border: str, patch: int, strength:
     return result
 
 
-def batch_norm(image: Tensor, norm: nn.BatchNorm2d, *, training: bool = False) -> Tensor:
+def batch_norm(image: Tensor, norm: Any, *, training: bool = False) -> Tensor:
     """(x − mean) / √(variance + ε) · weight + bias, with a batch's statistics when training."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
     mean = image.mean((0, 2, 3)) if training else norm.running_mean
     variance = image.var((0, 2, 3), correction=0) if training else norm.running_var
     normalized = (image - mean[:, None, None]) / torch.sqrt(variance[:, None, None] + 1e-3)
     return normalized * norm.weight[:, None, None] + norm.bias[:, None, None]
 
 
-def conv(image: Tensor, module: nn.Conv2d) -> Tensor:
+def conv(image: Tensor, module: Any) -> Tensor:
     """Convolution as a sum over the kernel's positions of the image shifted there, zeros outside."""
     height, width = image.shape[-2:]
     radius = module.weight.shape[-1] // 2
     padded = F.pad(image, [radius] * 4)
-    assert module.bias is not None
-    result = module.bias[:, None, None].expand(len(image), -1, height, width)
+    result: Tensor = module.bias[:, None, None].expand(len(image), -1, height, width)
     for dy in range(2 * radius + 1):
         for dx in range(2 * radius + 1):
             shifted = padded[:, :, dy : dy + height, dx : dx + width]

@@ -148,7 +148,7 @@ def test_components_of_one_kind(kind: Kind) -> None:
 
 
 def test_a_kind_that_is_none_is_refused_with_those_there_are() -> None:
-    with pytest.raises(SpecError, match="^got kind 'lens', expected one of encoder, recurrent-wrapper, transition, "):
+    with pytest.raises(SpecError, match=r"^got kind 'lens', expected one of encoder, recurrent-wrapper, transition, "):
         toolbox.list_components("lens")  # type: ignore[arg-type]
 
 
@@ -184,19 +184,19 @@ def test_what_is_no_catalog_is_refused_with_its_name(text: str, message: str, tm
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(SpecError, match="mine.yaml: not valid YAML: "):
+    with pytest.raises(SpecError, match=r"mine.yaml: not valid YAML: "):
         read_catalog(path)
 
 
 def test_a_catalog_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="none.yaml: cannot be read: No such file or directory$"):
+    with pytest.raises(SpecError, match=r"none.yaml: cannot be read: No such file or directory$"):
         read_catalog(tmp_path / "none.yaml")
 
 
 def test_reading_yaml_runs_nothing(tmp_path: Path) -> None:
     path, touched = tmp_path / "mine.yaml", tmp_path / "touched"
     path.write_text(f"nlrn: !!python/object/apply:pathlib.Path.touch [{touched}]\n", encoding="utf-8")
-    with pytest.raises(SpecError, match="not valid YAML"):
+    with pytest.raises(SpecError, match=r"not valid YAML"):
         read_catalog(path)
     assert not touched.exists()
 

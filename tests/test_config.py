@@ -21,7 +21,7 @@ class Panel(Config):
     width: int
     color: str = "gray"
     knob: Knob = Knob()
-    knobs: list[Knob] = []
+    knobs: tuple[Knob, ...] = ()
     kind_of: int = Field(default=0, alias="kind-of")
 
     @field_validator("color")
@@ -40,7 +40,7 @@ def panel(**data: Any) -> Panel:
 
 def test_a_config_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        panel(width=2).width = 3
+        panel(width=2).width = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,10 @@ def test_a_config_is_frozen() -> None:
         ({"preset": "small"}, "preset: got 'small', expected one of big, bare"),
         (
             {"width": "wide", "knob": {"size": 0}},
-            "width: got 'wide', expected a valid integer, unable to parse string as an integer; "
-            "knob.size: got 0, expected greater than 0",
+            (
+                "width: got 'wide', expected a valid integer, unable to parse string as an integer; "
+                "knob.size: got 0, expected greater than 0"
+            ),
         ),
     ],
 )

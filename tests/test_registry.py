@@ -10,7 +10,7 @@ import pytest
 from tests.parts import component
 from toolbox.config import Config
 from toolbox.errors import PluginError, UnknownComponent
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, Registries, Registry
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, Kind, Registries, Registry
 
 
 def named(registry: Registry[Any]) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_name_close_to_none_gets_all_names() -> None:
 
 
 def test_an_empty_registry_says_so() -> None:
-    with pytest.raises(UnknownComponent, match="expected one of none: the registry is empty$"):
+    with pytest.raises(UnknownComponent, match=r"expected one of none: the registry is empty$"):
         Registry[ComponentInfo]("encoder")["edsr"]
 
 
@@ -146,7 +146,7 @@ def test_a_copy_with_more_architectures_leaves_the_first_as_it_was() -> None:
     assert everything(registries) == before
     assert named(more.architectures) == ["small", "tiny"]
     assert more.architectures["small"].provider == "mine"
-    with pytest.raises(PluginError, match="^architecture 'tiny' of mine is already provided by ours"):
+    with pytest.raises(PluginError, match=r"^architecture 'tiny' of mine is already provided by ours"):
         registries.with_architectures("mine", [architecture("tiny")])
     assert everything(registries) == before
 
@@ -157,7 +157,7 @@ def test_a_plugin_s_fault_while_it_lists_its_records_adds_nothing() -> None:
         raise RuntimeError("no more")
 
     registries = Registries.empty()
-    with pytest.raises(RuntimeError, match="no more"):
+    with pytest.raises(RuntimeError, match=r"no more"):
         registries.add_plugin("theirs", records())
     assert "new" not in registries.components["encoder"]
 
@@ -172,11 +172,11 @@ def test_one_name_may_be_of_several_kinds() -> None:
 def test_a_component_is_looked_up_among_several_kinds() -> None:
     registries = Registries.empty()
     registries.add_plugin("mine", [component("edsr"), component("recurrent", "recurrent-wrapper")])
-    kinds = ("encoder", "recurrent-wrapper")
+    kinds: tuple[Kind, ...] = ("encoder", "recurrent-wrapper")
     assert registries.component(kinds, "recurrent").kind == "recurrent-wrapper"
     with pytest.raises(UnknownComponent, match=r"^unknown encoder 'recurent'; did you mean 'recurrent' \(mine\)\?$"):
         registries.component(kinds, "recurent")
-    with pytest.raises(UnknownComponent, match="^unknown encoder 'recurrent'"):
+    with pytest.raises(UnknownComponent, match=r"^unknown encoder 'recurrent'"):
         registries.component(("encoder",), "recurrent")
 
 

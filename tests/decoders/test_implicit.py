@@ -13,7 +13,7 @@ from tests.parts import decoder_of
 from toolbox.decoders.coordinates import pixel_centers
 from toolbox.plugins import registries
 
-VARIANTS = [
+VARIANTS: list[dict[str, Any]] = [
     {"name": "dual-interactive", "hidden": [4, 5]},
     {"name": "dual-interactive", "hidden": [4, 5], "initial_synthesis": True},
     {"name": "dual-interactive", "hidden": [4, 5], "output_kernel": 3},

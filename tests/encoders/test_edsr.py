@@ -84,7 +84,9 @@ def test_a_feature_sees_as_far_as_declared_with_nonlocal_blocks(after: list[int]
 
 
 def test_with_a_nonlocal_block_over_the_whole_image_a_feature_sees_everything() -> None:
-    encoder = encoder_of({"name": "edsr", "channels": 4, "blocks": 1, "nonlocal": "wang-nonlocal", "nonlocal_after": [0]})
+    encoder = encoder_of(
+        {"name": "edsr", "channels": 4, "blocks": 1, "nonlocal": "wang-nonlocal", "nonlocal_after": [0]}
+    )
     assert encoder.receptive_field is None
 
 

@@ -14,7 +14,7 @@ from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import TopK, Whole, Window
 
 BORDERS = ("clip", "zero", "shift")
-NEIGHBORHOODS = [*(Window(size=3, border=border) for border in BORDERS), TopK(size=3, k=4), Whole()]  # type: ignore[arg-type]
+NEIGHBORHOODS = [*(Window(size=3, border=border) for border in BORDERS), TopK(size=3, k=4), Whole()]
 sizes = st.integers(1, 13)
 
 
@@ -149,7 +149,9 @@ def test_single_precision_is_close_to_double(neighborhood: Window | TopK | Whole
 
 
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
-def test_correlations_are_raw_sums_that_leave_the_earlier_ones_as_they_were(neighborhood: Window | TopK | Whole) -> None:
+def test_correlations_are_raw_sums_that_leave_the_earlier_ones_as_they_were(
+    neighborhood: Window | TopK | Whole,
+) -> None:
     first, second = draw(4, 5), draw(4, 5)
     _, before = attend(*first, neighborhood)
     kept = [tensor.clone() for tensor in before]
@@ -178,9 +180,10 @@ def test_gradients_of_two_states_are_those_of_the_numbers(
     monkeypatch.setattr(attention, "WHOLE_IMAGE_QUERIES", tile)
 
     def two_states(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        first, correlation = attend(*inputs[:3], neighborhood)
-        second, correlation = attend(*inputs[3:], neighborhood, correlation)
-        third, _ = attend(*inputs[:3], neighborhood, correlation, "mean")
+        queries, keys, values, *others = inputs
+        first, correlation = attend(queries, keys, values, neighborhood)
+        second, correlation = attend(others[0], others[1], others[2], neighborhood, correlation)
+        third, _ = attend(queries, keys, values, neighborhood, correlation, "mean")
         return first, second, third
 
     inputs = (*draw(3, 4, channels=1), *draw(3, 4, channels=1))

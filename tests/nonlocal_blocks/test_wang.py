@@ -24,7 +24,7 @@ def test_it_adds_a_projection_of_what_is_gathered(similarity: str, neighborhood:
     if similarity == "gaussian":
         pair = features, features
     else:
-        pair = plain.conv(features, module.theta), plain.conv(features, module.phi)  # type: ignore[arg-type]
+        pair = plain.conv(features, module.theta), plain.conv(features, module.phi)
     gathered = plain.attention(
         [pair], plain.conv(features, module.g), neighborhood.get("size"), softmax=similarity != "dot-product"
     )

@@ -30,9 +30,7 @@ def local_ensemble(features: int = 3, **config: Any) -> Any:
 def test_every_variant_equals_the_plain_one(
     height: int, width: int, size: tuple[int, int], hidden: list[int], unfolds: bool, ensemble: bool, cell: bool
 ) -> None:
-    decoder = local_ensemble(
-        hidden=hidden, feature_unfolding=unfolds, local_ensemble=ensemble, cell_decoding=cell
-    )
+    decoder = local_ensemble(hidden=hidden, feature_unfolding=unfolds, local_ensemble=ensemble, cell_decoding=cell)
     features = torch.randn(2, 3, height, width, dtype=torch.float64)
     torch.testing.assert_close(decoder(features, size), plain.local_ensemble(decoder, features, size))
 

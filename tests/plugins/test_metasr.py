@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import toolbox_metasr.meta_upscale
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import toolbox
-import toolbox_metasr.meta_upscale
 from tests import plain
 from tests.parts import decoder_of, distances, drawn, reach
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from tests import plain
@@ -19,7 +21,7 @@ def test_each_state_normalizes_by_its_own_statistics() -> None:
 
 
 def test_training_moves_the_statistics_of_one_state_by_a_hundredth() -> None:
-    norm = PerStateBatchNorm2d(3, 2).double()
+    norm: Any = PerStateBatchNorm2d(3, 2).double()
     features = 5 + torch.randn(4, 3, 6, 6, dtype=torch.float64)
     torch.testing.assert_close(norm(features, 1), plain.batch_norm(features, norm.states[1], training=True))
     torch.testing.assert_close(norm.states[1].running_mean, 0.01 * features.mean((0, 2, 3)))

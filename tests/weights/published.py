@@ -213,14 +213,13 @@ FORMATS: dict[str, Callable[[], Published]] = {
 }
 
 
-def mean_shift(white: float = 1.0, std: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Arrays:
-    """EDSR-PyTorch's constants for images in [0, white]: x / std ∓ white · mean / std."""
-    mean, scale = np.array([0.4488, 0.4371, 0.4040]), np.array(std)
-    weight = np.diag(1 / scale)[:, :, None, None].astype(np.float32)
-    shift = (white * mean / scale).astype(np.float32)
+def mean_shift(white: float = 1.0) -> Arrays:
+    """EDSR-PyTorch's constants for images in [0, white]: x ∓ white · mean."""
+    mean = np.float32(white) * np.array([0.4488, 0.4371, 0.4040], np.float32)
+    identity = np.eye(3, dtype=np.float32)[:, :, None, None]
     return {
-        "sub_mean.weight": weight,
-        "sub_mean.bias": -shift,
-        "add_mean.weight": weight,
-        "add_mean.bias": shift,
+        "sub_mean.weight": identity,
+        "sub_mean.bias": -mean,
+        "add_mean.weight": identity,
+        "add_mean.bias": mean,
     }
