@@ -25,16 +25,19 @@ from toolbox.training.degradations import add_noise, reduce_bicubic
 from toolbox.training.loop import train
 
 SIGMA = 25
-NOISY_PATCH, CLEAN_PATCH, BATCH = 40, 64, 16
+NOISY_PATCH, NOISY_BATCH = 48, 8
+CLEAN_PATCH, CLEAN_BATCH = 64, 16
 SCALES = (1.2, 4.0)
 
 
 def noisy_batch(pictures: list[Tensor]) -> Callable[[torch.Generator], tuple[Tensor, Tensor]]:
-    """Clean patches and the same with Gaussian noise."""
+    """Clean patches and the same with Gaussian noise; every other one as a saved picture has it, in 8 bits."""
 
     def draw(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        clean = random_patches(pictures, BATCH, NOISY_PATCH, generator)
-        return add_noise(clean, SIGMA, generator), clean
+        clean = random_patches(pictures, NOISY_BATCH, NOISY_PATCH, generator)
+        noisy = add_noise(clean, SIGMA, generator)
+        noisy[::2] = (noisy[::2] * 255).round().clamp(0, 255) / 255
+        return noisy, clean
 
     return draw
 
@@ -43,7 +46,7 @@ def small_batch(pictures: list[Tensor]) -> Callable[[torch.Generator], tuple[Ten
     """Clean patches and the same, reduced by a random scale."""
 
     def draw(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        clean = random_patches(pictures, BATCH, CLEAN_PATCH, generator)
+        clean = random_patches(pictures, CLEAN_BATCH, CLEAN_PATCH, generator)
         low, high = SCALES
         scale = low + (high - low) * float(torch.rand((), generator=generator))
         side = round(CLEAN_PATCH / scale)
@@ -75,6 +78,9 @@ def main() -> None:
 
     arguments.run.mkdir(parents=True, exist_ok=True)
     restorer = toolbox.build(arguments.model)
+    if arguments.model == "nlrn-lite":
+        with torch.no_grad():
+            restorer.decoder.conv.weight.mul_(0.05)  # start near the identity: the network gives a residual
     pictures = read_pictures(arguments.pictures, restorer.channels)
     denoises = arguments.model == "nlrn-lite"
     trained, steps = train(
@@ -83,6 +89,7 @@ def main() -> None:
         F.mse_loss if denoises else F.l1_loss,
         minutes=arguments.minutes,
         checkpoint=arguments.run / "checkpoint.safetensors",
+        learning_rate=2e-3 if denoises else 1e-3,
         report=lambda line: print(line, flush=True),
     )
     protocol = next(each for each in PROTOCOLS if each.name == ("denoise-gray" if denoises else "liif-benchmark"))
@@ -92,7 +99,7 @@ def main() -> None:
         "degradation": task,
         "minutes": arguments.minutes,
         "steps": steps,
-        "batch": BATCH,
+        "batch": NOISY_BATCH if denoises else CLEAN_BATCH,
         "patch": NOISY_PATCH if denoises else CLEAN_PATCH,
         "threads": arguments.threads,
         "protocol": protocol.name,

@@ -104,7 +104,7 @@ def _published(position: Tensor, cell: float) -> Tensor:
     """
     count = max(1, round(2 / cell))
     center = _center(((position + 1) * (count / 2) - 0.5).round(), count)
-    return torch.where((center - position).abs() < 1e-3 * cell, center, position.float())
+    return torch.where((center - position).abs() < 5e-7, center, position.float())
 
 
 def _covering(position: Tensor, shift: int, features: int) -> Tensor:

@@ -33,7 +33,7 @@ class MetaUpscaleConfig(DecoderConfig):
         return "any"
 
     def receptive_field(self) -> int | None:
-        return 1
+        return 2  # the corner of an output pixel may lie in the feature pixel before its center's
 
 
 class MetaUpscale(ImplicitDecoder):

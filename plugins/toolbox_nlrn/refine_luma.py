@@ -6,8 +6,9 @@ refined picture is the bicubic one plus the change of luma, on every channel.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig, located
@@ -22,6 +23,7 @@ class RefineLumaConfig(DecoderConfig):
 
     encoder: EncoderSpec
     decoder: DecoderSpec
+    white: float = Field(default=1.0, gt=0, description="the value of white in the image that this decoder is given")
 
     def sizes(self) -> Literal["same", "any"] | int:
         return "any"
@@ -34,9 +36,20 @@ class RefineLumaConfig(DecoderConfig):
     def check_join(self, features: int, channels: int) -> None:
         if features != channels or channels not in (1, 3):
             raise ValueError(f"refine-luma got {features} channels, expected a gray or RGB image; use encoder identity")
+
+    @model_validator(mode="after")
+    def _check_inside(self) -> Self:
         if self.decoder.config.sizes() not in ("same", "any"):
             raise located(("decoder",), f"got {self.decoder.name!r}, expected a decoder of the same size")
-        self.decoder.config.check_join(self.encoder.config.out_channels(1), 1)
+        try:
+            inside = self.encoder.config.out_channels(1)
+        except ValueError as error:
+            raise located(("encoder",), str(error)) from None
+        try:
+            self.decoder.config.check_join(inside, 1)
+        except ValueError as error:
+            raise located(("decoder",), f"{error} (encoder {self.encoder.name!r} gives {inside} channels)") from None
+        return self
 
 
 class RefineLuma(nn.Module):
@@ -50,6 +63,7 @@ class RefineLuma(nn.Module):
 
     def __init__(self, config: RefineLumaConfig, features: int, channels: int) -> None:
         super().__init__()
+        self.black = config.white * 16 / 255
         self.encoder = config.encoder.build(channels=1)
         self.decoder = config.decoder.build(features=config.encoder.config.out_channels(1), channels=1)
 
@@ -58,7 +72,7 @@ class RefineLuma(nn.Module):
         enlarged = resize(features, size)
         if features.shape[1] == 1:
             return enlarged + self.decoder(self.encoder(enlarged), size)
-        residual = self.decoder(self.encoder(luma(enlarged)), size)
+        residual = self.decoder(self.encoder(luma(enlarged) + self.black), size)
         return enlarged + residual / sum(LUMA)
 
 

@@ -35,6 +35,15 @@ def test_on_a_grid_the_nearest_is_the_one_of_nearest_exact(features: int, output
     assert found.tolist() == picked.long().tolist()
 
 
+@pytest.mark.parametrize(("features", "outputs"), [(2, 61), (4, 41), (4, 122), (6, 37)])
+def test_a_center_on_an_edge_is_rounded_as_nearest_exact_rounds_it(features: int, outputs: int) -> None:
+    found = nearest(pixel_centers(outputs, CPU), 2 / outputs, features)
+    pixels = torch.arange(features, dtype=torch.float32)[None, None, :, None].expand(-1, -1, -1, 2)
+    picked = F.interpolate(pixels, size=(outputs, 2), mode="nearest-exact")[0, 0, :, 0]
+    assert found.tolist() == picked.long().tolist()
+    assert found.tolist() != [(2 * i + 1) * features // (2 * outputs) for i in range(outputs)]  # exact arithmetic
+
+
 @given(features=counts, outputs=counts)
 def test_nearest_and_offset_lead_back_to_the_position(features: int, outputs: int) -> None:
     centers = pixel_centers(outputs, CPU)

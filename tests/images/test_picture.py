@@ -194,9 +194,10 @@ def test_no_damage_raises_anything_but_a_sentence(kind: str, tmp_path: Path) -> 
             data[start : start + int(rng.integers(1, 4))] = rng.bytes(int(rng.integers(4)))
         path.write_bytes(data)
         try:
-            assert read_picture(path).mode in DIRECT_MODES
+            outcome = read_picture(path).mode
         except ImageError as error:
-            assert "damaged" in str(error)  # the file's name
+            outcome = str(error)
+        assert outcome in DIRECT_MODES or outcome.startswith(f"{path}: ")
 
 
 # Writing.

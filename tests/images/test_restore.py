@@ -251,7 +251,8 @@ def test_a_size_that_cannot_be_is_refused(asked: dict[str, Any], message: str) -
 
 
 @pytest.mark.parametrize(
-    ("asked", "name"), [({}, DENOISER), ({"scale": 2}, ENLARGER), ({"scale": 1}, ENLARGER), ({"size": (9, 9)}, ENLARGER)]
+    ("asked", "name"),
+    [({}, DENOISER), ({"scale": 2}, ENLARGER), ({"scale": 1}, ENLARGER), ({"size": (9, 9)}, ENLARGER)],
 )
 def test_the_default_model_is_that_of_the_task(
     asked: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch

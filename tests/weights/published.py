@@ -189,9 +189,7 @@ def nlrn(steps: int = 2, propagation: str = "accumulate", neighborhood: str = "w
         "model/conv_end": restorer.decoder.conv,
     }
     norms = {"model/batch_normalization": stem_norm, "model/batch_normalization_1": restorer.decoder.norm}
-    in_order = [
-        norm.states[step] for step in range(steps) for norm in (shared.norm_in, shared.norm_a, shared.norm_b)
-    ]
+    in_order = [norm.states[step] for step in range(steps) for norm in (shared.norm_in, shared.norm_a, shared.norm_b)]
     norms |= {f"model/rnn/batch_normalization{f'_{i}' if i else ''}": norm for i, norm in enumerate(in_order)}
     arrays: Arrays = {}
     for name, conv in convolutions.items():

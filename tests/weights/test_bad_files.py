@@ -171,12 +171,15 @@ def test_a_spec_of_a_network_that_no_memory_holds_is_refused(channels: int, path
     refused(path, r"spec")
 
 
-def test_a_spec_that_is_nested_too_deeply_is_refused(path: Path) -> None:
-    def nest(spec: dict[str, Any]) -> None:
-        for _ in range(200):
-            spec["encoder"] = {"name": "pixel-unshuffle", "encoder": spec["encoder"]}
+@pytest.mark.parametrize("depth", [30, 300, 5000])
+def test_a_spec_that_is_nested_too_deeply_is_refused(depth: int, path: Path) -> None:
+    def nest(_: Tensors, metadata: dict[str, str]) -> None:
+        inner = json.dumps(SPEC["encoder"])
+        nested = '{"name": "pixel-unshuffle", "encoder": ' * depth + inner + "}" * depth
+        decoder = json.dumps(SPEC["decoder"])
+        metadata["toolbox.spec"] = f'{{"channels": 3, "encoder": {nested}, "decoder": {decoder}}}'
 
-    with_spec(path, nest)
+    rewrite(path, nest)
     refused(path, r"spec")
 
 
@@ -268,13 +271,15 @@ def test_mutated_specs_are_refused_or_read_and_nothing_else(path: Path, tmp_path
 
 
 def fails(path: Path) -> bool:
-    """Whether loading is refused; any other exception is the test's failure."""
+    """Whether loading is refused, with a sentence that names the file; anything else raised is the test's failure."""
     try:
         toolbox.load(path)
     except WeightsError as error:
-        assert str(error).startswith(f"{path}: ")
-        return True
-    return False
+        sentence = str(error)
+    else:
+        return False
+    assert sentence.startswith(f"{path}: ")
+    return True
 
 
 def test_a_header_is_read_without_the_tensors(path: Path) -> None:

@@ -32,7 +32,7 @@ class Positions:
         """The same positions, about ``most`` at a time, cut along the first axis."""
         count, *rest = torch.broadcast_shapes(self.y.shape, self.x.shape)
         step = max(1, most // max(1, rest[0] if rest else 1))
-        for start in range(0, count, step):
+        for start in range(0, max(1, count), step):  # no positions are one empty chunk
             y, x = (axis[start : start + step] if axis.shape[0] == count else axis for axis in (self.y, self.x))
             yield Positions(y, x, self.cell)
 

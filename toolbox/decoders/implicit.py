@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from toolbox.decoders.coordinates import Positions, grid
+from toolbox.errors import SpecError
 
 
 class ImplicitDecoder(nn.Module):
@@ -45,12 +48,21 @@ class ImplicitDecoder(nn.Module):
 
         Returns:
             (B, N, channels).
+
+        Raises:
+            SpecError: points or cell have another shape, or values that are no place or extent.
         """
+        height, width = (float(extent) for extent in cell)
+        if not (0 < height < math.inf and 0 < width < math.inf):
+            raise SpecError(f"got cell ({height}, {width}), expected two positive numbers, such as 2 / H' and 2 / W'")
+        if points.shape[-1:] != (2,) or points.shape[:-2] not in ((), (len(features),)):
+            raise SpecError(f"got points of shape {tuple(points.shape)}, expected (N, 2) or ({len(features)}, N, 2)")
+        if not points.isfinite().all():
+            raise SpecError("got points that are not finite, expected (y, x) in [-1, 1]")
         if points.ndim == 3:
             pairs = zip(features.split(1), points, strict=True)
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
         content = self.prepare(features)
-        height, width = (float(extent) for extent in cell)
         y, x = points.double().unbind(-1)
         chunks = Positions(y, x, (height, width)).chunks(self.chunk)
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)

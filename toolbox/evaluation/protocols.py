@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from toolbox.errors import ImageError
 from toolbox.evaluation.metrics import luma, psnr
 from toolbox.training.degradations import add_noise
 
@@ -39,7 +40,12 @@ def _rounded_psnr(restored: Tensor, original: Tensor, scale: float) -> float:
 
 def _luma_psnr(restored: Tensor, original: Tensor, scale: float) -> float:
     shave = round(scale)
-    difference = luma(restored - original)[..., shave:-shave, shave:-shave]
+    height, width = original.shape[-2:]
+    if min(height, width) <= 2 * shave:
+        raise ImageError(
+            f"got a picture of {width}x{height}, expected one larger than the {shave} px left out all round"
+        )
+    difference = luma(restored - original)[..., shave : height - shave, shave : width - shave]
     return psnr(difference, torch.zeros_like(difference))
 
 

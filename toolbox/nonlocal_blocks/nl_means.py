@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from toolbox.config import NonLocalConfig
+from toolbox.config import NonLocalConfig, fault
 from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
 from toolbox.registry import ComponentInfo
@@ -25,6 +25,13 @@ class NLMeansConfig(NonLocalConfig):
     strength: float = Field(
         default=0.1, gt=0, description="h: a patch whose root mean squared distance is h weighs 1/e of the pixel itself"
     )
+
+    @field_validator("patch")
+    @classmethod
+    def _odd(cls, patch: int) -> int:
+        if patch % 2 == 0:
+            raise fault((), patch, "an odd number")
+        return patch
 
     def receptive_field(self) -> int | None:
         gathered = self.neighborhood.radius()
@@ -49,7 +56,7 @@ class NLMeans(nn.Module):
     def forward(self, features: Tensor, correlation: object = None) -> tuple[Tensor, None]:
         """(features, anything) → (features, None)."""
         patches = _patches(features, self.config.patch)
-        patches = patches - patches.mean()  # distances stay, and small numbers lose less
+        patches = patches - patches.mean((1, 2, 3), keepdim=True)  # distances stay, and small numbers lose less
         precision = 1 / (self.config.strength**2 * patches.shape[1])
         squared = patches.square().sum(1, keepdim=True)
         queries = torch.cat((2 * precision * patches, torch.ones_like(squared)), 1)

@@ -1,0 +1,222 @@
+"""``toolbox list``, ``show`` and ``schema``: what there is, in full, and in a form that editors read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import toolbox
+from tests.cli.command import NET, Run
+from tests.parts import restorer_of
+from toolbox.catalog import shipped_catalog
+from toolbox.registry import KINDS, ComponentInfo
+
+NAMES = [info.name for info in toolbox.list_architectures()]
+COMPONENTS = toolbox.list_components()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"my-net": {**NET, "summary": "from [0, 1] to [/odd] [bold]"}}), encoding="utf-8")
+    return path
+
+
+# list
+
+
+def test_everything_is_listed(run: Run) -> None:
+    text = run("list").out
+    for name in [*NAMES, *(info.name for info in COMPONENTS)]:
+        assert name in text
+
+
+def test_everything_is_listed_for_programs(run: Run) -> None:
+    data = run("list", "--json").data
+    assert list(data) == ["architecture", *KINDS]
+    assert [record["name"] for record in data["architecture"]] == NAMES
+    for kind in KINDS:
+        assert data[kind] == [
+            {"name": info.name, "plugin": info.provider, "summary": info.summary, "paper": info.paper}
+            for info in toolbox.list_components(kind)
+        ]
+
+
+def test_weights_that_ship_are_marked(run: Run) -> None:
+    shipped = {info.name: info.weights is not None for info in toolbox.list_architectures()}
+    data = run("list", "architecture", "--json").data["architecture"]
+    assert {record["name"]: record["weights"] for record in data} == shipped
+
+
+@pytest.mark.parametrize("kind", ["architecture", *KINDS])
+def test_one_kind_is_listed(kind: str, run: Run) -> None:
+    assert list(run("list", kind, "--json").data) == [kind]
+    assert run("list", kind).out.startswith(f"{kind}s")
+
+
+def test_a_kind_that_is_none_is_refused(run: Run) -> None:
+    result = run("list", "lens")
+    assert result.sentence == f"got kind 'lens', expected one of architecture, {', '.join(KINDS)}"
+    assert result.code == 2
+
+
+def test_a_catalog_of_one_s_own_is_listed_as_it_is_written(run: Run, catalog: Path) -> None:
+    text = run("list", "architecture", "--catalog", catalog).out
+    (line,) = (line for line in text.splitlines() if line.startswith("my-net "))
+    assert line.rstrip().endswith("from [0, 1] to [/odd] [bold]")
+    (record,) = (
+        record
+        for record in run("list", "--catalog", catalog, "--json").data["architecture"]
+        if record["name"] == "my-net"
+    )
+    assert record["plugin"] == str(catalog)
+
+
+# show
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_architecture_is_shown(name: str, run: Run) -> None:
+    facts = run("show", name, "--json").data
+    with torch.device("meta"):
+        restorer = toolbox.build(facts["spec"])
+    assert facts["parameters"] == sum(parameter.numel() for parameter in restorer.parameters())
+    assert facts["receptive_field"] == restorer.receptive_field
+    assert facts["sizes"] == restorer.sizes
+    assert facts["summary"] == restorer.spec.summary
+    text = run("show", name).out
+    for part in restorer.spec.parts():
+        assert part.name in text
+    assert f"{facts['parameters']:,}" in text
+    assert str(facts["plugin"]) in text
+
+
+@pytest.mark.parametrize(
+    "info",
+    [info for info in COMPONENTS if info.name not in NAMES],  # an architecture of the same name comes first
+    ids=lambda info: f"{info.kind}-{info.name}",
+)
+def test_every_component_is_shown(info: ComponentInfo, run: Run) -> None:
+    text = run("show", info.name).out
+    assert text.startswith(f"{info.name}: ")
+    data = run("show", info.name, "--json").data
+    for name, field in info.config.model_fields.items():
+        assert (field.alias or name) in text
+        assert (field.alias or name) in data["settings"]
+
+
+def test_a_weights_file_is_shown_with_how_it_was_trained(run: Run, tmp_path: Path) -> None:
+    restorer, path = restorer_of(NET), tmp_path / "net.safetensors"
+    restorer.training_record = {"pictures": "four photographs", "psnr": {"set": 28.25}}
+    toolbox.save(restorer, path)
+    facts = run("show", path, "--json").data
+    assert facts["training"] == restorer.training_record
+    assert facts["weights"] == str(path)
+    assert facts["spec"] == restorer.spec.model_dump(mode="json")
+    text = run("show", path).out
+    assert "four photographs" in text
+    assert "edsr" in text
+
+
+def test_a_network_of_one_s_own_is_shown_as_it_is_written(run: Run, catalog: Path) -> None:
+    result = run("show", "my-net", "--catalog", catalog)
+    assert result.code == 0
+    assert "from [0, 1] to [/odd] [bold]" in result.out
+    assert "none ship with it" in result.out
+
+
+def test_what_is_not_there_is_not_shown(run: Run) -> None:
+    result = run("show", "nlnr")
+    assert result.sentence.startswith("unknown architecture 'nlnr'; did you mean 'nlrn'")
+    assert result.code == 2
+
+
+# schema
+
+
+def accepts(schema: Any, value: Any, root: Any) -> bool:
+    """Whether a value fits a JSON Schema: as much of the standard as a catalog's schema uses."""
+    if "$ref" in schema:
+        target = root
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        return accepts(target, value, root)
+    checks: dict[str, Callable[[Any], bool]] = {
+        "anyOf": lambda options: any(accepts(option, value, root) for option in options),
+        "oneOf": lambda options: any(accepts(option, value, root) for option in options),
+        "enum": lambda values: value in values,
+        "const": lambda constant: value == constant,
+        "type": lambda kind: is_a(kind, value),
+        "exclusiveMinimum": lambda bound: value > bound,
+        "minimum": lambda bound: value >= bound,
+        "minItems": lambda count: len(value) >= count,
+        "maxItems": lambda count: len(value) <= count,
+        "items": lambda items: all(accepts(items, item, root) for item in value),
+        "required": lambda keys: set(keys) <= set(value),
+        "properties": lambda known: all(accepts(known[key], value[key], root) for key in value if key in known),
+        "additionalProperties": lambda rest: all(
+            accepts(rest, value[key], root) if isinstance(rest, dict) else rest
+            for key in value
+            if key not in schema.get("properties", {})
+        ),
+    }
+    silent = {"description", "title", "default", "$schema", "$defs"}
+    assert schema.keys() <= checks.keys() | silent, schema.keys() - checks.keys()
+    ordered = sorted(schema.keys() & checks.keys(), key=lambda key: key != "type")  # the type is asked first
+    return all(checks[key](schema[key]) for key in ordered)
+
+
+def is_a(kind: str, value: Any) -> bool:
+    types: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "null": type(None),
+    }
+    return isinstance(value, types[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def test_the_schema_accepts_our_own_catalog(run: Run) -> None:
+    schema = run("schema").data
+    entries = yaml.safe_load(shipped_catalog().read_text(encoding="utf-8"))
+    for name, entry in entries.items():
+        assert accepts(schema, {name: entry}, schema), name
+
+
+def test_the_schema_names_every_component(run: Run) -> None:
+    definitions = run("schema").data["$defs"]
+    for info in COMPONENTS:
+        assert accepts({"$ref": f"#/$defs/{info.kind}"}, info.name, {"$defs": definitions})
+        assert definitions[f"{info.kind}:{info.name}"]["properties"]["name"] == {"const": info.name}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**NET, "chanels": 3},
+        {**NET, "encoder": {"name": "edsr", "chanels": 4}},
+        {**NET, "encoder": {"name": "edrs"}},
+        {**NET, "encoder": "edrs"},
+        {**NET, "encoder": {"channels": 4}},
+        {**NET, "decoder": "edsr"},
+        {**NET, "channels": 0},
+        {**NET, "channels": "3"},
+        {**NET, "global_skip": "yes"},
+        {key: value for key, value in NET.items() if key != "decoder"},
+    ],
+)
+def test_the_schema_refuses_what_building_refuses(entry: dict[str, Any], run: Run) -> None:
+    schema = run("schema").data
+    assert accepts(schema, {"my-net": NET}, schema)
+    assert not accepts(schema, {"my-net": entry}, schema)
+    if entry["channels"] != "3":  # pydantic reads numbers from text
+        with pytest.raises(toolbox.ToolboxError):
+            toolbox.build(entry)
