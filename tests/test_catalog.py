@@ -195,7 +195,7 @@ def test_a_catalog_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_reading_yaml_runs_nothing(tmp_path: Path) -> None:
     path, touched = tmp_path / "mine.yaml", tmp_path / "touched"
-    path.write_text(f"nlrn: !!python/object/apply:pathlib.Path.touch [{touched}]\n", encoding="utf-8")
+    path.write_text(f"nlrn: !!python/object/apply:os.mkdir ['{touched}']\n", encoding="utf-8")
     with pytest.raises(SpecError, match=r"not valid YAML"):
         read_catalog(path)
     assert not touched.exists()

@@ -207,7 +207,7 @@ def test_an_output_pixel_sees_as_far_as_declared(
 
 
 def test_a_skip_sees_what_bicubic_interpolation_sees() -> None:
-    spec = {"channels": 1, "encoder": "identity", "decoder": {"name": "meta-upscale", "hidden": 4}}
+    spec = {"channels": 1, "encoder": "identity", "decoder": {"name": "dual-interactive", "hidden": [4]}}
     assert restorer_of(spec).receptive_field == 1
     restorer = restorer_of({**spec, "global_skip": "input"})
     assert restorer.receptive_field == 2

@@ -42,6 +42,12 @@ def test_noise_depends_on_the_seed_alone() -> None:
     torch.testing.assert_close(moved, add_noise(clean, 25, generator(3)))
 
 
+def test_noise_is_that_of_the_generator_on_the_scale_of_eight_bits() -> None:
+    clean = torch.rand(2, 1, 4, 5)
+    expected = clean + 25 / 255 * torch.randn(2, 1, 4, 5, generator=generator(7))
+    torch.testing.assert_close(add_noise(clean, 25, generator(7)), expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_noise_leaves_the_type_and_the_image_as_they_were(dtype: torch.dtype) -> None:
     clean = torch.rand(1, 3, 4, 5, dtype=dtype)
