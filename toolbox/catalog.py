@@ -87,6 +87,11 @@ def _entries(path: Path) -> Mapping[str, Mapping[str, Any]]:
     data = read_yaml(path)
     if not isinstance(data, dict) or not all(isinstance(entry, dict) for entry in data.values()):
         raise SpecError(f"{path}: expected a mapping of architecture names to specs")
+    for name, entry in data.items():
+        if not isinstance(name, str):
+            raise SpecError(f"{path}: got the name {name!r}, expected text; put it into quotation marks")
+        if not isinstance(entry.get("weights") or "", str):
+            raise SpecError(f"{path}: {name}.weights: got {entry['weights']!r}, expected the path of a weights file")
     return data
 
 

@@ -120,6 +120,8 @@ def validated(model: type[_M], data: Any, context: object, prefix: str = "") -> 
     except ValidationError as error:
         faults = [_sentence(detail, data) for detail in error.errors(include_url=False)]
         raise SpecError(f"{prefix}: " * bool(prefix) + "; ".join(dict.fromkeys(faults))) from None
+    except RecursionError:
+        raise SpecError(f"{prefix}: " * bool(prefix) + "a spec that is nested too deeply") from None
 
 
 def _sentence(detail: Any, data: Any) -> str:

@@ -9,6 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have, being too long, names none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def written_beside(target: Path) -> Iterator[Path]:
     """A path beside ``target`` to write to; renamed to it on success, removed on failure.

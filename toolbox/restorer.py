@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from toolbox.decoders.bicubic import resize
 from toolbox.errors import SpecError
 from toolbox.registry import Registries
 from toolbox.spec import ArchitectureSpec
+
+MOST_PIXELS = 2**30  # of an output; more is a slip, and no machine's memory holds it
 
 
 class Restorer(nn.Module):
@@ -81,8 +84,14 @@ class Restorer(nn.Module):
             raise SpecError(f"got size {size} and scale {scale}, expected one of them")
         if size is None:
             size = scaled_size(height, width, own if scale is None else scale)
-        elif len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size):
+        elif (
+            not isinstance(size, (tuple, list))
+            or len(size) != 2
+            or not all(isinstance(n, Integral) and n > 0 for n in size)
+        ):
             raise SpecError(f"got size {size}, expected (height, width), both positive integers")
+        if size[0] * size[1] > MOST_PIXELS:
+            raise SpecError(f"got output size {size[0]}x{size[1]}, expected at most {MOST_PIXELS} pixels")
         if self.sizes != "any" and tuple(size) != (own * height, own * width):
             accepted = "the size of the input" if own == 1 else f"scale {own}"
             raise SpecError(
@@ -136,8 +145,10 @@ def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> 
         SpecError: a scale is not a positive, finite number.
     """
     scales = scale if isinstance(scale, tuple) else (scale, scale)
-    if len(scales) != 2 or not all(math.isfinite(s) and s > 0 for s in scales):
-        raise SpecError(f"got scale {scale}, expected a positive number or two of them")
+    if len(scales) != 2 or not all(
+        isinstance(s, Real) and math.isfinite(s * max(height, width)) and s > 0 for s in scales
+    ):
+        raise SpecError(f"got scale {scale!r}, expected a positive number or two of them")
     vertical, horizontal = (max(1, math.floor(n * s + 0.5)) for n, s in zip((height, width), scales, strict=True))
     return vertical, horizontal
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo, model_validator
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from toolbox.config import Config, DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig, fault, located
@@ -101,6 +110,14 @@ class Normalization(Config):
 
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _finite(cls, value: float | tuple[float, ...], info: ValidationInfo) -> float | tuple[float, ...]:
+        values = value if isinstance(value, tuple) else (value,)
+        if not all(math.isfinite(each) and (each > 0 or info.field_name == "mean") for each in values):
+            raise fault((), value, "finite numbers" if info.field_name == "mean" else "positive, finite numbers")
+        return value
 
 
 class ArchitectureSpec(Config):

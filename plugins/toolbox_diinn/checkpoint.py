@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -66,16 +66,19 @@ def _modulation_input(
 ) -> ModulationInput:
     """From the hyperparameters, the shapes, or the hint; they must agree."""
     possible = set(PUBLISHED_MODES.values())
-    if (mode := _find(checkpoint.notes, "mode")) is not None and mode in PUBLISHED_MODES:
+    mode = next((mode for mode in _all(checkpoint.notes, "mode") if mode in PUBLISHED_MODES), None)
+    if mode is not None:
         possible &= {PUBLISHED_MODES[mode]}
     if len(hidden) > 1:
         takes_content = checkpoint.shape(f"{prefix}K.1.0.weight")[1] != hidden[0]
         possible &= {"modulation+content", "synthesis+content"} if takes_content else {"modulation"}
     if kernel == 3:
         possible &= {PUBLISHED_MODES[4]}
+    if not possible:
+        raise WeightsError(f"its shapes are not those of {f'its mode {mode}' if mode else 'any published mode'}")
     if hints.modulation_input is not None:
         if hints.modulation_input not in possible:
-            told = " or ".join(sorted(possible)) or "nothing consistent"
+            told = " or ".join(sorted(possible))
             raise WeightsError(f"got the hint modulation_input={hints.modulation_input!r}, but the file says {told}")
         return hints.modulation_input
     if len(possible) != 1:
@@ -132,12 +135,13 @@ def _first_columns(weight: Tensor, count: int) -> Tensor:
     return weight[:, :count, 0, 0]
 
 
-def _find(notes: Mapping[str, Any], key: str) -> Any:
-    """The first value of that key in nested mappings: hyperparameters are nested differently by version."""
-    if key in notes:
-        return notes[key]
-    found = (_find(value, key) for value in notes.values() if isinstance(value, Mapping))
-    return next((value for value in found if value is not None), None)
+def _all(notes: Mapping[str, Any], key: str) -> Iterator[int]:
+    """Every number of that key in nested mappings: hyperparameters are nested differently by version."""
+    if isinstance(notes.get(key), int):
+        yield notes[key]
+    for value in notes.values():
+        if isinstance(value, Mapping):
+            yield from _all(value, key)
 
 
 def _recognize(checkpoint: Checkpoint) -> bool:

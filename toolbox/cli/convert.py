@@ -36,6 +36,7 @@ def convert(
     Nothing in the checkpoint is executed.
     """
     from toolbox.errors import WeightsError
+    from toolbox.files import is_file
     from toolbox.weights.convert import build_converted, recognize
     from toolbox.weights.file import save
 
@@ -43,6 +44,8 @@ def convert(
         raise typer.BadParameter("expected --output OUT, or --dry-run")
     if output is not None and not output.parent.is_dir():
         raise WeightsError(f"{output}: the folder {output.parent} does not exist; make it first")
+    if output is not None and is_file(output) and is_file(source) and output.samefile(source):
+        raise WeightsError(f"{output}: is the input itself; give another name")
     hints = dict(_parse_hint(text) for text in hint or [])
     recognized = recognize(source, format=format_, hints=hints)
     report: dict[str, Any] = {

@@ -50,6 +50,7 @@ def list_(
 
 def _print(groups: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -60,6 +61,7 @@ def _print(groups: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
                 table.add_column(column, no_wrap=column != "summary")
         for record in records:
             weights = ["shipped" if record["weights"] else ""] if kind == "architecture" else []
-            table.add_row(str(record["name"]), str(record["plugin"]), *weights, str(record["summary"]))
+            cells = (str(record["name"]), str(record["plugin"]), *weights, str(record["summary"]))
+            table.add_row(*map(escape, cells))
         console.print(table)
         console.print()

@@ -49,6 +49,7 @@ def restore(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from toolbox.errors import ImageError
+    from toolbox.files import is_file
     from toolbox.images.compare import side_by_side
     from toolbox.images.picture import check_writable, read_picture, write_picture
     from toolbox.images.restore import DENOISER, ENLARGER
@@ -59,14 +60,16 @@ def restore(
     for target in (output, compare):
         if target is not None:
             check_writable(target)
-            if photo.exists() and target.exists() and target.samefile(photo):
+            if is_file(photo) and is_file(target) and target.samefile(photo):
                 raise ImageError(f"{target}: is the input itself; give another name")
+    if compare is not None and compare.resolve() == output.resolve():
+        raise typer.BadParameter(f"got {output} for --output and --compare, expected two files")
     before = read_picture(photo)
     name = model or (DENOISER if scale is None and size is None else ENLARGER)
     restorer = find_model(name, registries_with(catalog))
 
     started = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"{photo.name} with {name}", total=None)
         after = restore_picture(
@@ -99,25 +102,23 @@ def restore(
 
 
 def find_model(name: str, registries: Registries) -> Restorer:
-    """The trained model; one without a weight to train, or of the user's own catalog, is built as it is."""
+    """The trained model; one of the user's own catalog may be untrained, which a warning says."""
     import torch
 
+    from toolbox.files import is_file
     from toolbox.plugins import registries as installed
     from toolbox.restorer import build
     from toolbox.weights.file import load
 
-    named = not Path(name).is_file() and name in registries.architectures
-    if not named or registries.architectures[name].weights is not None:
+    theirs = name in registries.architectures and name not in installed().architectures
+    if is_file(Path(name)) or not theirs or registries.architectures[name].weights is not None:
         return load(name, registries=registries)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        restorer = build(name, registries=registries)
-    if next(restorer.parameters(), None) is None:
-        return restorer
-    if name in installed().architectures:
-        return load(name, registries=registries)  # raises, and says what to do
-    warnings.warn(
-        f"{name!r} has no weights: it restores with random ones; train it, and add `weights: FILE` to its entry",
-        stacklevel=2,
-    )
+        restorer = build(name, registries=registries).eval()
+    if next(restorer.parameters(), None) is not None:
+        warnings.warn(
+            f"{name!r} has no weights: it restores with random ones; train it, and add `weights: FILE` to its entry",
+            stacklevel=2,
+        )
     return restorer

@@ -23,8 +23,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a spec tree with parameters and receptive field, and where the weights come from."""
+    from toolbox.files import is_file
+
     registries = registries_with(catalog)
-    if not Path(name).is_file() and name not in registries.architectures:
+    if not is_file(Path(name)) and name not in registries.architectures:
         for components in registries.components.values():
             if name in components:
                 _show_component(components[name], as_json)
@@ -39,11 +41,12 @@ def show(
 def _describe(name: str, registries: Registries) -> tuple[dict[str, Any], Restorer]:
     import torch
 
+    from toolbox.files import is_file
     from toolbox.restorer import Restorer, resolve
     from toolbox.weights.file import find_weights, read_header
 
     architecture = None
-    if not Path(name).is_file():
+    if not is_file(Path(name)):
         architecture = registries.architectures[name]
     header = None
     if architecture is None or architecture.weights is not None:
@@ -91,10 +94,11 @@ def _show_component(info: ComponentInfo, as_json: bool) -> None:
 
 def _print(name: str, facts: dict[str, Any], restorer: Restorer) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.tree import Tree
 
     radius, sizes = facts["receptive_field"], facts["sizes"]
-    tree = Tree(f"[bold]{name}[/bold]  {facts['summary']}")
+    tree = Tree(f"[bold]{escape(name)}[/bold]  {escape(facts['summary'])}")
     for part in ("encoder", "decoder"):
         count = sum(parameter.numel() for parameter in getattr(restorer, part).parameters())
         branch = tree.add(f"{part}: [bold]{facts['spec'][part]['name']}[/bold]  {count:,} parameters")

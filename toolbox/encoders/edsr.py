@@ -21,7 +21,7 @@ class EDSRConfig(EncoderConfig):
         "full": {"channels": 256, "blocks": 32, "residual_scale": 0.1},
     }
     channels: int = Field(default=64, gt=0)
-    blocks: int = Field(default=16, gt=0, description="residual blocks")
+    blocks: int = Field(default=16, gt=0, le=1000, description="residual blocks")
     residual_scale: float = Field(default=1.0, gt=0, description="each block's output is multiplied by this")
     nonlocal_block: NonLocalSpec | None = Field(
         default=None, alias="nonlocal", description="a non-local block, one of its own after each block named below"

@@ -22,8 +22,8 @@ class RDNConfig(EncoderConfig):
         "B": {"channels": 64, "blocks": 16, "layers": 8, "growth": 64},
     }
     channels: int = Field(default=64, gt=0, description="G0 in the paper")
-    blocks: int = Field(default=16, gt=0, description="residual dense blocks, D in the paper")
-    layers: int = Field(default=8, gt=0, description="convolutions in each block, C in the paper")
+    blocks: int = Field(default=16, gt=0, le=1000, description="residual dense blocks, D in the paper")
+    layers: int = Field(default=8, gt=0, le=1000, description="convolutions in each block, C in the paper")
     growth: int = Field(default=64, gt=0, description="channels that each convolution adds, G in the paper")
 
     def out_channels(self, channels: int) -> int:

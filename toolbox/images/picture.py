@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from toolbox.errors import ImageError
@@ -29,16 +30,20 @@ def read_picture(path: Path) -> Image.Image:
         raise ImageError(f"{path}: refused: {error}") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
-    # Decoders raise these on damaged files.
-    except (SyntaxError, ValueError, EOFError) as error:
+    # Decoders raise whatever they meet in a damaged file.
+    except Exception as error:
         raise ImageError(f"{path}: a damaged picture: {error}") from None
     return direct(upright)
 
 
 def direct(image: Image.Image) -> Image.Image:
     """The picture in one of DIRECT_MODES; others are converted without losing alpha."""
+    if image.mode in ("1", "L", "RGB") and image.has_transparency_data:  # one color stands for it
+        return image.convert("RGBA" if image.mode == "RGB" else "LA")
     if image.mode in DIRECT_MODES:
         return image
+    if image.mode.startswith("I;16"):  # the same in another byte order
+        return Image.fromarray(np.asarray(image).astype(np.uint16))
     if image.mode in ("I", "F"):
         raise ImageError(f"got a picture of mode {image.mode!r}, expected 8-bit gray or color, or 16-bit gray")
     if image.mode == "1":
@@ -54,9 +59,13 @@ def check_writable(path: Path) -> None:
     """
     if _format(path) is None:
         raise ImageError(f"{path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg, .tif or .webp")
-    if not path.parent.is_dir():
+    try:
+        in_folder, is_folder = path.parent.is_dir(), path.is_dir()
+    except OSError as error:  # a name that is too long
+        raise ImageError(f"{path}: cannot be written: {error.strerror}") from None
+    if not in_folder:
         raise ImageError(f"{path}: the folder {path.parent} does not exist; make it first")
-    if path.is_dir():
+    if is_folder:
         raise ImageError(f"{path}: is a folder, expected the name of a picture file")
 
 
@@ -71,8 +80,9 @@ def write_picture(image: Image.Image, path: Path) -> None:
     try:
         with written_beside(path) as partial:
             image.save(partial, format=kind, **SAVE_OPTIONS.get(kind or "", {}))
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from None
+    # Encoders raise whatever they meet in a picture that their format cannot hold.
+    except Exception as error:
+        raise ImageError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _format(path: Path) -> str | None:

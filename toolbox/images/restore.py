@@ -119,6 +119,7 @@ def restore_tensor(
     channels, (height, width) = image.shape[1], image.shape[2:]
     target = restorer.output_size(height, width, size, scale)
     colors, alpha = (image[:, :-1], image[:, -1:]) if channels in (2, 4) else (image, None)
+    colors = colors.to(restorer.mean)  # the network's device and type
     if colors.shape[1] == restorer.channels:
         passes = [colors]
     elif restorer.channels == 1:
@@ -146,7 +147,7 @@ def restore_tensor(
                 step()
     finally:
         restorer.train(training)
-    result = torch.cat(restored, 1)
+    result = torch.cat(restored, 1).to(image)
     if result.shape[1] != colors.shape[1]:
         result = result.mean(1, keepdim=True)  # a color model's answer for a gray picture
     if not result.isfinite().all():
@@ -161,11 +162,15 @@ def to_tensor(array: np.ndarray[Any, Any]) -> Tensor:
     Raises:
         ImageError: the array has another shape or type, or no pixel.
     """
+    if not isinstance(array, np.ndarray):
+        raise ImageError(f"got a {type(array).__name__}, expected a path, a PIL image or an array")
     if array.ndim not in (2, 3) or (array.ndim == 3 and not 1 <= array.shape[2] <= 4) or 0 in array.shape:
         raise ImageError(f"got an array of shape {array.shape}, expected (H, W) or (H, W, C) with 1 to 4 channels")
     if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
         raise ImageError(f"got an array of {array.dtype}, expected uint8, uint16 or float in [0, 1]")
     values = array.astype(np.float32) / _white(array)
+    if not np.isfinite(values).all():
+        raise ImageError("got an array with values that are not finite, expected them in [0, 1]")
     return torch.from_numpy(values.reshape(*array.shape[:2], -1)).permute(2, 0, 1)[None]
 
 

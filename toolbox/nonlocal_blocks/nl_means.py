@@ -56,7 +56,7 @@ class NLMeans(nn.Module):
     def forward(self, features: Tensor, correlation: object = None) -> tuple[Tensor, None]:
         """(features, anything) → (features, None)."""
         patches = _patches(features, self.config.patch)
-        patches = patches - patches.mean((1, 2, 3), keepdim=True)  # distances stay, and small numbers lose less
+        patches = patches - 0.5  # distances stay, small numbers lose less, and a tile is as the whole picture
         precision = 1 / (self.config.strength**2 * patches.shape[1])
         squared = patches.square().sum(1, keepdim=True)
         queries = torch.cat((2 * precision * patches, torch.ones_like(squared)), 1)

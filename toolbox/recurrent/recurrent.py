@@ -14,7 +14,7 @@ from toolbox.spec import TransitionSpec
 class RecurrentConfig(EncoderConfig):
     """Settings of the recurrent wrapper."""
 
-    steps: int = Field(default=12, gt=0, description="number of recurrent states, T in the NLRN paper")
+    steps: int = Field(default=12, gt=0, le=1000, description="number of recurrent states, T in the NLRN paper")
     transition: TransitionSpec
 
     def out_channels(self, channels: int) -> int:

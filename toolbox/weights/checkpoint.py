@@ -122,7 +122,8 @@ def _holds_arrays(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError) as error:
+    # In a damaged archive Python's zipfile also meets names and versions that it cannot read.
+    except Exception as error:
         raise WeightsError(f"{path}: a damaged archive: {error}") from None
 
 
@@ -130,7 +131,8 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    # The same, and whatever numpy and zlib meet.
+    except Exception as error:
         raise WeightsError(f"{path}: not readable as plain arrays: {error}") from None
 
 
@@ -145,7 +147,7 @@ def _read_torch(path: Path) -> Any:
         ) from None
     # Torch raises whatever its readers meet in a file that is no checkpoint.
     except Exception as error:
-        reason = str(error).split("\n", 1)[0]
+        reason = str(error).split("\n", 1)[0] or "it is empty or cut off"
         raise WeightsError(f"{path}: not a checkpoint that torch can read: {reason}") from None
 
 

@@ -22,9 +22,14 @@ from toolbox.weights.file import describe_mismatch
 class Recognized:
     """A checkpoint with the format it was recognized as, and the plan of its conversion."""
 
+    origin: str  # the file, as error messages call it
     checkpoint: Checkpoint
     converter: ConverterInfo
     conversion: Conversion
+
+    def refusal(self, reason: str) -> WeightsError:
+        """The error that names the file, the format and why the one is not the other."""
+        return WeightsError(f"{self.origin} as {self.converter.name}: {reason}")
 
 
 def convert(source: str | Path | Mapping[str, Any], *, format: str | None = None, **hints: Any) -> Restorer:  # noqa: A002  # the word a user looks for
@@ -51,10 +56,12 @@ def build_converted(recognized: Recognized) -> Restorer:
     try:
         spec = resolve(conversion.spec)
     except SpecError as error:
-        raise WeightsError(f"its {recognized.converter.name} network cannot be built: {error}") from None
+        raise recognized.refusal(f"its network cannot be built: {error}") from None
     with torch.random.fork_rng(devices=[]):
         restorer = Restorer(spec)
     expected = {key: tensor for key, tensor in restorer.state_dict().items() if not key.endswith("num_batches_tracked")}
+    if lacking := sorted(expected.keys() - conversion.sources.keys()):
+        raise recognized.refusal(f"its shapes fit no published network; it has nothing for {', '.join(lacking)}")
     sources = {key: _source(conversion.sources[key], expected[key]) for key in expected}
     _check(recognized, sources)
     state = {key: source.join(*(tensors[name] for name in source.names)) for key, source in sources.items()}
@@ -91,7 +98,7 @@ def recognize(
         conversion = converter.plan(checkpoint, settings)
     except WeightsError as error:
         raise WeightsError(f"{origin} as {converter.name}: {error}") from None
-    return Recognized(checkpoint, converter, conversion)
+    return Recognized(origin, checkpoint, converter, conversion)
 
 
 def _source(source: str | Source, ours: Tensor) -> Source:
@@ -110,9 +117,7 @@ def _check(recognized: Recognized, sources: Mapping[str, Source]) -> None:
         if name not in recognized.conversion.ignored
     }
     if complaint := describe_mismatch(given, needed):
-        raise WeightsError(f"does not convert as {recognized.converter.name}: {complaint}")
+        raise recognized.refusal(complaint)
     for name in needed:
         if not recognized.checkpoint.tensors[name].isfinite().all():
-            raise WeightsError(
-                f"does not convert as {recognized.converter.name}: {name} has values that are not finite"
-            )
+            raise recognized.refusal(f"{name} has values that are not finite")

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from toolbox.errors import SpecError, WeightsError
-from toolbox.files import written_beside
+from toolbox.files import is_file, written_beside
 from toolbox.registry import Registries
 from toolbox.restorer import Restorer, resolve
 from toolbox.spec import ArchitectureSpec
@@ -48,7 +48,10 @@ def save(restorer: Restorer, path: str | Path) -> None:
         "toolbox.plugins": json.dumps({name: registries().versions.get(name, "unknown") for name in providers}),
     }
     if restorer.training_record:
-        metadata["toolbox.training"] = json.dumps(restorer.training_record)
+        try:
+            metadata["toolbox.training"] = json.dumps(restorer.training_record)
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"{path}: cannot be written: its training record is not JSON: {error}") from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in restorer.state_dict().items()}
     try:
         with written_beside(Path(path)) as partial:
@@ -69,6 +72,8 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
         from toolbox.plugins import registries as installed
 
         registries = installed()
+    if (restorer := _without_parameters(path_or_name, registries)) is not None:
+        return restorer
     path = find_weights(path_or_name, registries)
     header = read_header(path)
     spec = _checked_spec(path, header, registries)
@@ -76,16 +81,31 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
     with torch.random.fork_rng(devices=[]):  # building draws weights; the caller's random state stays
         restorer = Restorer(spec)
     tensors = read_tensors(path)
+    ours = restorer.state_dict()
+    if wrong := sorted(key for key in ours if tensors[key].is_floating_point() != ours[key].is_floating_point()):
+        types = [f"{key} ({str(tensors[key].dtype).removeprefix('torch.')})" for key in wrong]
+        raise WeightsError(f"{path}: its tensors do not fit its spec: of another type {_listed(types)}")
     floats = [tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()]
     restorer.to(floats[0] if floats else torch.get_default_dtype()).load_state_dict(tensors)
     restorer.training_record = header.training
     return restorer.eval()
 
 
+def _without_parameters(path_or_name: str | Path, registries: Registries) -> Restorer | None:
+    """The restorer of a name of the catalog that has nothing to train, such as bicubic."""
+    name = str(path_or_name)
+    if is_file(Path(name)) or name not in registries.architectures or registries.architectures[name].weights:
+        return None
+    spec = resolve(name, registries=registries)
+    with torch.device("meta"):
+        has_parameters = next(Restorer(spec).parameters(), None) is not None
+    return None if has_parameters else Restorer(spec).eval()
+
+
 def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
     """The weights file that a path or a name of the catalog stands for; errors as ``load``'s."""
     path = Path(path_or_name)
-    if path.is_file():
+    if is_file(path):
         return path
     if path.suffix or len(path.parts) > 1:
         raise WeightsError(f"{path}: no such weights file")
@@ -167,8 +187,13 @@ def _checked_spec(path: Path, header: Header, registries: Registries) -> Archite
 
 
 def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], spec: ArchitectureSpec) -> None:
-    with torch.device("meta"):  # shapes only: nothing is allocated for a spec that may be wrong
-        expected = {key: tuple(tensor.shape) for key, tensor in Restorer(spec).state_dict().items()}
+    try:
+        with torch.device("meta"):  # shapes only: nothing is allocated for a spec that may be wrong
+            expected = {key: tuple(tensor.shape) for key, tensor in Restorer(spec).state_dict().items()}
+    # What torch raises for sizes that no memory has addresses for.
+    except (RuntimeError, TypeError, OverflowError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise WeightsError(f"{path}: the network of the spec in its header cannot be built: {reason}") from None
     if complaint := describe_mismatch(shapes, expected):
         raise WeightsError(f"{path}: its tensors do not fit its spec: {complaint}")
 
