@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from toolbox.config import Config
+from toolbox.config import CONFIG_OF_KIND, Config
 from toolbox.encoders.identity import Identity, IdentityConfig
 from toolbox.plugins import registries
 from toolbox.registry import ComponentInfo, Kind, Registries
@@ -131,10 +131,11 @@ def component(
     name: str,
     kind: Kind = "encoder",
     factory: Callable[..., Any] = Identity,
-    config: type[Config] = IdentityConfig,
+    config: type[Config] | None = None,
 ) -> ComponentInfo:
     """A record to register; by default one more encoder that does nothing."""
-    return ComponentInfo(kind, name, factory, config, summary="for a test", paper="none")
+    settings = config or (IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config))
+    return ComponentInfo(kind, name, factory, settings, summary="for a test", paper="none")
 
 
 def installed_and(*components: ComponentInfo, provider: str = "stranger") -> Registries:

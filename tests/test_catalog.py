@@ -16,12 +16,11 @@ from torch import nn
 import toolbox
 from tests.parts import SMALL
 from toolbox.catalog import read_catalog, read_yaml, shipped, shipped_catalog, shipped_providers
-from toolbox.config import Config
+from toolbox.config import CONFIG_OF_KIND, Config
 from toolbox.errors import SpecError
 from toolbox.plugins import registries
 from toolbox.registry import KINDS, ComponentInfo, Kind
 from toolbox.restorer import resolve
-from toolbox.spec import CONFIG_OF_KIND
 
 COMPONENTS = toolbox.list_components()
 ARCHITECTURES = [info.name for info in toolbox.list_architectures()]

@@ -176,7 +176,9 @@ def test_a_component_is_looked_up_among_several_kinds() -> None:
     assert registries.component(kinds, "recurrent").kind == "recurrent-wrapper"
     with pytest.raises(UnknownComponent, match=r"^unknown encoder 'recurent'; did you mean 'recurrent' \(mine\)\?$"):
         registries.component(kinds, "recurent")
-    with pytest.raises(UnknownComponent, match=r"^unknown encoder 'recurrent'"):
+    with pytest.raises(
+        UnknownComponent, match=r"^'recurrent' is a recurrent-wrapper, expected a component of kind encoder$"
+    ):
         registries.component(("encoder",), "recurrent")
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from toolbox.errors import SpecError
+from toolbox.registry import Kind
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -21,7 +22,9 @@ class Config(BaseModel):
     a spec is replaced by those fields before validation, so that a stored spec is always explicit.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True, allow_inf_nan=False
+    )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @model_validator(mode="before")
@@ -30,7 +33,7 @@ class Config(BaseModel):
         if not (cls.presets and isinstance(data, Mapping) and "preset" in data):
             return data
         given = {key: value for key, value in data.items() if key != "preset"}
-        if data["preset"] not in cls.presets:
+        if not isinstance(data["preset"], str) or data["preset"] not in cls.presets:
             raise fault(("preset",), data["preset"], f"one of {', '.join(cls.presets)}")
         return {**cls.presets[data["preset"]], **given}
 
@@ -98,6 +101,15 @@ class DecoderConfig(Config):
         """Raise ValueError unless ``features`` channels can be decoded to ``channels`` of an image."""
 
 
+CONFIG_OF_KIND: Mapping[Kind, type[Config]] = {
+    "encoder": EncoderConfig,
+    "recurrent-wrapper": EncoderConfig,
+    "transition": TransitionConfig,
+    "nonlocal-block": NonLocalConfig,
+    "decoder": DecoderConfig,
+}
+
+
 def located(path: tuple[str | int, ...], message: str, got: object = None) -> ValidationError:
     """A validation fault at ``path`` below the model that raises it."""
     error = PydanticCustomError("fault", "{message}", {"message": message})
@@ -118,33 +130,51 @@ def validated(model: type[_M], data: Any, context: object, prefix: str = "") -> 
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        faults = [_sentence(detail, data) for detail in error.errors(include_url=False)]
-        raise SpecError(f"{prefix}: " * bool(prefix) + "; ".join(dict.fromkeys(faults))) from None
+        faults: dict[str, str] = {}
+        for detail in error.errors(include_url=False):
+            path, sentence = _fault_of(detail, data)
+            faults.setdefault(path, f"{path}: {sentence}" if path else sentence)
+        raise SpecError(f"{prefix}: " * bool(prefix) + "; ".join(faults.values())) from None
     except RecursionError:
         raise SpecError(f"{prefix}: " * bool(prefix) + "a spec that is nested too deeply") from None
 
 
-def _sentence(detail: Any, data: Any) -> str:
-    path = ".".join(_visible_path(detail["loc"], data))
-    if detail["type"] == "missing":
-        return f"{path}: missing; this key is required"
-    message = detail["msg"]
-    if detail["type"] != "fault":
-        expected = message.removeprefix("Input should be ").removeprefix("Value error, ")
-        message = expected if detail["type"] == "value_error" else f"got {detail['input']!r}, expected {expected}"
-    return f"{path}: {message}" if path else message
+def _fault_of(detail: Any, data: Any) -> tuple[str, str]:
+    """The path to a fault and what is wrong there, of one entry of pydantic's report."""
+    kind, got = detail["type"], detail["input"]
+    path = _visible_path(detail["loc"], data, through_scalars=kind in ("fault", "missing"))
+    if kind == "fault":
+        return ".".join(path), detail["msg"]
+    if kind == "missing":
+        return ".".join(path), "missing; this key is required"
+    if kind.startswith("union_tag"):
+        tag = detail["ctx"]["discriminator"].strip("'")
+        if not isinstance(got, Mapping):
+            return ".".join(path), f"got {got!r}, expected a mapping with the key {tag!r}"
+        path.append(tag)
+        if kind == "union_tag_not_found":
+            return ".".join(path), "missing; this key is required"
+        return ".".join(path), f"got {detail['ctx']['tag']!r}, expected one of {detail['ctx']['expected_tags']}"
+    expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return ".".join(path), expected if kind == "value_error" else f"got {got!r}, expected {expected}"
 
 
-def _visible_path(loc: tuple[str | int, ...], data: Any) -> list[str]:
-    """The path as the user wrote it: without the tags that pydantic adds for unions."""
+def _visible_path(loc: tuple[str | int, ...], data: Any, through_scalars: bool) -> list[str]:
+    """The path as the user wrote it: without the names that pydantic adds for the members of unions.
+
+    Below a scalar there is nothing but those names, unless the scalar is the shorthand of a component.
+    """
     path = []
     for i, step in enumerate(loc):
-        inside = data[step] if isinstance(data, Mapping) and step in data else None
-        is_tag = isinstance(data, Mapping) and step not in data and step in data.values() and i + 1 < len(loc)
-        if is_tag:
-            continue
-        if isinstance(data, list) and isinstance(step, int) and step < len(data):
-            inside = data[step]
+        if isinstance(data, Mapping):
+            if step not in data and step in data.values() and i + 1 < len(loc):
+                continue  # the tag of a union
+            data = data.get(step)
+        elif isinstance(data, list):
+            if not isinstance(step, int):
+                continue
+            data = data[step] if step < len(data) else None
+        elif not through_scalars:
+            break
         path.append(str(step))
-        data = inside
     return path

@@ -18,6 +18,7 @@ from toolbox.registry import Registries
 PLUGIN_GROUP = "toolbox"  # entry points that name a plugin's module
 COMPONENT_GROUP = "toolbox.components"  # entry points "component = plugin": readable when the plugin is broken
 CORE = "toolbox"
+DISTRIBUTION = "toolbox-restoration"  # the package that the core and the built-in plugins come in
 
 
 class PluginWarning(UserWarning):
@@ -51,9 +52,9 @@ def discover(entry_points: Iterable[metadata.EntryPoint]) -> Registries:
         {entry.name: entry.value for entry in metadata.entry_points(group=COMPONENT_GROUP)},
         catalog.shipped_providers(),
     )
-    found.versions[CORE] = metadata.version("toolbox-restoration")
+    found.versions[CORE] = metadata.version(DISTRIBUTION)
     _collect(manager, CORE, found)
-    for entry in sorted(entry_points, key=lambda entry: entry.name):
+    for entry in sorted(entry_points, key=_ours_first):
         try:
             _register(manager, entry)
             _collect(manager, entry.name, found)
@@ -77,7 +78,7 @@ def _register(manager: pluggy.PluginManager, entry: metadata.EntryPoint) -> None
     try:
         manager.check_pending()  # without it a misspelled hook would silently do nothing
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"{error}; expected one of {', '.join(_hook_names(manager))}") from None
+        raise PluginError(f"{error}; expected one of {', '.join(_hook_names())}") from None
 
 
 def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> None:
@@ -90,8 +91,13 @@ def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> Non
     found.add_plugin(name, ask("toolbox_components"), ask("toolbox_architectures"), ask("toolbox_converters"))
 
 
-def _hook_names(manager: pluggy.PluginManager) -> list[str]:
-    return sorted(name for name in vars(hookspecs) if hasattr(manager.hook, name))
+def _hook_names() -> list[str]:
+    return sorted(name for name in vars(hookspecs) if name.startswith("toolbox_"))
+
+
+def _ours_first(entry: metadata.EntryPoint) -> tuple[bool, str]:
+    """The built-in plugins come first, so that a stranger who takes one of their names is the one set aside."""
+    return entry.dist is None or entry.dist.name != DISTRIBUTION, entry.name
 
 
 def _origin(entry: metadata.EntryPoint) -> str:

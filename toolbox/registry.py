@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["encoder", "recurrent-wrapper", "transition", "nonlocal-block", "decoder"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# Kinds that one field of a spec takes alike, so that a name must not be in both.
+SAME_SLOT: Mapping[Kind, tuple[Kind, ...]] = {"encoder": ("recurrent-wrapper",), "recurrent-wrapper": ("encoder",)}
 
 
 class Record(Protocol):
@@ -160,8 +162,13 @@ class Registries:
         """
         after = {kind: _copy(registry) for kind, registry in self.components.items()}
         for info in components:
-            if not isinstance(info, ComponentInfo) or info.kind not in after:
-                raise PluginError(f"got {info!r}, expected a ComponentInfo whose kind is one of {', '.join(KINDS)}")
+            _check_component(info)
+            for kind in SAME_SLOT.get(info.kind, ()):
+                if info.name in after[kind]:
+                    holder = after[kind][info.name].provider
+                    raise PluginError(
+                        f"{info.kind} {info.name!r} of {provider} is already a {kind} of {holder}; rename it"
+                    )
             after[info.kind].add(replace(info, provider=provider))
         architectures_after = _copy(self.architectures)
         for architecture in architectures:
@@ -194,10 +201,27 @@ class Registries:
         for kind in kinds:
             if name in self.components[kind]:
                 return self.components[kind][name]
+        for kind, registry in self.components.items():
+            if name in registry:
+                raise UnknownComponent(f"{name!r} is a {kind}, expected a component of kind {' or '.join(kinds)}")
         merged: Registry[ComponentInfo] = _copy(self.components[kinds[0]])
         for kind in kinds[1:]:
             merged.add(*(info for info in self.components[kind] if info.name not in merged))
         return merged[name]
+
+
+def _check_component(info: object) -> None:
+    from toolbox.config import CONFIG_OF_KIND
+
+    if not isinstance(info, ComponentInfo) or info.kind not in KINDS:
+        raise PluginError(f"got {info!r}, expected a ComponentInfo whose kind is one of {', '.join(KINDS)}")
+    if not isinstance(info.name, str) or not info.name:
+        raise PluginError(f"got a {info.kind} named {info.name!r}, expected a name")
+    if not callable(info.factory):
+        raise PluginError(f"{info.kind} {info.name!r} has the factory {info.factory!r}, expected a callable")
+    base = CONFIG_OF_KIND[info.kind]
+    if not (isinstance(info.config, type) and issubclass(info.config, base)):
+        raise PluginError(f"{info.kind} {info.name!r} has the config {info.config!r}, expected a {base.__name__}")
 
 
 def _copy(registry: Registry[R]) -> Registry[R]:

@@ -87,7 +87,7 @@ class Restorer(nn.Module):
         elif (
             not isinstance(size, (tuple, list))
             or len(size) != 2
-            or not all(isinstance(n, Integral) and n > 0 for n in size)
+            or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in size)
         ):
             raise SpecError(f"got size {size}, expected (height, width), both positive integers")
         if size[0] * size[1] > MOST_PIXELS:
@@ -190,6 +190,8 @@ def resolve(
         registries = installed()
     prefix = ""
     data: Any
+    if not isinstance(name_or_spec, (str, Path, Mapping, ArchitectureSpec)):
+        raise SpecError(f"got a {type(name_or_spec).__name__}, expected a name, a mapping, a YAML path or a spec")
     if isinstance(name_or_spec, ArchitectureSpec):
         data = name_or_spec.model_dump(mode="json")
     elif isinstance(name_or_spec, Mapping):
@@ -205,12 +207,14 @@ def resolve(
 
 def merged(data: Any, changes: Mapping[str, Any]) -> Any:
     """``data`` with ``changes``; mappings are merged unless they name another component or kind."""
+    if isinstance(data, str):  # the shorthand of a component
+        data = {"name": data}
     if not isinstance(data, Mapping):
         return changes
     if any(tag in changes and changes[tag] != data.get(tag) for tag in ("name", "kind")):
         return changes
     both = {
-        key: merged(data[key], value) if isinstance(value, Mapping) and key in data else value
+        key: merged(data[key], value) if isinstance(value, Mapping) and data.get(key) is not None else value
         for key, value in changes.items()
     }
     return {**data, **both}

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from toolbox.config import Config, DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig, fault, located
+from toolbox.config import Config, fault, located
 from toolbox.errors import UnknownComponent
 from toolbox.registry import ComponentInfo, Kind, Registries
 
@@ -95,14 +95,6 @@ EncoderSpec = Annotated[ComponentSpec, OfKind("encoder", "recurrent-wrapper")]
 DecoderSpec = Annotated[ComponentSpec, OfKind("decoder")]
 TransitionSpec = Annotated[ComponentSpec, OfKind("transition")]
 NonLocalSpec = Annotated[ComponentSpec, OfKind("nonlocal-block")]
-
-CONFIG_OF_KIND: Mapping[Kind, type[Config]] = {
-    "encoder": EncoderConfig,
-    "recurrent-wrapper": EncoderConfig,
-    "transition": TransitionConfig,
-    "nonlocal-block": NonLocalConfig,
-    "decoder": DecoderConfig,
-}
 
 
 class Normalization(Config):

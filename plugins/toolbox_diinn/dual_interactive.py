@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
@@ -27,7 +27,9 @@ from toolbox.registry import ComponentInfo
 class DualInteractiveConfig(DecoderConfig):
     """Settings of DIINN's decoder; the paper's ablation a–f is modulation_input × initial_synthesis."""
 
-    hidden: tuple[int, ...] = Field(default=(256, 256, 256, 256), min_length=1, description="channels of each layer")
+    hidden: tuple[PositiveInt, ...] = Field(
+        default=(256, 256, 256, 256), min_length=1, description="channels of each layer"
+    )
     modulation_input: Literal["modulation", "modulation+content", "synthesis+content"] = Field(
         default="synthesis+content",
         description="what each modulation layer after the first takes: the modulation before it (published "

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
@@ -26,7 +26,9 @@ EPSILON = 1e-6  # the published shift and clamp, by which no position falls on a
 class LocalEnsembleConfig(DecoderConfig):
     """Settings of LIIF's decoder."""
 
-    hidden: tuple[int, ...] = Field(default=(256, 256, 256, 256), min_length=1, description="channels of each layer")
+    hidden: tuple[PositiveInt, ...] = Field(
+        default=(256, 256, 256, 256), min_length=1, description="channels of each layer"
+    )
     feature_unfolding: bool = Field(default=True, description="a feature is seen with its 3×3 neighborhood")
     local_ensemble: bool = Field(default=True, description="average over the four nearest feature pixels")
     cell_decoding: bool = Field(default=True, description="the network knows the size of the output pixel")

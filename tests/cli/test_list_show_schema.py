@@ -154,6 +154,7 @@ def accepts(schema: Any, value: Any, root: Any) -> bool:
         "type": lambda kind: is_a(kind, value),
         "exclusiveMinimum": lambda bound: value > bound,
         "minimum": lambda bound: value >= bound,
+        "maximum": lambda bound: value <= bound,
         "minItems": lambda count: len(value) >= count,
         "maxItems": lambda count: len(value) <= count,
         "items": lambda items: all(accepts(items, item, root) for item in value),

@@ -45,8 +45,16 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = image.shape[-2:]
     if size == (height, width):
         return image
-    shrinks = size[0] < height or size[1] < width
-    return F.interpolate(image, size=size, mode="bicubic", antialias=shrinks)
+    if size[0] >= height and size[1] >= width:
+        return F.interpolate(image, size=size, mode="bicubic")
+    return antialiased(image, size)
+
+
+def antialiased(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (B, C, H, W) with the bicubic kernel a = −0.5, widened where an axis shrinks."""
+    if size[1] == 1 < size[0]:  # torch repeats the first row in outputs of width 1
+        return antialiased(image.mT, (1, size[0])).mT
+    return F.interpolate(image, size=size, mode="bicubic", antialias=True)
 
 
 BICUBIC = ComponentInfo(

@@ -39,6 +39,9 @@ def random_patches(pictures: Sequence[Tensor], batch: int, side: int, generator:
     patches = []
     for _ in range(batch):
         picture = pictures[draw(len(pictures))]
+        if min(picture.shape[1:]) < side:
+            height, width = picture.shape[1:]
+            raise ImageError(f"got a picture of {width}x{height}, expected at least {side}x{side}, the size of a patch")
         top, left = draw(picture.shape[1] - side + 1), draw(picture.shape[2] - side + 1)
         patch = torch.rot90(picture[:, top : top + side, left : left + side], draw(4), (1, 2))
         patches.append(patch.flip(2) if draw(2) else patch)

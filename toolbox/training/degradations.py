@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from toolbox.decoders.bicubic import antialiased
 
 
 def add_noise(clean: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
@@ -21,5 +22,4 @@ def add_noise(clean: Tensor, sigma: float, generator: torch.Generator) -> Tensor
 
 def reduce_bicubic(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Reduce (B, C, H, W) in [0, 1] with an antialiased bicubic (a = −0.5), rounded to 8 bits."""
-    small = F.interpolate(image, size=size, mode="bicubic", antialias=True)
-    return (small * 255).round().clamp(0, 255) / 255
+    return (antialiased(image, size) * 255).round().clamp(0, 255) / 255

@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
+from toolbox.errors import WeightsError
 from toolbox.restorer import Restorer
+from toolbox.weights.file import describe_mismatch
 
 Batch = Callable[[torch.Generator], tuple[Tensor, Tensor]]  # draws (degraded, clean)
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -86,6 +88,7 @@ def _save(
     tensors = {f"model.{k}": v for k, v in restorer.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     for name, parameter in restorer.named_parameters():
+        # A frozen parameter has no state.
         tensors |= {f"optimizer.{k}.{name}": v for k, v in optimizer.state[parameter].items()}
     beside = path.with_suffix(".partial")
     save_file(tensors, beside, {"progress": json.dumps({"step": step, "spent": spent})})
@@ -97,7 +100,14 @@ def _resume(path: Path, restorer: nn.Module, average: nn.Module, optimizer: torc
         progress = json.loads(file.metadata()["progress"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a mapping
     for prefix, module in (("model.", restorer), ("average.", average)):
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        shapes, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (state, module.state_dict()))
+        if complaint := describe_mismatch(shapes, ours):
+            raise WeightsError(f"{path}: is the checkpoint of another network: {complaint}")
+        module.load_state_dict(state)
     for name, parameter in restorer.named_parameters():
-        optimizer.state[parameter] = {k: tensors[f"optimizer.{k}.{name}"] for k in ("step", "exp_avg", "exp_avg_sq")}
+        if f"optimizer.step.{name}" in tensors:
+            optimizer.state[parameter] = {
+                k: tensors[f"optimizer.{k}.{name}"] for k in ("step", "exp_avg", "exp_avg_sq")
+            }
     return progress["step"], progress["spent"]
