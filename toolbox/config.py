@@ -147,10 +147,10 @@ def _fault_of(detail: Any, data: Any) -> tuple[str, str]:
         return ".".join(path), detail["msg"]
     if kind == "missing":
         return ".".join(path), "missing; this key is required"
+    if kind in ("model_type", "model_attributes_type"):
+        return ".".join(path), f"got {got!r}, expected a mapping"
     if kind.startswith("union_tag"):
         tag = detail["ctx"]["discriminator"].strip("'")
-        if not isinstance(got, Mapping):
-            return ".".join(path), f"got {got!r}, expected a mapping with the key {tag!r}"
         path.append(tag)
         if kind == "union_tag_not_found":
             return ".".join(path), "missing; this key is required"

@@ -216,7 +216,7 @@ def _check_component(info: object) -> None:
     if not isinstance(info, ComponentInfo) or info.kind not in KINDS:
         raise PluginError(f"got {info!r}, expected a ComponentInfo whose kind is one of {', '.join(KINDS)}")
     if not isinstance(info.name, str) or not info.name:
-        raise PluginError(f"got a {info.kind} named {info.name!r}, expected a name")
+        raise PluginError(f"got the {info.kind} name {info.name!r}, expected some text")
     if not callable(info.factory):
         raise PluginError(f"{info.kind} {info.name!r} has the factory {info.factory!r}, expected a callable")
     base = CONFIG_OF_KIND[info.kind]
