@@ -34,10 +34,13 @@ def refusal(spec: Any, **overrides: Any) -> str:
     ("record", "message"),
     [
         (component(NOBODY), r"got the encoder name None, expected some text"),
-        (replace(component("x"), config=dict), r"encoder 'x' has the config .* expected a EncoderConfig"),
+        (replace(component("x"), config=dict), r"encoder 'x' has the config .* expected a subclass of EncoderConfig"),
         (replace(component("x"), factory=NOBODY), r"encoder 'x' has the factory None, expected a callable"),
-        (replace(BICUBIC, kind="encoder", name="x"), r"has the config .*BicubicConfig.*expected a EncoderConfig"),
-        (component("edsr", "recurrent-wrapper"), r"'edsr' of stranger is already a encoder of toolbox"),
+        (
+            replace(BICUBIC, kind="encoder", name="x"),
+            r"has the config .*BicubicConfig.*expected a subclass of EncoderConfig",
+        ),
+        (component("edsr", "recurrent-wrapper"), r"'edsr' of stranger has the name of a encoder of toolbox"),
     ],
     ids=["no name", "no config", "no factory", "a config of another kind", "a name of the same slot"],
 )
@@ -48,7 +51,7 @@ def test_a_record_that_would_break_others_is_refused(record: ComponentInfo, mess
 
 def test_a_component_of_another_kind_is_told_its_kind() -> None:
     said = refusal({**IMAGE, "decoder": "nonlocal-residual"})
-    assert said == "decoder.name: 'nonlocal-residual' is a transition, expected a component of kind decoder"
+    assert said == "decoder.name: 'nonlocal-residual' is of kind transition, expected a component of kind decoder"
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_component_is_looked_up_among_several_kinds() -> None:
     with pytest.raises(UnknownComponent, match=r"^unknown encoder 'recurent'; did you mean 'recurrent' \(mine\)\?$"):
         registries.component(kinds, "recurent")
     with pytest.raises(
-        UnknownComponent, match=r"^'recurrent' is a recurrent-wrapper, expected a component of kind encoder$"
+        UnknownComponent, match=r"^'recurrent' is of kind recurrent-wrapper, expected a component of kind encoder$"
     ):
         registries.component(("encoder",), "recurrent")
 

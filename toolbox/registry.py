@@ -167,7 +167,7 @@ class Registries:
                 if info.name in after[kind]:
                     holder = after[kind][info.name].provider
                     raise PluginError(
-                        f"{info.kind} {info.name!r} of {provider} is already a {kind} of {holder}; rename it"
+                        f"{info.kind} {info.name!r} of {provider} has the name of a {kind} of {holder}; rename it"
                     )
             after[info.kind].add(replace(info, provider=provider))
         architectures_after = _copy(self.architectures)
@@ -203,7 +203,7 @@ class Registries:
                 return self.components[kind][name]
         for kind, registry in self.components.items():
             if name in registry:
-                raise UnknownComponent(f"{name!r} is a {kind}, expected a component of kind {' or '.join(kinds)}")
+                raise UnknownComponent(f"{name!r} is of kind {kind}, expected a component of kind {' or '.join(kinds)}")
         merged: Registry[ComponentInfo] = _copy(self.components[kinds[0]])
         for kind in kinds[1:]:
             merged.add(*(info for info in self.components[kind] if info.name not in merged))
@@ -221,7 +221,9 @@ def _check_component(info: object) -> None:
         raise PluginError(f"{info.kind} {info.name!r} has the factory {info.factory!r}, expected a callable")
     base = CONFIG_OF_KIND[info.kind]
     if not (isinstance(info.config, type) and issubclass(info.config, base)):
-        raise PluginError(f"{info.kind} {info.name!r} has the config {info.config!r}, expected a {base.__name__}")
+        raise PluginError(
+            f"{info.kind} {info.name!r} has the config {info.config!r}, expected a subclass of {base.__name__}"
+        )
 
 
 def _copy(registry: Registry[R]) -> Registry[R]:

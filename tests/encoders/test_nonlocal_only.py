@@ -52,7 +52,10 @@ def test_a_block_over_the_whole_image_has_no_radius() -> None:
         ({"name": "nonlocal"}, r"^encoder\.nonlocal: missing; this key is required$"),
         ("nonlocal", r"^encoder\.nonlocal: missing; this key is required$"),
         ({"name": "nonlocal", "nonlocal": "nl-mean"}, r"^encoder\.nonlocal\.name: unknown .*; did you mean 'nl-means'"),
-        ({"name": "nonlocal", "nonlocal": "edsr"}, r"^encoder\.nonlocal\.name: unknown nonlocal block 'edsr'"),
+        (
+            {"name": "nonlocal", "nonlocal": "edsr"},
+            r"^encoder\.nonlocal\.name: 'edsr' is of kind encoder, expected a component of kind nonlocal-block",
+        ),
     ],
 )
 def test_what_is_no_block_is_refused_in_the_spec(encoder: Any, message: str) -> None:
