@@ -103,7 +103,7 @@ class DualInteractive(ImplicitDecoder):
         if self.config.output_kernel == 1 or min(size) < 2:
             return super().forward(features, size)
         # On a grid the positions around are there already: a convolution, instead of nine times the work.
-        content = self.prepare(features)
+        content = self.prepare(features).contiguous()  # else each chunk would copy all of it
         chunks = grid(size, features.device).chunks(self.chunk)
         q = torch.cat([self.synthesize(content, chunk) for chunk in chunks], 1)
         return self.output(rearrange(q, "b h w c -> b c h w"))

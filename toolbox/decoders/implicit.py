@@ -31,7 +31,7 @@ class ImplicitDecoder(nn.Module):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
-        content = self.prepare(features)
+        content = self.prepare(features).contiguous()  # else each chunk would copy all of it
         rows = [
             rearrange(self.sample(content, chunk), "b h w c -> b c h w")
             for chunk in grid(size, features.device).chunks(self.chunk)
@@ -62,7 +62,7 @@ class ImplicitDecoder(nn.Module):
         if points.ndim == 3:
             pairs = zip(features.split(1), points, strict=True)
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
-        content = self.prepare(features)
+        content = self.prepare(features).contiguous()  # else each chunk would copy all of it
         y, x = points.double().unbind(-1)
         chunks = Positions(y, x, (height, width)).chunks(self.chunk)
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
