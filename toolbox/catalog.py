@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -46,7 +47,7 @@ def read_catalog(path: str | Path) -> list[ArchitectureInfo]:
     return [
         ArchitectureInfo(
             name=name,
-            spec={key: value for key, value in entry.items() if key not in ("weights", "plugin")},
+            spec=_spec(entry),
             summary=str(entry.get("summary", "")),
             weights=path.parent / entry["weights"] if entry.get("weights") else None,
         )
@@ -61,26 +62,34 @@ def shipped(plugin: str, weights: Path | None = None) -> list[ArchitectureInfo]:
         plugin: the value of the entries' ``plugin`` key.
         weights: the folder with the plugin's weights, each named after its architecture.
     """
-    catalog = shipped_catalog()
-    ours = {name for name, owner in shipped_providers().items() if owner == plugin}
     architectures = []
-    for info in read_catalog(catalog):
-        if info.name in ours:
-            file = weights / f"{info.name}.safetensors" if weights else None
+    for name, entry in _shipped_entries().items():
+        if entry["plugin"] == plugin:
+            file = weights / f"{name}.safetensors" if weights else None
             found = file if file is not None and file.exists() else None
-            architectures.append(ArchitectureInfo(info.name, info.spec, info.summary, weights=found))
+            architectures.append(ArchitectureInfo(name, _spec(entry), str(entry.get("summary", "")), weights=found))
     return architectures
 
 
 def shipped_providers() -> dict[str, str]:
     """Every architecture of registry.yaml and the plugin that it belongs to."""
-    return {name: entry["plugin"] for name, entry in _entries(shipped_catalog()).items()}
+    return {name: entry["plugin"] for name, entry in _shipped_entries().items()}
 
 
 def shipped_catalog() -> Path:
     """registry.yaml: inside the installed package, or at the top of a checkout."""
     installed = Path(str(resources.files("toolbox"))) / "registry.yaml"
     return installed if installed.exists() else installed.parent.parent / "registry.yaml"
+
+
+@functools.cache  # every plugin asks for its part of the one file
+def _shipped_entries() -> Mapping[str, Mapping[str, Any]]:
+    return _entries(shipped_catalog())
+
+
+def _spec(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without the keys that are the catalog's own."""
+    return {key: value for key, value in entry.items() if key not in ("weights", "plugin")}
 
 
 def _entries(path: Path) -> Mapping[str, Mapping[str, Any]]:
