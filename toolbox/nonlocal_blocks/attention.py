@@ -64,6 +64,7 @@ def attend(
             margin = neighborhood.size // 2
             keys, values = (F.pad(each, (margin, margin, margin, margin)) for each in (keys, values))
     rows, columns = segments(height, neighborhood, tile[0]), segments(width, neighborhood, tile[1])
+    keys = keys.contiguous()
     queries, values = (each.permute(0, 2, 3, 1).contiguous() for each in (queries, values))
 
     tensors = (queries, keys, values, *(previous or ()))

@@ -71,7 +71,7 @@ class SoftBlockMatching(nn.Module):
             self.weighting,
             propagates=self.propagation == "accumulate",
         )
-        return features + gathered, correlation
+        return gathered.add_(features), correlation
 
 
 SOFT_BLOCK_MATCHING = ComponentInfo(
