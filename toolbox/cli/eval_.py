@@ -121,11 +121,12 @@ def eval_(
         raise SpecError(f"got models whose pictures would be saved in the same folder of {save}; rename one of them")
 
     level = (SIGMA if sigma is None else sigma) if denoises else None
-    report = new_report(models, how, data, level, metric or [], registries)
+    pairs = (low or "_LR") if cases[0].low is not None else None
+    report = new_report(models, how, data, pairs, level, metric or [], registries)
     if results is not None:
         report = resume(report, results)
     jobs = find_jobs(models, cases, how)
-    _score(report, models, jobs, how, metric or [], workers, folders, results)
+    _score(report, models, jobs, how, workers, folders, results)
     if as_json:
         typer.echo(json.dumps(report.document(), indent=2))
     elif as_csv:
@@ -150,7 +151,6 @@ def _score(
     models: Mapping[str, Restorer],
     jobs: list[tuple[Case, list[str]]],
     protocol: ProtocolInfo,
-    metrics: list[str],
     workers: int,
     folders: Mapping[str, Path],
     results: Path | None,
@@ -171,7 +171,7 @@ def _score(
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(protocol.name, total=sum(len(names) for _, names in todo))
-        for score, restored in run(models, todo, protocol, report.sigma or 0.0, metrics, workers):
+        for score, restored in run(models, todo, protocol, report.sigma or 0.0, report.metrics, workers):
             if restored is not None and folders:
                 _save(restored, _target(folders[score.model], score))
             report.add(score)

@@ -57,13 +57,15 @@ def evaluate(
 
 
 def score(
-    restorer: Restorer, name: str, sample: Sample, protocol: ProtocolInfo, metrics: Sequence[str] = ()
+    restorer: Restorer, name: str, sample: Sample, protocol: ProtocolInfo, metrics: Sequence[str] | None = None
 ) -> tuple[Score, Tensor]:
     """Restore one picture and compare it; gives the score and the restored picture (1, C, H, W) in [0, 1].
 
+    ``metrics`` are what ``metrics_of`` gave; by default the protocol's own.
+
     Raises:
         ImageError: the picture cannot be restored or compared.
-        SpecError: the restorer does not do that size, or a metric is unknown.
+        SpecError: the restorer does not do that size.
     """
     height, width = sample.original.shape[-2:]
     with measured(restorer.mean.device) as cost:

@@ -36,6 +36,7 @@ class Report:
 
     protocol: dict[str, Any]
     data: str
+    low: str | None  # where low-resolution pictures were given; None: the protocol made the inputs
     sigma: float | None
     metrics: list[str]
     versions: dict[str, str]
@@ -194,7 +195,7 @@ def resume(report: Report, path: Path) -> Report:
     if not path.exists():
         return report
     before = read_report(path)
-    for key in ("protocol", "data", "sigma", "metrics", "versions"):
+    for key in ("protocol", "data", "low", "sigma", "metrics", "versions"):
         got, held = getattr(report, key), getattr(before, key)
         if got != held:
             got, held = (each["name"] if key == "protocol" else each for each in (got, held))

@@ -14,6 +14,7 @@ from torch import Tensor
 from toolbox.errors import SpecError, ToolboxError
 from toolbox.evaluation.cases import Case, Sample, ahead, read_sample
 from toolbox.evaluation.evaluate import Score, score
+from toolbox.evaluation.protocols import metrics_of
 from toolbox.evaluation.report import ModelFacts, Report
 from toolbox.registry import ProtocolInfo, Registries
 from toolbox.restorer import Restorer
@@ -25,6 +26,7 @@ def new_report(
     models: Mapping[str, Restorer],
     protocol: ProtocolInfo,
     data: Path,
+    low: str | None,
     sigma: float | None,
     metrics: Sequence[str],
     registries: Registries,
@@ -44,7 +46,7 @@ def new_report(
     versions |= {"torch": torch.__version__, "python": platform.python_version()}
     record = asdict(protocol) | {"shave": list(protocol.shave), "metrics": list(protocol.metrics)}
     record["patches"] = list(protocol.patches) if protocol.patches else None
-    return Report(record, str(data), sigma, list(dict.fromkeys((*protocol.metrics, *metrics))), versions, facts)
+    return Report(record, str(data), low, sigma, metrics_of(protocol, metrics), versions, facts)
 
 
 def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: ProtocolInfo) -> list[Job]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,5 +65,5 @@ def _picture(image: Tensor) -> Image.Image:
     return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.NEAREST)
 
 
-def _wrapped(caption: str, width: int = 34) -> str:
-    return "\n".join(caption[start : start + width] for start in range(0, min(len(caption), 2 * width), width))
+def _wrapped(caption: str) -> str:
+    return "\n".join(textwrap.wrap(caption, width=36, max_lines=2, placeholder=" …"))
