@@ -230,18 +230,17 @@ def _print(report: Report) -> None:
     from rich.console import Console
 
     console = Console()
-    pictures, summary = report.picture_table(), report.summary_table()
-    console.print(_rich(pictures, "each picture"))
-    console.print()
-    console.print(_rich(summary, f"mean by {report.caption()}"))
+    console.print(_rich(report.picture_table()))
+    console.print(_rich(report.summary_table()))
+    console.print(report.caption(), markup=False, highlight=False)
 
 
-def _rich(table: Table, title: str) -> Any:
+def _rich(table: Table) -> Any:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
     header, rows = table
-    drawn = RichTable(title=escape(title), title_justify="left")
+    drawn = RichTable()
     for number, column in enumerate(header):
         drawn.add_column(escape(column), justify="right" if number else "left")
     for row in rows:

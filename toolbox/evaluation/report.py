@@ -28,6 +28,7 @@ class ModelFacts:
     name: str
     parameters: int
     sha256: str | None  # of its weights file; None where there is none
+    plugins: dict[str, str]  # that its parts come from, and their versions
 
 
 @dataclass
@@ -110,7 +111,8 @@ class Report:
     def caption(self) -> str:
         """What the scores are of, and what made them."""
         sigma = f", σ = {self.sigma:g}" if self.sigma is not None else ""
-        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        plugins = {name: version for model in self.models for name, version in model.plugins.items()}
+        versions = ", ".join(f"{name} {version}" for name, version in (self.versions | plugins).items())
         return f"{self.protocol['name']} on {self.data}{sigma}; {versions}"
 
     def summary_table(self) -> Table:

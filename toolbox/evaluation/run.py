@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -35,14 +35,17 @@ def new_report(
     from toolbox.files import is_file
     from toolbox.weights.file import find_weights
 
-    facts, providers = [], {protocol.provider}
+    def versions_of(providers: Iterable[str]) -> dict[str, str]:
+        return {name: registries.versions.get(name, "unknown") for name in sorted(set(providers))}
+
+    facts = []
     for name, restorer in models.items():
         ships = name in registries.architectures and registries.architectures[name].weights is not None
         weights = find_weights(name, registries) if ships or is_file(Path(name)) else None
         sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
-        facts.append(ModelFacts(name, sum(p.numel() for p in restorer.parameters()), sha256))
-        providers |= {part.info.provider for part in restorer.spec.parts()}
-    versions = {name: registries.versions.get(name, "unknown") for name in sorted(providers | {"toolbox"})}
+        plugins = versions_of(part.info.provider for part in restorer.spec.parts())
+        facts.append(ModelFacts(name, sum(p.numel() for p in restorer.parameters()), sha256, plugins))
+    versions = versions_of(("toolbox", protocol.provider))
     versions |= {"torch": torch.__version__, "python": platform.python_version()}
     record = asdict(protocol) | {"shave": list(protocol.shave), "metrics": list(protocol.metrics)}
     record["patches"] = list(protocol.patches) if protocol.patches else None
