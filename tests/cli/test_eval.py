@@ -183,6 +183,11 @@ def test_a_plot_without_scales_goes_from_one_and_a_half_to_eight(run: Run, pictu
     assert (min(scales), max(scales), len(scales)) == (1.5, 8.0, 14)
 
 
+def test_a_file_in_the_place_of_the_folder_is_refused(run: Run, pictures: Path, weights: Path) -> None:
+    command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "sr-y", "--scale", "2", "--save", weights)
+    assert run(*command).sentence.startswith(f"{weights / 'bicubic'}: no folder can be made there: ")
+
+
 @pytest.mark.parametrize("option", ["--sheet", "--plot", "--results"])
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_scored(
     run: Run, pictures: Path, tmp_path: Path, option: str

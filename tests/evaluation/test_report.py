@@ -120,12 +120,21 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_report(tmp_path / "scores.json") == before
 
 
-def test_going_on_keeps_scores_and_models(tmp_path: Path) -> None:
-    write_report(report(score("net", "a", 30.0)), tmp_path / "scores.json")
-    more = resume(report(models=[ModelFacts("other", 5, None, {})]), tmp_path / "scores.json")
+def case(folder: Path, name: str, content: bytes = b"picture") -> Case:
+    (folder / name).write_bytes(content)
+    return Case(folder / name, None, 2.0)
+
+
+def test_going_on_keeps_the_models_and_the_scores_of_pictures_that_are_the_same(tmp_path: Path) -> None:
+    cases = [case(tmp_path, name) for name in "abc"]
+    scores = [replace(score("net", each.original.name, 30.0), sha256=each.sha256()) for each in cases]
+    path = tmp_path / "scores.json"
+    write_report(report(*scores), path)
+    cases[1] = case(tmp_path, "b", b"another picture")
+    more = resume(report(models=[ModelFacts("other", 5, None, {})]), path, cases[:2])
     assert [model.name for model in more.models] == ["net", "bicubic", "other"]
-    assert more.scores == [score("net", "a", 30.0)]
-    assert resume(report(), tmp_path / "new.json") == report()
+    assert more.scores == scores[:1]
+    assert resume(report(), tmp_path / "new.json", cases) == report()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +152,7 @@ def test_scores_that_do_not_compare_stay_apart(tmp_path: Path, change: dict[str,
     write_report(report(score("net", "a", 30.0)), path)
     text = path.read_text(encoding="utf-8")
     with pytest.raises(SpecError, match=rf"{complaint}; give another file for the results$"):
-        resume(report(**change), path)
+        resume(report(**change), path, [])
     assert path.read_text(encoding="utf-8") == text
 
 
@@ -155,19 +164,15 @@ def test_a_file_without_scores_is_refused(tmp_path: Path, text: str) -> None:
         read_report(path)
 
 
-def test_only_what_did_not_fail_on_the_same_files_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"picture")
-    case = Case(tmp_path / "a", None, 2.0)
-    found = report()
-    assert found.find("net", case) is None
-    found.add(Score("a", 2.0, {}, error="no memory", model="net", sha256=case.sha256()))
-    assert found.find("net", case) is None
-    made = replace(score("net", "a", 30.0), sha256=case.sha256())
+def test_only_what_did_not_fail_is_found(tmp_path: Path) -> None:
+    picture, found = case(tmp_path, "a"), report()
+    assert found.find("net", picture) is None
+    found.add(Score("a", 2.0, {}, error="no memory", model="net"))
+    assert found.find("net", picture) is None
+    made = score("net", "a", 30.0)
     found.add(made)
     assert found.scores == [made]
-    assert found.find("net", case) == made
-    assert found.find("net", replace(case, scale=None)) == made
-    assert found.find("net", replace(case, scale=3.0)) is None
-    assert found.find("bicubic", case) is None
-    (tmp_path / "a").write_bytes(b"another picture")
-    assert found.find("net", case) is None
+    assert found.find("net", picture) == made
+    assert found.find("net", replace(picture, scale=None)) == made
+    assert found.find("net", replace(picture, scale=3.0)) is None
+    assert found.find("bicubic", picture) is None

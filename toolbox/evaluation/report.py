@@ -45,10 +45,9 @@ class Report:
     scores: list[Score] = field(default_factory=list)
 
     def find(self, model: str, case: Case) -> Score | None:
-        """The score of a model on a case, if the files are still the same and it did not fail."""
-        alike = [s for s in self.scores if (s.model, s.picture) == (model, case.original.name) and not s.error]
-        alike = [s for s in alike if case.scale in (None, s.scale)]
-        return next((s for s in alike if s.sha256 == case.sha256()), None)
+        """The score of a model on a case, unless it failed."""
+        found = (s for s in self.scores if (s.model, s.picture) == (model, case.original.name) and not s.error)
+        return next((s for s in found if case.scale in (None, s.scale)), None)
 
     def add(self, score: Score) -> None:
         """Add a score, in the place of an older one or a failure of the same model, picture and scale."""
@@ -188,8 +187,8 @@ def read_report(path: Path) -> Report:
         raise SpecError(f"{path}: no scores can be read from it ({error}); give another file for the results") from None
 
 
-def resume(report: Report, path: Path) -> Report:
-    """``report`` with the scores and models that the file already has.
+def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
+    """``report`` with the models that the file already has, and their scores of pictures that are still the same.
 
     Raises:
         SpecError: the file's scores were made in another way, so that they do not compare.
@@ -208,7 +207,9 @@ def resume(report: Report, path: Path) -> Report:
     for model in report.models:
         if models.setdefault(model.name, model) != model:
             raise SpecError(f"{path} holds scores of another {model.name!r}; give another file for the results")
-    report.models, report.scores = list(models.values()), before.scores
+    now = {(case.original.name, case.sha256()) for case in cases}
+    report.models = list(models.values())
+    report.scores = [score for score in before.scores if (score.picture, score.sha256) in now]
     return report
 
 
