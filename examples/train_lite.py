@@ -18,7 +18,8 @@ from torch import Tensor
 
 import toolbox
 from toolbox.evaluation.evaluate import evaluate
-from toolbox.evaluation.protocols import PROTOCOLS, Protocol
+from toolbox.evaluation.protocols import PROTOCOLS
+from toolbox.registry import ProtocolInfo
 from toolbox.restorer import Restorer
 from toolbox.training.data import random_patches, read_pictures
 from toolbox.training.degradations import add_noise, reduce_bicubic
@@ -55,7 +56,7 @@ def small_batch(pictures: list[Tensor]) -> Callable[[torch.Generator], tuple[Ten
     return draw
 
 
-def mean_psnr(restorer: Restorer, folder: Path, protocol: Protocol) -> float:
+def mean_psnr(restorer: Restorer, folder: Path, protocol: ProtocolInfo) -> float:
     """The mean score of a folder's pictures in dB, to two digits."""
     scores = [score.psnr for score in evaluate(restorer, folder, protocol, SIGMA)]
     return round(sum(scores) / len(scores), 2)

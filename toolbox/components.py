@@ -19,7 +19,7 @@ from toolbox.nonlocal_blocks.nl_means import NL_MEANS
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
 from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
 from toolbox.recurrent.recurrent import RECURRENT
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, ProtocolInfo
 from toolbox.weights.formats.edsr import EDSR_FORMAT
 from toolbox.weights.formats.rdn import RDN_FORMAT
 
@@ -54,3 +54,11 @@ def toolbox_architectures() -> Iterable[ArchitectureInfo]:
 def toolbox_converters() -> Iterable[ConverterInfo]:
     """Published checkpoints of the core's own networks."""
     return [EDSR_FORMAT, RDN_FORMAT]
+
+
+@hookimpl
+def toolbox_protocols() -> Iterable[ProtocolInfo]:
+    """The usual protocols of denoising and super-resolution."""
+    from toolbox.evaluation.protocols import PROTOCOLS
+
+    return PROTOCOLS

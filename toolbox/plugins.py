@@ -88,7 +88,8 @@ def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> Non
         answers = manager.subset_hook_caller(hook, others)()
         return [record for answer in answers for record in answer]
 
-    found.add_plugin(name, ask("toolbox_components"), ask("toolbox_architectures"), ask("toolbox_converters"))
+    hooks = ("toolbox_components", "toolbox_architectures", "toolbox_converters", "toolbox_protocols")
+    found.add_plugin(name, *(ask(hook) for hook in hooks))
 
 
 def _hook_names() -> list[str]:
