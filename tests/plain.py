@@ -10,7 +10,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from toolbox_diinn.plain import dual_interactive as dual_interactive
+from toolbox_liif.plain import local_ensemble as local_ensemble
+from toolbox_metasr.plain import meta_upscale as meta_upscale
+from torch import Tensor
 
 Pair = tuple[Tensor, Tensor]  # queries and keys of one state
 
@@ -164,112 +167,6 @@ def nlrn_features(
         features = relu(batch_norm(features, shared.norm_b.states[step], training=training))
         state = stem + conv(features, shared.conv_b)
     return state
-
-
-def dual_interactive(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
-    """DIINN's decoder at output resolution: unfold, nearest-exact, concatenate, 1×1 convolutions."""
-    config = decoder.config
-    batch, _, height, width = features.shape
-    pixels = torch.arange(height * width, dtype=torch.float32).view(1, 1, height, width)
-    nearest = F.interpolate(pixels, size=size, mode="nearest-exact").long()[0, 0]
-    content = F.unfold(features, 3, padding=1)[:, :, nearest.flatten()].unflatten(2, size)
-
-    y = (torch.arange(size[0], dtype=features.dtype) + 0.5) * height / size[0]
-    x = (torch.arange(size[1], dtype=features.dtype) + 0.5) * width / size[1]
-    dy = y[:, None] - (nearest // width + 0.5)
-    dx = x[None, :] - (nearest % width + 0.5)
-    ratio = torch.full_like(dy, height * width / (size[0] * size[1]))
-    position = torch.stack((2 * dy, 2 * dx, ratio)).expand(batch, -1, -1, -1)
-
-    if config.initial_synthesis:
-        position = torch.sin(_linear(position, decoder.initial.weight, decoder.initial.bias))
-        content = position * content
-
-    of_content = decoder.content.weight.flatten(1)
-    k = relu(_linear(content, of_content[: config.hidden[0]], decoder.content.bias[: config.hidden[0]]))
-    q = k * torch.sin(_linear(position, decoder.synthesis[0].weight, decoder.synthesis[0].bias))
-    done = config.hidden[0]
-    for i, channels in enumerate(config.hidden[1:], 1):
-        own = decoder.modulation[i - 1]
-        if config.modulation_input == "modulation":
-            k = relu(_linear(k, own.weight, own.bias))
-        else:
-            carried = k if config.modulation_input == "modulation+content" else q
-            weight = torch.cat((own.weight, of_content[done : done + channels]), 1)
-            bias = decoder.content.bias[done : done + channels]
-            k = relu(_linear(torch.cat((carried, content), 1), weight, bias))
-        q = k * torch.sin(_linear(q, decoder.synthesis[i].weight, decoder.synthesis[i].bias))
-        done += channels
-    kernel = config.output_kernel
-    if kernel == 1:
-        return _linear(q, decoder.output.weight[:, :, 0, 0], decoder.output.bias)
-    reflected = F.pad(q, [1] * 4, mode="reflect")
-    return F.conv2d(reflected, decoder.output.weight, decoder.output.bias)
-
-
-def local_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
-    """LIIF's decoder as published: grid_sample at four shifted coordinates, one network for all, areas swapped."""
-    config = decoder.config
-    height, width = features.shape[-2:]
-    y, x = _published_centers(size[0]), _published_centers(size[1])
-    seen = F.unfold(features, 3, padding=1) if config.feature_unfolding else features.flatten(2)
-    predictions, areas = [], []
-    for vertical, horizontal in [(-1, -1), (-1, 1), (1, -1), (1, 1)] if config.local_ensemble else [(0, 0)]:
-        pixel = _sampled(
-            (height, width),
-            y + (vertical / height + 1e-6 if vertical else 0),
-            x + (horizontal / width + 1e-6 if horizontal else 0),
-        )
-        dy = (y[:, None] - _published_centers(height)[pixel // width]) * height
-        dx = (x[None, :] - _published_centers(width)[pixel % width]) * width
-        cell = features.new_tensor([2 / size[0] * height, 2 / size[1] * width]).view(1, 2, 1, 1)
-        inputs = [seen[:, :, pixel.flatten()].unflatten(2, size), torch.stack((dy, dx))[None].to(features.dtype)]
-        inputs += [cell.expand(-1, -1, *size)] if config.cell_decoding else []
-        hidden = torch.cat([each.expand(len(features), -1, -1, -1) for each in inputs], 1)
-        first = torch.cat((decoder.content.weight.flatten(1), decoder.position.weight), 1)
-        hidden = _linear(hidden, first, decoder.content.bias)
-        for layer in decoder.layers:
-            hidden = relu(hidden) if isinstance(layer, nn.ReLU) else _linear(hidden, layer.weight, layer.bias)
-        predictions.append(hidden)
-        areas.append((dy * dx).abs().to(features.dtype) + 1e-9)
-    total = sum(areas)
-    opposite = areas[::-1]
-    return torch.stack([p * (area / total) for p, area in zip(predictions, opposite, strict=True)]).sum(0)
-
-
-def meta_upscale(decoder: Any, features: Tensor, size: tuple[int, int], channels: int) -> Tensor:
-    """Meta-SR's decoder as published: the filter of each output pixel from its top-left corner's offset."""
-    height, width = features.shape[-2:]
-    y, x = _centers(size[0]) - 1 / size[0], _centers(size[1]) - 1 / size[1]
-    pixel = _sampled((height, width), y.float() + 1e-6, x.float() + 1e-6)
-    dy = (y[:, None] - (_centers(height)[pixel // width] - 1 / height)) * height / 2
-    dx = (x[None, :] - (_centers(width)[pixel % width] - 1 / width)) * width / 2
-    position = torch.stack((dy, dx, torch.full_like(dy, height / size[0])))[None].to(features.dtype)
-    hidden = relu(_linear(position, decoder.hidden.weight, decoder.hidden.bias))
-    filters = _linear(hidden, decoder.filters.weight, decoder.filters.bias).unflatten(1, (-1, channels))
-    seen = F.unfold(features, 3, padding=1)[:, :, pixel.flatten()].unflatten(2, size)
-    return (seen[:, :, None] * filters).sum(1)
-
-
-def _centers(count: int) -> Tensor:
-    return torch.tensor([-1 + (2 * i + 1) / count for i in range(count)], dtype=torch.float64)
-
-
-def _published_centers(count: int) -> Tensor:
-    """In float32: where both pixels of an axis are the same one, the published weights are its rounding."""
-    return -1 + 1 / count + 2 / count * torch.arange(count).float()
-
-
-def _sampled(shape: tuple[int, int], y: Tensor, x: Tensor) -> Tensor:
-    """Numbers of the pixels that nearest ``grid_sample`` picks at float32 coordinates, clamped inside."""
-    edge = 1 - 1e-6
-    grid = torch.stack(torch.broadcast_tensors(x[None, :].clamp(-edge, edge), y[:, None].clamp(-edge, edge)), -1)
-    numbers = torch.arange(shape[0] * shape[1], dtype=torch.float32).view(1, 1, *shape)
-    return F.grid_sample(numbers, grid[None], mode="nearest", align_corners=False)[0, 0].long()
-
-
-def _linear(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return torch.einsum("oc,bchw->bohw", weight, image) + bias[:, None, None]
 
 
 def bicubic_axis(values: Tensor, outputs: int, *, antialias: bool) -> Tensor:

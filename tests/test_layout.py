@@ -27,6 +27,7 @@ LAYERS = [
     {"weights"},
     {"components"},
     {"training", "evaluation", "images"},
+    {"benchmarking"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

@@ -40,6 +40,8 @@ class ComponentInfo:
     summary: str
     paper: str
     provider: str = ""  # the plugin; filled in when the record is registered
+    # The same written plainly, called as plain(module, *inputs): `toolbox bench` measures against it.
+    plain: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)

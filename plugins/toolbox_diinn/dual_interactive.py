@@ -24,6 +24,7 @@ from toolbox.config import DecoderConfig
 from toolbox.decoders.coordinates import Positions, nearest, offset, stack
 from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.registry import ComponentInfo
+from toolbox_diinn.plain import dual_interactive
 
 ROWS_CONVOLVED = 16  # at a time by a 3×3 output convolution, which computes two more
 
@@ -167,4 +168,5 @@ DUAL_INTERACTIVE = ComponentInfo(
     config=DualInteractiveConfig,
     summary="two interacting networks, content modulating a synthesis by position, at any size",
     paper="Nguyen & Beksi, Single Image Super-Resolution via a Dual Interactive Implicit Neural Network, WACV 2023",
+    plain=dual_interactive,
 )

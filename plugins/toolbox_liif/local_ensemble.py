@@ -19,6 +19,7 @@ from toolbox.config import DecoderConfig
 from toolbox.decoders.coordinates import Positions, stack
 from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.registry import ComponentInfo
+from toolbox_liif.plain import local_ensemble
 
 EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
 
@@ -123,4 +124,5 @@ LOCAL_ENSEMBLE = ComponentInfo(
     config=LocalEnsembleConfig,
     summary="LIIF: a network at each position, averaged over the four feature pixels around it, at any size",
     paper="Chen et al., Learning Continuous Image Representation with Local Implicit Image Function, CVPR 2021",
+    plain=local_ensemble,
 )

@@ -20,6 +20,7 @@ from toolbox.config import DecoderConfig
 from toolbox.decoders.coordinates import Positions, grid, stack
 from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.registry import ComponentInfo
+from toolbox_metasr.plain import meta_upscale
 
 EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
 MOST_PHASES = 128  # up to so many filters are computed for every feature pixel
@@ -118,4 +119,5 @@ META_UPSCALE = ComponentInfo(
     config=MetaUpscaleConfig,
     summary="Meta-SR: a network predicts the filter of each output pixel from its position, at any size",
     paper="Hu et al., Meta-SR: A Magnification-Arbitrary Network for Super-Resolution, CVPR 2019",
+    plain=meta_upscale,
 )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from toolbox.cli import convert, eval_, list_, restore, schema, show
+from toolbox.cli import bench, convert, eval_, list_, restore, schema, show
 from toolbox.errors import ImageError, ToolboxError, WeightsError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("restore")(restore.restore)
 app.command("convert")(convert.convert)
 app.command("eval")(eval_.eval_)
+app.command("bench")(bench.bench)
 app.command("list")(list_.list_)
 app.command("show")(show.show)
 app.command("schema")(schema.schema)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from toolbox.config import NonLocalConfig
 from toolbox.nonlocal_blocks.attention import Correlation, Weighting, attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
+from toolbox.nonlocal_blocks.plain import soft_block_matching
 from toolbox.registry import ComponentInfo
 
 # How two features correlate and how correlations become weights: softmax of θᵀφ, softmax of xᵀx, or θᵀφ / N.
@@ -81,4 +82,5 @@ SOFT_BLOCK_MATCHING = ComponentInfo(
     config=SoftBlockMatchingConfig,
     summary="softmax-weighted gathering from a window or the whole image, with correlation propagation",
     paper="Liu et al., Non-Local Recurrent Network for Image Restoration, NeurIPS 2018",
+    plain=soft_block_matching,
 )

@@ -1,0 +1,325 @@
+"""Every speed and memory that the README tells, measured in one run.
+
+    python benchmarks/run.py                      # everything, about ten minutes
+    python benchmarks/run.py attention decoders   # some of it
+
+Prints the tables of the README's section on performance, and writes benchmarks.json and
+benchmarks.png to the folder `out`. Times are medians of runs that take turns; look at the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import toolbox
+from toolbox.benchmarking.chart import draw, machine
+from toolbox.benchmarking.timing import interleaved, peak_work
+from toolbox.evaluation.cost import measured
+from toolbox.nonlocal_blocks import soft_block_matching
+from toolbox.nonlocal_blocks.attention import Correlation, attend
+from toolbox.nonlocal_blocks.neighborhood import Whole, Window
+
+CPU = torch.device("cpu")
+PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the tables."""
+
+    work: str
+    against: str
+    ratio: float  # larger is better, unless the unit says otherwise
+    unit: str
+    detail: str
+
+
+def attention() -> list[Result]:
+    """NLRN's attention against the time that its own products would take at the machine's peak."""
+    window, side = Window(size=45), 128
+    queries, keys, values = (0.3 * torch.randn(1, channels, side, side) for channels in (64, 64, 128))
+    _, correlation = attend(queries, keys, values, window, propagates=True)
+    peak, multiply_adds = peak_work(CPU)
+    times = interleaved(
+        {
+            "peak": peak,
+            "alone": lambda: attend(queries, keys, values, window),
+            "next state": lambda: attend(queries, keys, values, window, correlation, propagates=True),
+        },
+        9,
+        CPU,
+    )
+    alone, following = times["alone"].median, times["next state"].median
+    floor = 45**2 * (64 + 128) * side**2 * times["peak"].median / multiply_adds
+    told = f"{1e6 * alone / side**2:.1f} µs a pixel, ±{times['alone'].spread:.0%}"
+    return [
+        Result("non-local, window 45, 128 × 128", "its products at the peak", floor / alone, "of the speed", told),
+        Result(
+            "the same in later states, with propagation",
+            "without",
+            following / alone,
+            "of the time",
+            f"{1e6 * following / side**2:.1f} µs a pixel",
+        ),
+    ]
+
+
+def nlrn() -> list[Result]:
+    """NLRN against the published way to run it: the whole network on overlapping patches."""
+    side = 256
+    restorer, patchwise = toolbox.build("nlrn").eval(), _PublishedNLRN(toolbox.build("nlrn-whole").eval())
+    for network in (restorer, patchwise.restorer):
+        for name, parameter in network.named_parameters():
+            if "theta" in name or "phi" in name:  # drawn for training; a trained network's correlations are moderate
+                parameter.data.mul_(0.02)
+    image, patches = torch.rand(1, 1, side, side), torch.rand(8, 1, PATCH, PATCH)
+    count = (math.ceil((side - PATCH) / STRIDE) + 1) ** 2
+    times = interleaved({"ours": lambda: restorer(image), "patches": lambda: patchwise(patches)}, 3, CPU)
+    ours, published = times["ours"].median, times["patches"].median / len(patches) * count
+    with measured(CPU) as cost:
+        restorer(image)
+    memory = "" if cost.peak_memory is None else f", {cost.peak_memory / 1e9:.2f} GB"
+    detail = f"{ours:.1f} s{memory}; {published:.0f} s for {count} patches"
+    return [Result("NLRN, 12 states, 256 × 256", "45 × 45 patches, stride 7", published / ours, "faster", detail)]
+
+
+class _PublishedNLRN(nn.Module):
+    """NLRN on patches, every state's attention written as two products and a softmax."""
+
+    def __init__(self, restorer: toolbox.Restorer) -> None:
+        super().__init__()
+        self.restorer = restorer
+
+    def forward(self, patches: Tensor) -> Tensor:
+        fast = soft_block_matching.attend
+        soft_block_matching.attend = _plain_attend
+        try:
+            result: Tensor = self.restorer(patches)
+        finally:
+            soft_block_matching.attend = fast
+        return result
+
+
+def _plain_attend(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    neighborhood: Window | Whole,
+    previous: Correlation | None = None,
+    weighting: str = "softmax",
+    *,
+    propagates: bool = False,
+) -> tuple[Tensor, Correlation | None]:
+    """The whole image, or windows that are unfolded, as published code does it."""
+    if isinstance(neighborhood, Whole):
+        score = queries.flatten(2).transpose(1, 2) @ keys.flatten(2)
+        score = score if previous is None else score + previous[0]
+        gathered = (score.softmax(-1) @ values.flatten(2).transpose(1, 2)).transpose(1, 2)
+    else:
+        size, radius = neighborhood.size, neighborhood.size // 2
+        seen = F.unfold(keys, size, padding=radius).unflatten(1, (keys.shape[1], -1))
+        score = (queries.flatten(2)[:, :, None] * seen).sum(1)
+        inside = F.unfold(torch.ones_like(keys[:1, :1]), size, padding=radius)
+        score = score.masked_fill(inside == 0, -math.inf) if previous is None else score + previous[0]
+        seen = F.unfold(values, size, padding=radius).unflatten(1, (values.shape[1], -1))
+        gathered = (seen * score.softmax(1)[:, None]).sum(2)
+    return gathered.unflatten(2, queries.shape[-2:]), (score,) if propagates else None
+
+
+def decoders() -> list[Result]:
+    """Implicit decoders against their plain versions at output resolution."""
+    cases = {"dual-interactive": (2, 3.5, 4, 8), "local-ensemble": (2, 4), "meta-upscale": (2, 2.5, 4)}
+    networks = {"dual-interactive": "diinn", "local-ensemble": "liif", "meta-upscale": "metasr"}
+    results = []
+    for name, scales in cases.items():
+        decoder = toolbox.build(networks[name]).eval().decoder
+        features = torch.rand(1, 64, 48, 48).to(memory_format=torch.channels_last)
+        for scale in scales:
+            size = (round(48 * scale),) * 2
+            results.append(_against_plain(name, decoder, features, size, f"{name}, ×{scale:g}"))
+    return results
+
+
+def _against_plain(name: str, decoder: nn.Module, features: Tensor, size: tuple[int, int], work: str) -> Result:
+    plain = _plain(name)
+    times = interleaved(
+        {"fast": lambda: decoder(features, size), "plain": lambda: plain(decoder, features, size)}, 5, CPU
+    )
+    per_pixel = 1e6 * times["fast"].median / math.prod(size)
+    detail = f"{per_pixel:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
+    return Result(work, "plain", times["plain"].median / times["fast"].median, "faster", detail)
+
+
+def _plain(name: str) -> Callable[..., Tensor]:
+    info = next(info for info in toolbox.list_components() if info.name == name)
+    return info.plain or info.factory
+
+
+def networks() -> list[Result]:
+    """DIINN on RDN as a whole, its decoder fast and plain."""
+    restorer, image = toolbox.build("diinn").eval(), torch.rand(1, 3, 48, 48)
+    plain = _plain("dual-interactive")
+    results = []
+    for scale in (4, 8):
+        size = (48 * scale, 48 * scale)
+        pieces: dict[str, Callable[[], object]] = {
+            "fast": partial(restorer, image, size=size),
+            "plain": lambda size=size: plain(restorer.decoder, restorer.encode(image), size),
+        }
+        times = interleaved(pieces, 3, CPU)
+        ratio = times["plain"].median / times["fast"].median
+        detail = f"{times['fast'].median:.2f} s"
+        results.append(Result(f"DIINN on RDN, 48 × 48, ×{scale}", "plain decoder", ratio, "faster", detail))
+    return results
+
+
+RESTORED = """
+import sys
+import numpy as np
+import torch
+import toolbox
+from toolbox.evaluation.cost import measured
+from toolbox.images.restore import plan_for, restore_planned
+
+name, height, width, scale, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5]
+restorer = toolbox.build(name).eval()
+picture = np.random.default_rng(0).integers(0, 256, (height, width, restorer.channels), np.uint8)
+with measured(torch.device("cpu")) as cost:
+    plan = plan_for(restorer, picture, scale, max_memory=None if limit == "none" else limit, halo=None)
+    restore_planned(restorer, picture, plan)
+peak = next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(cost.peak_memory, peak, cost.seconds, plan.tiles, plan.exact)
+"""
+
+
+def memory() -> list[Result]:
+    """The most memory of a process that restores a large picture."""
+    results = []
+    for name, height, width, scale, limit in (
+        ("edsr-diinn", 540, 960, 4, "none"),
+        ("liif", 540, 960, 4, "none"),
+        ("nlrn", 512, 512, 1, "2GB"),
+    ):
+        command = [sys.executable, "-W", "ignore", "-c", RESTORED, name, *map(str, (height, width, scale)), limit]
+        done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        above, peak, seconds = float(done[0]), float(done[1]), float(done[2])
+        work = f"{name}, {width} × {height}" + (f" to {width * scale} × {height * scale}" if scale > 1 else "")
+        tiles = f"{done[3]} tiles{'' if done[4] == 'True' else ', approximate'}"
+        if limit == "none":
+            results.append(Result(work, "memory before", above / 1e9, "GB more", f"{seconds:.0f} s, {tiles}"))
+        else:
+            detail = f"--max-memory {limit}: {seconds:.0f} s, {tiles}"
+            results.append(Result(work, "whole process", peak / 1e9, "GB", detail))
+    return results
+
+
+def growth() -> list[Result]:
+    """How time grows with pixels: 1 is in proportion."""
+    results = []
+    for name, scale in (("nlrn-lite", 1), ("diinn-lite", 2)):
+        restorer = toolbox.load(name)
+        images = {side: torch.rand(1, restorer.channels, side, side) for side in (128, 1024)}
+        pieces: dict[str, Callable[[], object]] = {
+            str(side): partial(restorer, image, scale=scale) for side, image in images.items()
+        }
+        times = interleaved(pieces, 5, CPU)
+        exponent = math.log(times["1024"].median / times["128"].median) / math.log(64)
+        detail = f"{1e6 * times['1024'].median / 1024**2:.2f} µs a pixel"
+        results.append(Result(f"{name}, 128² to 1024² pixels", "pixels", exponent, "exponent", detail))
+    return results
+
+
+def training() -> list[Result]:
+    """A training step of nlrn-lite against the same with unfolded windows."""
+    restorer, patches = toolbox.load("nlrn-lite").train(), torch.rand(16, 1, 40, 40)
+    used: dict[str, int | None] = {}
+
+    def step(attends: Callable[..., object]) -> None:
+        fast = soft_block_matching.attend
+        soft_block_matching.attend = attends  # type: ignore[assignment]  # the same signature
+        try:
+            restorer(patches).square().mean().backward()
+        finally:
+            soft_block_matching.attend = fast
+
+    pieces: dict[str, Callable[[], object]] = {"fast": lambda: step(attend), "plain": lambda: step(_plain_attend)}
+    with torch.enable_grad():
+        times = interleaved(pieces, 5, CPU)
+        for name, work in pieces.items():
+            with measured(CPU) as cost:
+                work()
+            used[name] = cost.peak_memory
+    work = "training step of nlrn-lite, 16 patches of 40 × 40"
+    detail = f"{1e3 * times['fast'].median:.0f} ms"
+    results = [Result(work, "unfolded windows", times["plain"].median / times["fast"].median, "faster", detail)]
+    if used["fast"] and used["plain"]:
+        detail = f"{used['fast'] / 1e6:.0f} MB"
+        results.append(Result(work, "unfolded windows", used["fast"] / used["plain"], "of the memory", detail))
+    return results
+
+
+def start() -> list[Result]:
+    """What starting takes more than an empty Python."""
+    commands = {
+        "empty": ["-c", "pass"],
+        "`toolbox --help`": ["-m", "toolbox", "--help"],
+        "`import toolbox`": ["-c", "import toolbox"],
+    }
+    pieces: dict[str, Callable[[], object]] = {
+        name: partial(subprocess.run, [sys.executable, *rest], check=True, capture_output=True)
+        for name, rest in commands.items()
+    }
+    times = interleaved(pieces, 9, CPU)
+    empty = times.pop("empty").median
+    return [Result(name, "`python -c pass`", timing.median - empty, "s more", "") for name, timing in times.items()]
+
+
+PARTS = (attention, nlrn, decoders, networks, memory, growth, training, start)
+
+
+@torch.no_grad()
+def main() -> None:
+    """Measure, print, and write the same to files."""
+    names = [part.__name__ for part in PARTS]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}; all of them unless given")
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(names):
+        parser.error(f"got {', '.join(sorted(unknown))}, expected some of {', '.join(names)}")
+    torch.manual_seed(0)
+    results = []
+    print("| work | against | | |\n|---|---|---|---|")
+    for part in PARTS:
+        if part.__name__ in (arguments.parts or names):
+            for result in part():
+                results.append(result)
+                ratio = f"{result.ratio:.0%}" if result.unit.startswith("of the") else f"{result.ratio:.3g}"
+                times = "×" if result.unit == "faster" else ""
+                print(
+                    f"| {result.work} | {result.against} | **{ratio}{times} {result.unit}** | {result.detail} |",
+                    flush=True,
+                )
+    print(f"\n{machine()}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    report = {"machine": machine(), "results": [vars(result) for result in results]}
+    (arguments.out / "benchmarks.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    faster = {result.work: result.ratio for result in results if result.unit == "faster"}
+    if faster:
+        draw(faster, "times faster", arguments.out / "benchmarks.png")
+
+
+if __name__ == "__main__":
+    main()

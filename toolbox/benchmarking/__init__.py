@@ -1,0 +1,1 @@
+"""Honest timing: everything in one run, interleaved, as ratios."""
