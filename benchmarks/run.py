@@ -27,11 +27,13 @@ import toolbox
 from toolbox.benchmarking.chart import draw, machine
 from toolbox.benchmarking.timing import interleaved, peak_work
 from toolbox.evaluation.cost import measured
+from toolbox.images.restore import restore_tensor
 from toolbox.nonlocal_blocks import soft_block_matching
 from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
 
 CPU = torch.device("cpu")
+LOW = 96  # side of the features that decoders are timed on
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -145,10 +147,10 @@ def decoders() -> list[Result]:
     results = []
     for name, scales in cases.items():
         decoder = toolbox.build(networks[name]).eval().decoder
-        features = torch.rand(1, 64, 48, 48).to(memory_format=torch.channels_last)
+        features = torch.rand(1, 64, LOW, LOW).to(memory_format=torch.channels_last)
         for scale in scales:
-            size = (round(48 * scale),) * 2
-            results.append(_against_plain(name, decoder, features, size, f"{name}, ×{scale:g}"))
+            size = (round(LOW * scale),) * 2
+            results.append(_against_plain(name, decoder, features, size, f"{name}, {LOW} × {LOW}, ×{scale:g}"))
     return results
 
 
@@ -191,6 +193,7 @@ import numpy as np
 import torch
 import toolbox
 from toolbox.evaluation.cost import measured
+from toolbox.images.restore import restore_tensor
 from toolbox.images.restore import plan_for, restore_planned
 
 name, height, width, scale, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5]
@@ -232,7 +235,7 @@ def growth() -> list[Result]:
         restorer = toolbox.load(name)
         images = {side: torch.rand(1, restorer.channels, side, side) for side in (128, 1024)}
         pieces: dict[str, Callable[[], object]] = {
-            str(side): partial(restorer, image, scale=scale) for side, image in images.items()
+            str(side): partial(restore_tensor, restorer, image, scale) for side, image in images.items()
         }
         times = interleaved(pieces, 5, CPU)
         exponent = math.log(times["1024"].median / times["128"].median) / math.log(64)

@@ -13,6 +13,7 @@ import torch
 
 from tests.parts import restorer_of
 from toolbox.errors import ImageError
+from toolbox.images import plan as plan_module
 from toolbox.images.cost import cost
 from toolbox.images.plan import make_plan, parse_memory
 from toolbox.images.restore import plan_for, restore
@@ -26,6 +27,12 @@ def denoiser(neighborhood: dict[str, object] = WINDOW, steps: int = 3) -> Restor
     transition = {"name": "nonlocal-residual", "channels": 16, "nonlocal": block}
     encoder = {"name": "recurrent", "steps": steps, "transition": transition}
     return build({"channels": 1, "encoder": encoder, "decoder": "residual-conv"})
+
+
+@pytest.fixture
+def empty_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans alone are compared, without what this process happens to hold."""
+    monkeypatch.setattr(plan_module, "_memory", lambda _: (0.0, 1e12))
 
 
 def test_the_memory_and_work_of_a_product_are_counted_without_doing_it() -> None:
@@ -59,21 +66,23 @@ def test_what_is_no_memory_is_refused(text: str) -> None:
         parse_memory(text)
 
 
+@pytest.mark.usefixtures("empty_process")
 def test_less_memory_makes_smaller_tiles() -> None:
     restorer = denoiser()
     shape, size = (1, 900, 700), (900, 700)
     free = make_plan(restorer, shape, size)
     assert free.exact
     assert free.memory is not None
-    less = make_plan(restorer, shape, size, free.memory - 60e6)
+    less = make_plan(restorer, shape, size, free.memory - 12e6)
     assert less.exact
     assert less.tiles > free.tiles
     assert less.memory is not None
-    assert less.memory < free.memory - 60e6
+    assert less.memory < free.memory - 12e6
     with pytest.raises(ImageError, match=r"restoring 700x900 to 700x900 takes .* GB, expected at most 0.05 GB: take"):
         make_plan(restorer, shape, size, "50MB")
 
 
+@pytest.mark.usefixtures("empty_process")
 def test_where_no_exact_tile_fits_the_halo_shrinks_and_that_is_said() -> None:
     restorer = denoiser(steps=40)  # sees 241 pixels around
     array = np.zeros((500, 500), np.uint8)
@@ -113,6 +122,7 @@ def test_a_picture_that_fits_into_no_memory_is_refused_before_any_work() -> None
         make_plan(build("nlrn"), (1, 25000, 40000), (25000, 40000))
 
 
+@pytest.mark.usefixtures("empty_process")
 def test_tiles_in_little_memory_give_what_the_whole_gives() -> None:
     torch.manual_seed(0)
     restorer = restorer_of(
@@ -125,7 +135,7 @@ def test_tiles_in_little_memory_give_what_the_whole_gives() -> None:
     array = np.random.default_rng(0).random((500, 430, 3), np.float32)
     plan = plan_for(restorer, array, 1.5, estimate_small=True)
     assert plan.memory is not None
-    little = plan.memory - 30e6
+    little = plan.memory - 8e6
     assert plan_for(restorer, array, 1.5, max_memory=little).tiles > plan.tiles
     np.testing.assert_allclose(
         restore(array, restorer, 1.5, max_memory=little), restore(array, restorer, 1.5), atol=1e-5
@@ -144,8 +154,9 @@ def status(key):
 model, height, width, scale, less = sys.argv[1], *map(float, sys.argv[2:])
 restorer = toolbox.load(model)
 array = np.random.default_rng(0).integers(0, 256, (int(height), int(width), restorer.channels), np.uint8)
-free = plan_for(restorer, array, scale, estimate_small=True)
-promise = free.memory - less + 20e6  # what the process took in between
+for _ in range(2):  # the first time, planning itself takes some
+    free = plan_for(restorer, array, scale, estimate_small=True)
+promise = free.memory - less + 8e6
 plan = plan_for(restorer, array, scale, max_memory=promise)
 restore_planned(restorer, array, plan)
 print(plan.memory, promise, status("VmHWM"))
@@ -155,7 +166,7 @@ print(plan.memory, promise, status("VmHWM"))
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures memory as Linux tells it")
 @pytest.mark.parametrize(
     "case",
-    [("nlrn-lite", 700, 800, 1, 0), ("nlrn-lite", 900, 1000, 1, 60e6), ("diinn-lite", 300, 500, 3, 0)],
+    [("nlrn-lite", 700, 800, 1, 0), ("nlrn-lite", 900, 1000, 1, 24e6), ("diinn-lite", 300, 500, 3, 0)],
     ids=lambda case: "-".join(map(str, case)),
 )
 def test_what_was_promised_is_kept_and_not_far_off(case: tuple[str, float, float, float, float]) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parts import ENCODERS, Spec, restorer_of
-from toolbox.images.tiling import TILE, Tiling, encode_in_tiles, exact_tiling
+from toolbox.images.tiling import LARGEST, SMALLEST, Tiling, encode_in_tiles, exact_tiling, usual_tile
 from toolbox.restorer import Restorer
 
+TILE = 512
 lengths = st.integers(1, 6 * TILE)
 margins = st.integers(0, 2 * TILE)
 alignments = st.integers(1, 8)
@@ -165,8 +166,14 @@ def test_a_whole_neighborhood_is_encoded_at_once() -> None:
 def test_a_picture_of_one_tile_is_encoded_as_it_is() -> None:
     restorer = network("edsr")
     tiling = exact_tiling(restorer.spec.encoder.config)
-    assert tiling.count(TILE, TILE) == 1
-    assert tiling.count(TILE, TILE + 1) == 2
+    assert tiling.count(SMALLEST, SMALLEST) == 1
+    assert tiling.count(SMALLEST, SMALLEST + 1) == 2
     image = torch.rand(1, 1, 9, 7, dtype=torch.float64)
     with torch.inference_mode():
         assert torch.equal(encode_in_tiles(restorer, image, tiling, lambda: None), restorer.encode(image))
+
+
+@given(halo=st.integers(0, 400))
+def test_a_tile_is_large_beside_its_halo_but_not_too_large(halo: int) -> None:
+    assert SMALLEST <= usual_tile(halo) <= LARGEST
+    assert usual_tile(halo) >= 8 * halo or usual_tile(halo) == LARGEST

@@ -18,10 +18,10 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from toolbox.errors import ImageError
 from toolbox.images.cost import Cost, cost
-from toolbox.images.tiling import TILE, Tiling, exact_tiling
+from toolbox.images.tiling import Tiling, exact_tiling, usual_tile
 from toolbox.restorer import Restorer
 
-TILES = (TILE, 512, 384, 256, 192, 128, 96, 64, 48, 32)
+TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # tried from the usual one on
 HALOS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)  # tried where the receptive field is too much
 NEAR, FAR = 64, 104  # sides that are measured: from there on, cost is linear in rows and in columns
 DECODED = 24_576  # pixels of features that are measured for the decoder: three of its bands, one of them inside
@@ -120,7 +120,9 @@ def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> 
         yield exact_tiling(encoder)
         return
     given = field if halo is None else min(halo, field)
-    yield from (Tiling(tile, given, alignment) for tile in TILES if tile >= given or tile == TILES[0])
+    usual = usual_tile(given)
+    yield Tiling(usual, given, alignment)
+    yield from (Tiling(tile, given, alignment) for tile in TILES if given <= tile < usual)
     if may_approximate and halo is None:  # a tile of less than two halos costs more than it saves
         pairs = ((tile, smaller) for smaller in HALOS if smaller < field for tile in TILES if tile >= 2 * smaller)
         yield from (Tiling(tile, smaller, alignment) for tile, smaller in pairs)

@@ -16,7 +16,7 @@ from torch import Tensor
 from toolbox.config import EncoderConfig
 from toolbox.restorer import Restorer
 
-TILE = 768  # pixels per side without the halo, unless there is less memory
+SMALLEST, LARGEST = 256, 768  # pixels per side of a tile without the halo, unless there is less memory
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,17 @@ class Tiling:
         return max(outer_stop - outer_start for _, _, outer_start, outer_stop in self.segments(length))
 
 
-def exact_tiling(encoder: EncoderConfig, tile: int = TILE) -> Tiling:
+def usual_tile(halo: int) -> int:
+    """Eight halos: features of a small tile stay in the cache, and those of a halo are computed twice."""
+    return min(max(8 * halo, SMALLEST), LARGEST)
+
+
+def exact_tiling(encoder: EncoderConfig, tile: int | None = None) -> Tiling:
     """The tiling that changes nothing: an encoder that sees the whole image gets it in one piece."""
     field = encoder.receptive_field()
-    return Tiling(None, 0) if field is None else Tiling(tile, field, encoder.alignment())
+    if field is None:
+        return Tiling(None, 0)
+    return Tiling(tile or usual_tile(field), field, encoder.alignment())
 
 
 def encode_in_tiles(restorer: Restorer, image: Tensor, tiling: Tiling, done: Callable[[], None]) -> Tensor:
