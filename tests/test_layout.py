@@ -25,8 +25,8 @@ LAYERS = [
     {"plugins"},
     {"restorer"},
     {"weights"},
-    {"components"},
     {"training", "evaluation", "images"},
+    {"components"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

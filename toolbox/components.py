@@ -19,7 +19,8 @@ from toolbox.nonlocal_blocks.nl_means import NL_MEANS
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
 from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
 from toolbox.recurrent.recurrent import RECURRENT
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo
+from toolbox.training.degradations import BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG
 from toolbox.weights.formats.edsr import EDSR_FORMAT
 from toolbox.weights.formats.rdn import RDN_FORMAT
 
@@ -54,3 +55,9 @@ def toolbox_architectures() -> Iterable[ArchitectureInfo]:
 def toolbox_converters() -> Iterable[ConverterInfo]:
     """Published checkpoints of the core's own networks."""
     return [EDSR_FORMAT, RDN_FORMAT]
+
+
+@hookimpl
+def toolbox_degradations() -> Iterable[DegradationInfo]:
+    """The degradations of the papers, and what saving a picture does to it."""
+    return [BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG]

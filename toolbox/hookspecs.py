@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo
 
 PROJECT = "toolbox"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -36,4 +36,10 @@ def toolbox_architectures() -> Iterable[ArchitectureInfo]:
 @hookspec
 def toolbox_converters() -> Iterable[ConverterInfo]:
     """Converters from published checkpoints to restorers."""
+    raise NotImplementedError
+
+
+@hookspec
+def toolbox_degradations() -> Iterable[DegradationInfo]:
+    """What a training recipe can make of good pictures for a network to undo."""
     raise NotImplementedError

@@ -88,7 +88,13 @@ def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> Non
         answers = manager.subset_hook_caller(hook, others)()
         return [record for answer in answers for record in answer]
 
-    found.add_plugin(name, ask("toolbox_components"), ask("toolbox_architectures"), ask("toolbox_converters"))
+    found.add_plugin(
+        name,
+        ask("toolbox_components"),
+        ask("toolbox_architectures"),
+        ask("toolbox_converters"),
+        ask("toolbox_degradations"),
+    )
 
 
 def _hook_names() -> list[str]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 from toolbox.errors import PluginError, UnknownComponent
 
 if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
     from toolbox.config import Config
     from toolbox.weights.checkpoint import Checkpoint, Conversion
 
@@ -62,6 +64,23 @@ class ConverterInfo:
     plan: Callable[[Checkpoint, Any], Conversion]  # called with the validated hints
     hints: type[Config]  # what the checkpoint itself cannot tell
     summary: str
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class DegradationInfo:
+    """What makes a bad picture of a good one, for training.
+
+    ``degrade(config, picture, scale, generator)`` takes (C, H, W) in [0, 1] and gives the same, worse:
+    smaller by ``scale`` where it reduces, of the same size where it does not. All that it draws comes
+    from the generator, so that a run can be repeated.
+    """
+
+    name: str
+    degrade: Callable[[Any, Tensor, float, Generator], Tensor]
+    config: type[Config]
+    summary: str
+    source: str
     provider: str = ""
 
 
@@ -127,11 +146,12 @@ class Registry(Generic[R]):
 
 @dataclass
 class Registries:
-    """One registry per kind of component, one of architectures and one of converters."""
+    """One registry per kind of component, one each of architectures, converters and degradations."""
 
     components: dict[Kind, Registry[ComponentInfo]]
     architectures: Registry[ArchitectureInfo]
     converters: Registry[ConverterInfo]
+    degradations: Registry[DegradationInfo]
     set_aside: dict[str, str] = field(default_factory=dict)  # plugin → why it is not active
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
 
@@ -146,6 +166,7 @@ class Registries:
             components={kind: Registry(kind.replace("-", " "), component_providers) for kind in KINDS},
             architectures=Registry("architecture", architecture_providers),
             converters=Registry("checkpoint format"),
+            degradations=Registry("degradation"),
         )
 
     def add_plugin(
@@ -154,6 +175,7 @@ class Registries:
         components: Iterable[ComponentInfo] = (),
         architectures: Iterable[ArchitectureInfo] = (),
         converters: Iterable[ConverterInfo] = (),
+        degradations: Iterable[DegradationInfo] = (),
     ) -> None:
         """Add everything that one plugin provides, or nothing of it.
 
@@ -180,7 +202,13 @@ class Registries:
             if not isinstance(converter, ConverterInfo):
                 raise PluginError(f"got {converter!r}, expected a ConverterInfo")
             converters_after.add(replace(converter, provider=provider))
+        degradations_after = _copy(self.degradations)
+        for degradation in degradations:
+            if not isinstance(degradation, DegradationInfo):
+                raise PluginError(f"got {degradation!r}, expected a DegradationInfo")
+            degradations_after.add(replace(degradation, provider=provider))
         self.components, self.architectures, self.converters = after, architectures_after, converters_after
+        self.degradations = degradations_after
 
     def with_architectures(self, provider: str, architectures: Iterable[ArchitectureInfo]) -> Registries:
         """A copy that has these architectures too; this one is unchanged.
