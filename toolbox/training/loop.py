@@ -236,7 +236,7 @@ def fraction_used(budget: Budget, progress: RunProgress) -> float:
 
 def identity_of(recipe: Recipe, pictures: Pictures, processes: int) -> dict[str, Any]:
     """What decides the weights that a run ends with: resuming needs the same. Pictures may have moved."""
-    data = recipe.model_dump(mode="json", exclude={"data", "validation"})
+    data = recipe.model_dump(mode="json", exclude={"data": True, "validation": True, "model": {"summary", "paper"}})
     return {**data, "pictures": pictures.digest, "processes": processes}
 
 
