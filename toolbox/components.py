@@ -19,7 +19,7 @@ from toolbox.nonlocal_blocks.nl_means import NL_MEANS
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
 from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
 from toolbox.recurrent.recurrent import RECURRENT
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
 from toolbox.training.degradations import BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG
 from toolbox.weights.formats.edsr import EDSR_FORMAT
 from toolbox.weights.formats.rdn import RDN_FORMAT
@@ -58,6 +58,16 @@ def toolbox_converters() -> Iterable[ConverterInfo]:
 
 
 @hookimpl
+def toolbox_protocols() -> Iterable[ProtocolInfo]:
+    """The usual protocols of denoising and super-resolution."""
+    from toolbox.evaluation.protocols import PROTOCOLS
+
+    return PROTOCOLS
+
+
+@hookimpl
 def toolbox_degradations() -> Iterable[DegradationInfo]:
     """The degradations of the papers, and what saving a picture does to it."""
+    from toolbox.training.degradations import BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG
+
     return [BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG]

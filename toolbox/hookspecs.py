@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
 
 PROJECT = "toolbox"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -36,6 +36,12 @@ def toolbox_architectures() -> Iterable[ArchitectureInfo]:
 @hookspec
 def toolbox_converters() -> Iterable[ConverterInfo]:
     """Converters from published checkpoints to restorers."""
+    raise NotImplementedError
+
+
+@hookspec
+def toolbox_protocols() -> Iterable[ProtocolInfo]:
+    """Named ways to make a score, for ``toolbox eval``."""
     raise NotImplementedError
 
 

@@ -88,13 +88,14 @@ def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> Non
         answers = manager.subset_hook_caller(hook, others)()
         return [record for answer in answers for record in answer]
 
-    found.add_plugin(
-        name,
-        ask("toolbox_components"),
-        ask("toolbox_architectures"),
-        ask("toolbox_converters"),
-        ask("toolbox_degradations"),
+    hooks = (
+        "toolbox_components",
+        "toolbox_architectures",
+        "toolbox_converters",
+        "toolbox_protocols",
+        "toolbox_degradations",
     )
+    found.add_plugin(name, *(ask(hook) for hook in hooks))
 
 
 def _hook_names() -> list[str]:

@@ -68,6 +68,25 @@ class ConverterInfo:
 
 
 @dataclass(frozen=True)
+class ProtocolInfo:
+    """How a score is made, so that it can be made again; scores of different protocols do not compare.
+
+    What is restored is always clipped to [0, 1] before it is compared.
+    """
+
+    name: str
+    summary: str
+    source: str  # who scores so
+    color: Literal["gray", "rgb", "luma"]  # what is compared; luma is MATLAB's, of RGB
+    metrics: tuple[str, ...]  # names of toolbox.evaluation.metrics.METRICS, the first one leading
+    rounds: bool = False  # whether the restored picture is rounded to 8 bits first
+    shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
+    noise_seed: int | None = None  # of each picture's noise; None: the input is a low-resolution picture
+    patches: tuple[int, int] | None = None  # (side, stride) of patches restored one by one and averaged
+    provider: str = ""
+
+
+@dataclass(frozen=True)
 class DegradationInfo:
     """What makes a bad picture of a good one, for training.
 
@@ -146,11 +165,12 @@ class Registry(Generic[R]):
 
 @dataclass
 class Registries:
-    """One registry per kind of component, one each of architectures, converters and degradations."""
+    """One registry per kind of component, and one each of the other records."""
 
     components: dict[Kind, Registry[ComponentInfo]]
     architectures: Registry[ArchitectureInfo]
     converters: Registry[ConverterInfo]
+    protocols: Registry[ProtocolInfo]
     degradations: Registry[DegradationInfo]
     set_aside: dict[str, str] = field(default_factory=dict)  # plugin → why it is not active
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
@@ -166,6 +186,7 @@ class Registries:
             components={kind: Registry(kind.replace("-", " "), component_providers) for kind in KINDS},
             architectures=Registry("architecture", architecture_providers),
             converters=Registry("checkpoint format"),
+            protocols=Registry("protocol"),
             degradations=Registry("degradation"),
         )
 
@@ -175,6 +196,7 @@ class Registries:
         components: Iterable[ComponentInfo] = (),
         architectures: Iterable[ArchitectureInfo] = (),
         converters: Iterable[ConverterInfo] = (),
+        protocols: Iterable[ProtocolInfo] = (),
         degradations: Iterable[DegradationInfo] = (),
     ) -> None:
         """Add everything that one plugin provides, or nothing of it.
@@ -202,13 +224,18 @@ class Registries:
             if not isinstance(converter, ConverterInfo):
                 raise PluginError(f"got {converter!r}, expected a ConverterInfo")
             converters_after.add(replace(converter, provider=provider))
+        protocols_after = _copy(self.protocols)
+        for protocol in protocols:
+            if not isinstance(protocol, ProtocolInfo):
+                raise PluginError(f"got {protocol!r}, expected a ProtocolInfo")
+            protocols_after.add(replace(protocol, provider=provider))
         degradations_after = _copy(self.degradations)
         for degradation in degradations:
             if not isinstance(degradation, DegradationInfo):
                 raise PluginError(f"got {degradation!r}, expected a DegradationInfo")
             degradations_after.add(replace(degradation, provider=provider))
         self.components, self.architectures, self.converters = after, architectures_after, converters_after
-        self.degradations = degradations_after
+        self.protocols, self.degradations = protocols_after, degradations_after
 
     def with_architectures(self, provider: str, architectures: Iterable[ArchitectureInfo]) -> Registries:
         """A copy that has these architectures too; this one is unchanged.

@@ -18,13 +18,14 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block or decoder; default: all.",
+            help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block, decoder or protocol; "
+            "default: all.",
         ),
     ] = None,
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """List architectures and components."""
+    """List architectures, components and protocols."""
     from toolbox.errors import SpecError
 
     registries = registries_with(catalog)
@@ -38,7 +39,11 @@ def list_(
         each: [{"name": c.name, "plugin": c.provider, "summary": c.summary, "paper": c.paper} for c in registry]
         for each, registry in registries.components.items()
     }
+    groups["protocol"] = [
+        {"name": p.name, "plugin": p.provider, "summary": p.summary, "source": p.source} for p in registries.protocols
+    ]
     if kind is not None:
+        kind = kind.removesuffix("s")  # `toolbox list protocols` reads better
         if kind not in groups:
             raise SpecError(f"got kind {kind!r}, expected one of {', '.join(groups)}")
         groups = {kind: groups[kind]}

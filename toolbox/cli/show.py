@@ -1,4 +1,4 @@
-"""``toolbox show``: one architecture, component or weights file in full."""
+"""``toolbox show``: one architecture, component, protocol or weights file in full."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from toolbox.cli.options import Catalog, Json, registries_with
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from toolbox.registry import ComponentInfo, Registries
+    from toolbox.registry import ComponentInfo, ProtocolInfo, Registries
     from toolbox.restorer import Restorer
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An architecture, a component or a weights file.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="An architecture, a component, a weights file, or: protocol NAME."),
+    ],
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
@@ -26,6 +29,12 @@ def show(
     from toolbox.files import is_file
 
     registries = registries_with(catalog)
+    if words[:-1] == ["protocol"]:
+        _show_protocol(registries.protocols[words[-1]], as_json)
+        return
+    if len(words) > 1:
+        raise typer.BadParameter(f"got {' '.join(words)!r}, expected one name, or: protocol NAME")
+    (name,) = words
     if not is_file(Path(name)) and name not in registries.architectures:
         for components in registries.components.values():
             if name in components:
@@ -90,6 +99,18 @@ def _show_component(info: ComponentInfo, as_json: bool) -> None:
         if key != "name":
             default = f" (default {json.dumps(setting['default'])})" if "default" in setting else ""
             typer.echo(f"  {key}{default}  {setting.get('description', '')}".rstrip())
+
+
+def _show_protocol(protocol: ProtocolInfo, as_json: bool) -> None:
+    from toolbox.evaluation.protocols import describe
+
+    facts = {"name": protocol.name, "summary": protocol.summary, **describe(protocol)}
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    typer.echo(f"{protocol.name}: {protocol.summary}\n")
+    for key, value in list(facts.items())[2:]:
+        typer.echo(f"{key:>10}  {value}")
 
 
 def _print(name: str, facts: dict[str, Any], restorer: Restorer) -> None:

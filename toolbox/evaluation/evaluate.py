@@ -1,77 +1,80 @@
-"""Scoring a restorer on a folder of pictures."""
+"""Scoring a restorer on pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
-from toolbox.errors import ImageError
-from toolbox.evaluation.protocols import Protocol
-from toolbox.images.picture import read_picture
-from toolbox.images.restore import restore_tensor, to_tensor
+from toolbox.evaluation.cases import Sample, find_cases, read_sample
+from toolbox.evaluation.cost import measured
+from toolbox.evaluation.patches import restore_in_patches
+from toolbox.evaluation.protocols import compare
+from toolbox.images.restore import restore_tensor
+from toolbox.registry import ProtocolInfo
 from toolbox.restorer import Restorer
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
 class Score:
-    """One picture's score in dB, and the scale it was restored by."""
+    """What one picture scored, restored by its scale; or why it has none."""
 
     picture: str
-    scale: float
-    psnr: float
+    scale: float  # 0 where it failed before that was known
+    values: Mapping[str, float]  # by metric; infinite PSNR where nothing differs; empty with an error
+    seconds: float = 0.0
+    megapixels: float = 0.0  # of the restored picture
+    peak_memory: int | None = None  # bytes
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    model: str = ""
+    sha256: str = ""  # of the picture's files
+
+    @property
+    def psnr(self) -> float:
+        """In dB; every protocol of ours has it."""
+        return self.values["psnr"]
 
 
-def originals(folder: Path, protocol: Protocol) -> list[tuple[Path, Path | None]]:
-    """The pictures of a folder, each with its low-resolution partner where the protocol needs one.
-
-    Pairs are named ``*_HR`` and ``*_LR``.
-
-    Raises:
-        ImageError: the folder has no picture that the protocol can use, or a partner is missing.
-    """
-    if not folder.is_dir():
-        raise ImageError(f"{folder}: is no folder, expected one with pictures")
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if protocol.degrade is not None:
-        found: list[tuple[Path, Path | None]] = [(path, None) for path in pictures]
-    else:
-        found = [
-            (path, path.with_name(path.stem.removesuffix("_HR") + "_LR" + path.suffix))
-            for path in pictures
-            if path.stem.endswith("_HR")
-        ]
-    if not found:
-        expected = "pictures" if protocol.degrade else "pairs named *_HR and *_LR"
-        raise ImageError(f"{folder}: nothing to score, {protocol.name} expected {expected}")
-    if missing := [small for _, small in found if small is not None and not small.exists()]:
-        raise ImageError(f"{missing[0]}: missing, expected beside its *_HR picture")
-    return found
-
-
-def evaluate(restorer: Restorer, folder: Path, protocol: Protocol, sigma: float) -> Iterator[Score]:
-    """The score of each picture of a folder, as it is made.
+def evaluate(
+    restorer: Restorer,
+    folder: Path,
+    protocol: ProtocolInfo,
+    sigma: float = 25,
+    low: str | None = None,
+    scales: Sequence[float] = (),
+) -> Iterator[Score]:
+    """The score of each picture of a folder, as it is made; arguments as ``find_cases`` takes them.
 
     Raises:
         ImageError: a picture cannot be read or restored.
     """
-    for path, small in originals(folder, protocol):
-        original = _read(path, protocol.gray)
-        if protocol.degrade is not None:
-            degraded = protocol.degrade(original, sigma)
-        elif small is not None:
-            degraded = _read(small, protocol.gray)
-        scale = original.shape[-2] / degraded.shape[-2]
-        height, width = original.shape[-2:]
-        restored = restore_tensor(restorer, degraded, size=(height, width))
-        yield Score(path.name, scale, protocol.score(restored, original, scale))
+    for case in find_cases(folder, protocol, low, scales):
+        yield score(restorer, case.original.name, read_sample(case, protocol, sigma), protocol)[0]
 
 
-def _read(path: Path, gray: bool) -> Tensor:
-    """A picture as (1, C, H, W) in [0, 1], gray or RGB as the protocol has it."""
-    return to_tensor(np.asarray(read_picture(path).convert("L" if gray else "RGB")))
+def score(
+    restorer: Restorer, name: str, sample: Sample, protocol: ProtocolInfo, metrics: Sequence[str] = ()
+) -> tuple[Score, Tensor]:
+    """Restore one picture and compare it; gives the score and the restored picture (1, C, H, W) in [0, 1].
+
+    Raises:
+        ImageError: the picture cannot be restored or compared.
+        SpecError: the restorer does not do that size, or a metric is unknown.
+    """
+    height, width = sample.original.shape[-2:]
+    with measured(restorer.mean.device) as cost:
+        if protocol.patches:
+            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches)
+        else:
+            restored = restore_tensor(restorer, sample.degraded, size=(height, width))
+    restored = restored.to(sample.original)
+    values = compare(protocol, restored, sample.original, sample.degraded, sample.scale, metrics)
+    notes = sample.notes
+    if math.inf in values.values():
+        notes += ("identical to the original: its PSNR is infinite, and left out of the mean",)
+    megapixels = height * width / 1e6
+    return Score(name, sample.scale, values, cost.seconds, megapixels, cost.peak_memory, notes), restored

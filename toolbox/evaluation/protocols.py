@@ -1,69 +1,160 @@
-"""Protocols: how a score is made. Scores of different protocols do not compare."""
+"""The usual protocols, and how pictures are compared by one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from toolbox.errors import ImageError
-from toolbox.evaluation.metrics import luma, psnr
-from toolbox.training.degradations import add_noise
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """A named way from an original picture to a score in dB.
-
-    ``degrade`` makes the input from the original and a noise level; None where the input is the
-    low-resolution picture of a pair. ``score`` sees the restored picture, clipped to [0, 1], the
-    original and the scale.
-    """
-
-    name: str
-    summary: str
-    source: str
-    gray: bool
-    degrade: Callable[[Tensor, float], Tensor] | None
-    score: Callable[[Tensor, Tensor, float], float]
-
-
-def _noisy(original: Tensor, sigma: float) -> Tensor:
-    return add_noise(original, sigma, torch.Generator().manual_seed(0))
-
-
-def _rounded_psnr(restored: Tensor, original: Tensor, scale: float) -> float:
-    return psnr((restored * 255).round() / 255, original)
-
-
-def _luma_psnr(restored: Tensor, original: Tensor, scale: float) -> float:
-    shave = round(scale)
-    height, width = original.shape[-2:]
-    if min(height, width) <= 2 * shave:
-        raise ImageError(
-            f"got a picture of {width}x{height}, expected one larger than the {shave} px left out all round"
-        )
-    difference = luma(restored - original)[..., shave : height - shave, shave : width - shave]
-    return psnr(difference, torch.zeros_like(difference))
-
+from toolbox.errors import ImageError, SpecError
+from toolbox.evaluation.metrics import LUMA_OF_BLACK, METRICS, luma
+from toolbox.registry import ProtocolInfo
 
 PROTOCOLS = (
-    Protocol(
-        name="denoise-gray",
-        summary="PSNR after Gaussian noise, seed 0 for each picture, not clipped; output rounded to 8 bits",
-        source="the usual evaluation of DnCNN and its successors on Set12 and BSD68",
-        gray=True,
-        degrade=_noisy,
-        score=_rounded_psnr,
+    ProtocolInfo(
+        name="sr-y",
+        summary="super-resolution: PSNR and SSIM of the luma of 8-bit pictures",
+        source="EDSR (Lim et al., CVPRW 2017), RCAN (Zhang et al., ECCV 2018) and BasicSR",
+        color="luma",
+        metrics=("psnr", "ssim"),
+        rounds=True,
+        shave=(1, 0),
     ),
-    Protocol(
+    ProtocolInfo(
         name="liif-benchmark",
-        summary="PSNR of the luma of the difference, borders of `scale` pixels left out, nothing rounded",
-        source="the benchmark mode of the published LIIF code",
-        gray=False,
-        degrade=None,
-        score=_luma_psnr,
+        summary="super-resolution: PSNR of luma, nothing rounded",
+        source="the benchmark mode of LIIF's published code (Chen et al., CVPR 2021)",
+        color="luma",
+        metrics=("psnr",),
+        shave=(1, 0),
+    ),
+    ProtocolInfo(
+        name="liif-div2k",
+        summary="super-resolution on DIV2K: PSNR of RGB with a wide border left out, nothing rounded",
+        source="the div2k mode of LIIF's published code (Chen et al., CVPR 2021), which above x4 reduces with Pillow",
+        color="rgb",
+        metrics=("psnr",),
+        shave=(1, 6),
+    ),
+    ProtocolInfo(
+        name="diinn",
+        summary="super-resolution: PSNR and SSIM of RGB, and PSNR against the input after reducing again",
+        source="DIINN (Nguyen and Beksi, WACV 2023)",
+        color="rgb",
+        metrics=("psnr", "ssim", "lr-psnr"),
+    ),
+    ProtocolInfo(
+        name="denoise-gray",
+        summary="denoising of gray pictures: PSNR after Gaussian noise",
+        source="DnCNN (Zhang et al., IEEE TIP 2017) and its successors on Set12 and BSD68",
+        color="gray",
+        metrics=("psnr",),
+        rounds=True,
+        noise_seed=0,
+    ),
+    ProtocolInfo(
+        name="denoise-color",
+        summary="denoising of color pictures: PSNR of RGB after Gaussian noise",
+        source="CDnCNN (Zhang et al., IEEE TIP 2017) and its successors on CBSD68 and Kodak24",
+        color="rgb",
+        metrics=("psnr",),
+        rounds=True,
+        noise_seed=0,
+    ),
+    ProtocolInfo(
+        name="nlrn-patches",
+        summary="denoise-gray with every 45x45 patch at stride 7 restored by itself, overlaps averaged",
+        source="NLRN's published evaluation (Liu et al., NeurIPS 2018), about 40 times the work",
+        color="gray",
+        metrics=("psnr",),
+        rounds=True,
+        noise_seed=0,
+        patches=(45, 7),
     ),
 )
+
+
+def compare(
+    protocol: ProtocolInfo,
+    restored: Tensor,
+    original: Tensor,
+    degraded: Tensor,
+    scale: float,
+    metrics: Sequence[str] = (),
+) -> dict[str, float]:
+    """The protocol's metrics, and more of them by name, of one restored picture.
+
+    Args:
+        protocol: says what is compared.
+        restored: (1, C, H, W), clipped to [0, 1].
+        original: the same shape, in [0, 1].
+        degraded: the input (1, C, h, w) that ``restored`` was made from.
+        scale: output over input size.
+        metrics: names of METRICS beside the protocol's own.
+
+    Raises:
+        ImageError: the sizes differ, or the picture is too small for the border or a metric.
+        SpecError: a metric is unknown.
+    """
+    if restored.shape != original.shape:
+        raise ImageError(f"got a restored picture of {_size(restored)}, expected {_size(original)}, the original's")
+    if protocol.rounds:
+        restored, original = ((image.double() * 255).round() / 255 for image in (restored, original))
+    pair = [
+        _shaved(luma(image) + LUMA_OF_BLACK if protocol.color == "luma" else image, protocol, scale)
+        for image in (restored, original)
+    ]
+    values = {}
+    for name in dict.fromkeys((*protocol.metrics, *metrics)):
+        if name not in METRICS:
+            raise SpecError(f"got metric {name!r}, expected one of {', '.join(METRICS)}")
+        first, second = (restored, degraded) if name == "lr-psnr" else pair
+        values[name] = METRICS[name].measure(first, second)
+    return values
+
+
+def describe(protocol: ProtocolInfo) -> dict[str, str]:
+    """Everything about a protocol in words, by topic."""
+    times, more = protocol.shave
+    border = " + ".join(["scale"] * times + [str(more)] * (more > 0))
+    color = {"gray": "gray", "rgb": "RGB", "luma": "MATLAB's luma of RGB, not rounded"}[protocol.color]
+    if protocol.noise_seed is not None:
+        made = (
+            "the original with noise N(0, sigma) on 0 to 255, by torch's generator, of seed "
+            f"{protocol.noise_seed} for each picture"
+        )
+        clipping = "the output is clipped to [0, 1], the noisy input is not"
+    else:
+        made = (
+            "the low-resolution picture of a pair; or, by --scale, MATLAB's bicubic imresize of the 8-bit original to "
+            "floor(size / scale), the original first cropped at its bottom right to that times the scale"
+        )
+        clipping = "the output is clipped to [0, 1]"
+    return {
+        "metrics": ", ".join(METRICS[name].label for name in protocol.metrics),
+        "color": color,
+        "shave": f"{border} px on each side" if border else "none",
+        "rounding": "the output is rounded to 8 bits" if protocol.rounds else "none",
+        "clipping": clipping,
+        "input": made,
+        "run": "patches of {0}x{0} at stride {1}, averaged".format(*protocol.patches)
+        if protocol.patches
+        else "at once",
+        "source": protocol.source,
+        "plugin": protocol.provider,
+    }
+
+
+def _shaved(image: Tensor, protocol: ProtocolInfo, scale: float) -> Tensor:
+    times, more = protocol.shave
+    border = times * round(scale) + more
+    height, width = image.shape[-2:]
+    if min(height, width) <= 2 * border:
+        raise ImageError(
+            f"got a picture of {width}x{height}, expected one larger than the {border} px left out all round"
+        )
+    return image[..., border : height - border, border : width - border]
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"

@@ -1,0 +1,182 @@
+"""What is scored: the pictures of a folder, each with the input that it is to be restored from."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolbox.errors import ImageError, SpecError
+from toolbox.images.imresize import imresize
+from toolbox.images.picture import read_picture
+from toolbox.images.restore import to_tensor
+from toolbox.registry import ProtocolInfo
+from toolbox.training.degradations import add_noise
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture to restore, and from what."""
+
+    original: Path
+    low: Path | None  # its low-resolution partner, which may be missing; None: the protocol makes the input
+    scale: float | None  # output over input size; None: what the pair has
+
+    def sha256(self) -> str:
+        """Of the files, so that a score is known to be of these pictures."""
+        files = [path for path in (self.original, self.low) if path is not None and path.exists()]
+        return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A case that was read: both pictures (1, C, H, W) in [0, 1], the input maybe beyond it by its noise."""
+
+    original: Tensor
+    degraded: Tensor
+    scale: float
+    notes: tuple[str, ...]  # what a reader of the score should know
+
+
+def find_cases(
+    folder: Path, protocol: ProtocolInfo, low: str | None = None, scales: Sequence[float] = ()
+) -> list[Case]:
+    """The pictures of a folder, by name, once for each scale that is to be made of them.
+
+    Args:
+        folder: the originals.
+        protocol: says whether the input is noisy or of low resolution.
+        low: a folder with the low-resolution pictures, or what their names end in (``_LR``, ``x2``) where
+            the originals' end in nothing or in ``_HR``; by default ``_LR``, unless scales are given.
+        scales: scales to reduce the originals by; with ``low``, those that its pictures may have.
+
+    Raises:
+        ImageError: there is no picture, or none of a pair where pairs are needed.
+        SpecError: the protocol makes its input in another way.
+    """
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: is no folder, expected one with pictures")
+    pictures = _pictures(folder)
+    if not pictures:
+        raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(SUFFIXES)})")
+    if protocol.noise_seed is not None:
+        if low is not None or scales:
+            raise SpecError(f"got --lr or --scale, but {protocol.name} adds noise to the pictures; leave them out")
+        return [Case(path, None, 1.0) for path in pictures]
+    if low is None and scales:
+        originals = [path for path in pictures if not path.stem.endswith("_LR")]
+        return [Case(path, None, scale) for scale in scales for path in originals]
+    if low is not None and Path(low).is_dir():
+        reduced = {_without(r"(_LR|x\d+(\.\d+)?)$", path): path for path in _pictures(Path(low))}
+        originals, place, ending = pictures, Path(low), ""
+    else:
+        place, ending = folder, low or "_LR"
+        reduced = {_without(f"{re.escape(ending)}$", path): path for path in pictures if path.stem.endswith(ending)}
+        originals = [path for path in pictures if path.stem.endswith("_HR" if low is None else "")]
+        originals = [path for path in originals if path not in reduced.values()]
+        if not originals or (low and not reduced):
+            pairs = (
+                "pairs named *_HR and *_LR, or --scale to make the input of any" if low is None else f"*{low} beside *"
+            )
+            raise ImageError(f"{folder}: nothing to score, {protocol.name} expected {pairs}")
+    names = [_without("_HR$", path) for path in originals]
+    return [
+        Case(path, reduced.get(name, place / f"{name}{ending}{path.suffix}"), scales[0] if scales else None)
+        for path, name in zip(originals, names, strict=True)
+    ]
+
+
+def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
+    """Read a case's pictures, or make its input from the original.
+
+    Raises:
+        ImageError: a picture is missing, cannot be read, or is too small, or the pair is none.
+    """
+    original, notes = _read(case.original, protocol)
+    if protocol.noise_seed is not None:
+        generator = torch.Generator().manual_seed(protocol.noise_seed)
+        return Sample(original, add_noise(original, sigma, generator), 1.0, notes)
+    height, width = original.shape[-2:]
+    if case.low is None:
+        scale = case.scale or 1.0
+        low = tuple(math.floor(side / scale + 1e-9) for side in (height, width))
+        if min(low) < 1:
+            raise ImageError(f"got a picture of {width}x{height}, too small to reduce by {scale:g}")
+        original = original[..., : round(low[0] * scale), : round(low[1] * scale)]
+        levels = (original * 255).round().to(torch.uint8)
+        return Sample(original, imresize(levels, size=(low[0], low[1])).float() / 255, scale, notes)
+    if not case.low.exists():
+        raise ImageError(f"{case.low} is missing, expected the low resolution of {case.original.name}")
+    degraded, _ = _read(case.low, protocol)
+    scale = _scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
+    if case.scale is not None and abs(scale - case.scale) > 0.01:
+        raise ImageError(f"got a pair of scale {scale:g}, expected --scale {case.scale:g}")
+    if scale == round(scale):  # as published code does, pixels that the low resolution does not cover are left out
+        original = original[..., : degraded.shape[-2] * round(scale), : degraded.shape[-1] * round(scale)]
+    return Sample(original, degraded, scale, notes)
+
+
+def ahead(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """``map``, with the results of the next items made in threads while one is used."""
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def _without(ending: str, path: Path) -> str:
+    return re.sub(ending, "", path.stem)
+
+
+def _read(path: Path, protocol: ProtocolInfo) -> tuple[Tensor, tuple[str, ...]]:
+    """A picture in the protocol's color, and what was done to it for that."""
+    picture = read_picture(path)
+    is_gray = picture.mode in ("L", "LA", "I;16")
+    if picture.mode != "I;16":
+        picture = picture.convert("L" if is_gray or protocol.color == "gray" else "RGB")
+    image = to_tensor(np.asarray(picture))
+    if is_gray and protocol.color != "gray":
+        return image.expand(-1, 3, -1, -1), ("a gray picture, scored as equal channels of color",)
+    return image, ("a color picture, scored as gray",) if protocol.color == "gray" and not is_gray else ()
+
+
+def _scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:
+    """The whole scale that explains both sides, rounded either way; else the ratio of the sides.
+
+    Raises:
+        ImageError: the sides have different ratios.
+    """
+    whole = max(1, round(size[0] / low[0]))
+    if all(n in (side // whole, -(-side // whole)) for side, n in zip(size, low, strict=True)):
+        return float(whole)
+    # A scale s gives a side of n pixels where n - 1 < side / s < n + 1.
+    if max(side / (n + 1) for side, n in zip(size, low, strict=True)) >= min(
+        side / max(n - 1, 0.5) for side, n in zip(size, low, strict=True)
+    ):
+        raise ImageError(
+            f"got a pair of {size[1]}x{size[0]} and {low[1]}x{low[0]} pixels, expected the same scale on both axes"
+        )
+    return size[0] / low[0]

@@ -1,0 +1,80 @@
+"""Figures of a report: scores against parameters, time and scale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolbox.errors import ToolboxError
+from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.report import Report
+from toolbox.files import written_beside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCALES = tuple(half / 2 for half in range(3, 17))  # ×1.5 to ×8
+BASELINE = "bicubic"
+
+
+def load_figure() -> type[Figure]:
+    """Matplotlib's figure.
+
+    Raises:
+        ToolboxError: it is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ToolboxError(
+            "--plot needs matplotlib, which is not installed; pip install 'toolbox-restoration[plot]'"
+        ) from None
+    return Figure
+
+
+def plot(report: Report, path: Path) -> None:
+    """Draw the leading metric's means against parameters, time and, where there are several, scales.
+
+    The first two panels are of one scale: the smallest whole one that all models have scores at, or
+    else the smallest. The baseline is a dashed line.
+    """
+    metric, means = report.metrics[0], report.means()
+    scale = _common_scale(means, len(report.models))
+    several = len({mean["scale"] for mean in means}) > 1
+    parameters = {model.name: model.parameters for model in report.models}
+    figure = load_figure()(figsize=(16 if several else 11, 4.5), layout="constrained")
+    figure.suptitle(report.caption(), fontsize="small")
+    panels = figure.subplots(1, 3 if several else 2, squeeze=False)[0]
+    costs = {
+        "parameters": lambda mean: parameters[mean["model"]],
+        "seconds per megapixel": lambda mean: mean["seconds_per_megapixel"],
+    }
+    for panel, (label, cost) in zip(panels, costs.items(), strict=False):
+        for mean in (each for each in means if each["scale"] == scale):
+            if mean["model"] == BASELINE:
+                panel.axhline(mean[metric], color="gray", linestyle="--", label=BASELINE)
+            elif parameters[mean["model"]] or label != "parameters":
+                panel.scatter(cost(mean), mean[metric], label=mean["model"])
+            else:  # a logarithmic axis has no place for none
+                panel.axhline(mean[metric], linestyle=":", label=mean["model"])
+        panel.set(xlabel=label, xscale="log", ylabel=_label(metric), title="" if scale == 1 else f"×{scale:.4g}")
+        panel.legend(fontsize="small")
+    if several:
+        for name in parameters:
+            points = [(mean["scale"], mean[metric]) for mean in means if mean["model"] == name]
+            style = {"color": "gray", "linestyle": "--"} if name == BASELINE else {"marker": "."}
+            panels[2].plot(*zip(*points, strict=True), label=name, **style)
+        panels[2].set(xlabel="scale", ylabel=_label(metric))
+        panels[2].legend(fontsize="small")
+    with written_beside(path) as partial:
+        figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=120)
+
+
+def _common_scale(means: list[dict[str, Any]], models: int) -> float:
+    scales = sorted({mean["scale"] for mean in means})
+    common = [scale for scale in scales if sum(mean["scale"] == scale for mean in means) == models]
+    return next((scale for scale in common if scale == round(scale)), (common or scales)[0])
+
+
+def _label(metric: str) -> str:
+    return f"{METRICS[metric].label}{' (dB)' if metric.endswith('psnr') else ''}"

@@ -1,0 +1,234 @@
+"""The scores of one command: a JSON document that can be gone on with, and tables made of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from toolbox.errors import SpecError
+from toolbox.evaluation.cases import Case
+from toolbox.evaluation.evaluate import Score
+from toolbox.evaluation.metrics import METRICS
+from toolbox.files import written_beside
+
+Table = tuple[list[str], list[list[str]]]  # the header and the rows
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model that was scored."""
+
+    name: str
+    parameters: int
+    sha256: str | None  # of its weights file; None where there is none
+
+
+@dataclass
+class Report:
+    """Every score of one protocol on one folder, and what they were made with."""
+
+    protocol: dict[str, Any]
+    data: str
+    sigma: float | None
+    metrics: list[str]
+    versions: dict[str, str]
+    models: list[ModelFacts]
+    scores: list[Score] = field(default_factory=list)
+
+    def find(self, model: str, case: Case) -> Score | None:
+        """The score of a model on a case, if the files are still the same and it did not fail."""
+        alike = [s for s in self.scores if (s.model, s.picture) == (model, case.original.name) and not s.error]
+        alike = [s for s in alike if case.scale in (None, s.scale)]
+        return next((s for s in alike if s.sha256 == case.sha256()), None)
+
+    def add(self, score: Score) -> None:
+        """Add a score, in the place of an older one or a failure of the same model, picture and scale."""
+        key = (score.model, score.picture)
+        self.scores = [s for s in self.scores if (s.model, s.picture) != key or s.scale not in (score.scale, 0)]
+        self.scores.append(score)
+
+    def failures(self) -> list[Score]:
+        return [score for score in self.scores if score.error]
+
+    def means(self) -> list[dict[str, Any]]:
+        """For each scale and model the mean of each metric, without infinite ones, and the cost."""
+        rows = []
+        for scale in self._scales():
+            for model in self.models:
+                scores = [s for s in self.scores if (s.model, s.scale) == (model.name, scale) and not s.error]
+                if not scores:
+                    continue
+                peaks = [s.peak_memory for s in scores if s.peak_memory is not None]
+                rows.append(
+                    {
+                        "model": model.name,
+                        "scale": scale,
+                        "pictures": len(scores),
+                        **{name: _mean([s.values[name] for s in scores]) for name in self.metrics},
+                        "seconds_per_megapixel": statistics.median(s.seconds / s.megapixels for s in scores),
+                        "peak_memory": max(peaks, default=None),
+                    }
+                )
+        return rows
+
+    def document(self) -> dict[str, Any]:
+        """Everything, for JSON; an infinite PSNR is null."""
+        document = {each.name: getattr(self, each.name) for each in fields(self)}
+        return document | {
+            "models": [asdict(model) for model in self.models],
+            "means": [{key: _finite(value) for key, value in row.items()} for row in self.means()],
+            "scores": [self._row(score) for score in self.scores],
+        }
+
+    def csv(self) -> str:
+        """A line for each score, in full precision; an infinite PSNR is ``inf``."""
+        text = io.StringIO()
+        rows = [{"protocol": self.protocol["name"], **self._row(score), **score.values} for score in self.scores]
+        rows = [row | {"notes": "; ".join(row["notes"])} for row in rows]
+        header = ["protocol", "model", "picture", "scale", *self.metrics]
+        writer = csv.DictWriter(text, header + [key for key in rows[0] if key not in header] if rows else header)
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+    def markdown(self) -> str:
+        """The means, and each picture's scores folded away beneath."""
+        pictures = _markdown(self.picture_table())
+        return (
+            f"{_markdown(self.summary_table())}\n\n*{self.caption()}*\n\n"
+            f"<details><summary>each picture</summary>\n\n{pictures}\n\n</details>"
+        )
+
+    def caption(self) -> str:
+        """What the scores are of, and what made them."""
+        sigma = f", σ = {self.sigma:g}" if self.sigma is not None else ""
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return f"{self.protocol['name']} on {self.data}{sigma}; {versions}"
+
+    def summary_table(self) -> Table:
+        """One row for each model and scale."""
+        models = {model.name: model for model in self.models}
+        counts = {scale: max(r["pictures"] for r in self.means() if r["scale"] == scale) for scale in self._scales()}
+        rows = []
+        for mean in self.means():
+            model, count = models[mean["model"]], counts[mean["scale"]]
+            few = f" ({mean['pictures']} of {count})" if mean["pictures"] < count else ""
+            rows.append(
+                [
+                    model.name,
+                    f"×{mean['scale']:.4g}",
+                    *(_written(name, mean[name]) + few for name in self.metrics),
+                    f"{model.parameters:,}",
+                    f"{mean['seconds_per_megapixel']:.2f}",
+                    f"{mean['peak_memory'] / 1e6:.0f}" if mean["peak_memory"] else "",
+                    (model.sha256 or "")[:8],
+                ]
+            )
+        labels = [METRICS[name].label for name in self.metrics]
+        header = ["model", "scale", *labels, "parameters", "s per megapixel", "peak MB", "weights"]
+        return self._without_scale(header, rows)
+
+    def picture_table(self) -> Table:
+        """One row for each picture and scale, one column for each model and metric; ``—`` where it failed."""
+        found = {(s.scale, s.picture, s.model): s.values for s in self.scores if not s.error}
+        rows = []
+        for scale, picture in sorted({key[:2] for key in found}):
+            cells = [
+                _written(name, found[key][name]) if (key := (scale, picture, model.name)) in found else "—"
+                for model in self.models
+                for name in self.metrics
+            ]
+            rows.append([picture, f"×{scale:.4g}", *cells])
+        columns = [f"{model.name} {METRICS[name].label}" for model in self.models for name in self.metrics]
+        return self._without_scale(["picture", "scale", *columns], rows)
+
+    def _without_scale(self, header: list[str], rows: list[list[str]]) -> Table:
+        """Where every picture keeps its size, nobody needs to be told."""
+        if self._scales() != [1.0]:
+            return header, rows
+        return [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
+
+    def _scales(self) -> list[float]:
+        return sorted({score.scale for score in self.scores if not score.error})
+
+    def _row(self, score: Score) -> dict[str, Any]:
+        row = asdict(score)
+        del row["values"]
+        return {**row, "scale": score.scale or None, **{k: _finite(v) for k, v in score.values.items()}}
+
+
+def read_report(path: Path) -> Report:
+    """A report from the JSON document that it was written as.
+
+    Raises:
+        SpecError: the file is none.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        own = {each.name for each in fields(Score)}
+        scores = []
+        for row in document["scores"]:
+            values = {name: math.inf if row[name] is None else row[name] for name in document["metrics"] if name in row}
+            kept = {key: value for key, value in row.items() if key in own}
+            kept |= {"scale": row["scale"] or 0.0, "notes": tuple(row["notes"])}
+            scores.append(Score(values=values, **kept))
+        heads = {each.name: document[each.name] for each in fields(Report)}
+        return Report(**heads | {"models": [ModelFacts(**model) for model in document["models"]], "scores": scores})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SpecError(f"{path}: no scores can be read from it ({error}); give another file for the results") from None
+
+
+def resume(report: Report, path: Path) -> Report:
+    """``report`` with the scores and models that the file already has.
+
+    Raises:
+        SpecError: the file's scores were made in another way, so that they do not compare.
+    """
+    if not path.exists():
+        return report
+    before = read_report(path)
+    for key in ("protocol", "data", "sigma", "metrics", "versions"):
+        got, held = getattr(report, key), getattr(before, key)
+        if got != held:
+            got, held = (each["name"] if key == "protocol" else each for each in (got, held))
+            raise SpecError(
+                f"{path} holds scores of {key} {held}, these are of {got}; give another file for the results"
+            )
+    models = {model.name: model for model in before.models}
+    for model in report.models:
+        if models.setdefault(model.name, model) != model:
+            raise SpecError(f"{path} holds scores of another {model.name!r}; give another file for the results")
+    report.models, report.scores = list(models.values()), before.scores
+    return report
+
+
+def write_report(report: Report, path: Path) -> None:
+    """Write the JSON document; an interruption leaves the one that was there."""
+    with written_beside(path) as partial:
+        partial.write_text(json.dumps(report.document(), indent=2) + "\n", encoding="utf-8")
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.inf
+
+
+def _finite(value: Any) -> Any:
+    return None if value == math.inf else value
+
+
+def _written(metric: str, value: float) -> str:
+    return f"{value:.{METRICS[metric].digits}f}"
+
+
+def _markdown(table: Table) -> str:
+    header, rows = table
+    rule = ["---", *["--:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))

@@ -1,0 +1,103 @@
+"""Several models on a folder: what fails is listed, what is scored already is passed over."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from toolbox.errors import SpecError, ToolboxError
+from toolbox.evaluation.cases import Case, Sample, ahead, read_sample
+from toolbox.evaluation.evaluate import Score, score
+from toolbox.evaluation.report import ModelFacts, Report
+from toolbox.registry import ProtocolInfo, Registries
+from toolbox.restorer import Restorer
+
+Job = tuple[Case, list[str]]  # a picture, and the models that are to restore it
+
+
+def new_report(
+    models: Mapping[str, Restorer],
+    protocol: ProtocolInfo,
+    data: Path,
+    sigma: float | None,
+    metrics: Sequence[str],
+    registries: Registries,
+) -> Report:
+    """A report without scores yet."""
+    from toolbox.files import is_file
+    from toolbox.weights.file import find_weights
+
+    facts, providers = [], {protocol.provider}
+    for name, restorer in models.items():
+        ships = name in registries.architectures and registries.architectures[name].weights is not None
+        weights = find_weights(name, registries) if ships or is_file(Path(name)) else None
+        sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
+        facts.append(ModelFacts(name, sum(p.numel() for p in restorer.parameters()), sha256))
+        providers |= {part.info.provider for part in restorer.spec.parts()}
+    versions = {name: registries.versions.get(name, "unknown") for name in sorted(providers | {"toolbox"})}
+    versions |= {"torch": torch.__version__, "python": platform.python_version()}
+    record = asdict(protocol) | {"shave": list(protocol.shave), "metrics": list(protocol.metrics)}
+    record["patches"] = list(protocol.patches) if protocol.patches else None
+    return Report(record, str(data), sigma, list(dict.fromkeys((*protocol.metrics, *metrics))), versions, facts)
+
+
+def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: ProtocolInfo) -> list[Job]:
+    """Each case with the models that can do its scale.
+
+    Raises:
+        SpecError: a model can do none of them.
+    """
+    denoises = protocol.noise_seed is not None
+    for name, restorer in models.items():
+        if not any(_does(restorer, case, denoises) for case in cases):
+            does = "keeps the size" if restorer.sizes == "same" else f"enlarges by {restorer.sizes}"
+            asked = "the same size" if denoises else ", ".join(sorted({f"scale {c.scale:g}" for c in cases if c.scale}))
+            raise SpecError(f"model {name!r} {does}, but {protocol.name} was asked for {asked or 'enlarging'}")
+    return [(case, [name for name in models if _does(models[name], case, denoises)]) for case in cases]
+
+
+def _does(restorer: Restorer, case: Case, denoises: bool) -> bool:
+    if restorer.sizes == "any":
+        return True
+    if denoises or restorer.sizes == "same":
+        return denoises and restorer.sizes == "same"
+    return case.scale in (None, restorer.sizes)
+
+
+def run(
+    models: Mapping[str, Restorer],
+    jobs: Sequence[Job],
+    protocol: ProtocolInfo,
+    sigma: float,
+    metrics: Sequence[str],
+    workers: int,
+) -> Iterator[tuple[Score, Tensor | None]]:
+    """Each job's scores and restored pictures, as they are made; a failure has its sentence and no picture.
+
+    Pictures are read and degraded ahead of the models in as many threads as there are workers; their
+    number changes no score.
+    """
+
+    def read(job: Job) -> tuple[Job, Sample | ToolboxError]:
+        try:
+            return job, read_sample(job[0], protocol, sigma)
+        except ToolboxError as error:
+            return job, error
+
+    for (case, names), sample in ahead(read, jobs, workers):
+        name, sha256 = case.original.name, case.sha256()
+        for model in names:
+            try:
+                if isinstance(sample, ToolboxError):
+                    raise sample
+                found, restored = score(models[model], name, sample, protocol, metrics)
+                yield replace(found, model=model, sha256=sha256), restored
+            except (ToolboxError, RuntimeError, MemoryError) as error:  # memory that runs out is a RuntimeError
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                yield Score(name, case.scale or 0.0, {}, error=reason, model=model, sha256=sha256), None

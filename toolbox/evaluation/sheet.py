@@ -1,0 +1,68 @@
+"""A comparison sheet: crops side by side with names and scores, error maps beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+CROP = 96  # pixels of a picture that are shown, per side
+CELL = 240  # and the pixels that they take on the sheet
+TEXT = 36  # pixels of a line of text
+GAP = 8
+GAIN = 5  # by which an error is shown larger
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One picture: the original, the input, and what each model made of it, all (1, C, H, W) in [0, 1]."""
+
+    title: str
+    original: Tensor
+    degraded: Tensor
+    restored: Mapping[str, Tensor]  # by caption: the model's name and its score
+
+
+def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
+    """One row for each picture, of where the first model errs most; white on the map is an error of 1/5 or more."""
+    columns = 2 + max(len(row.restored) for row in rows)
+    height = TEXT + 2 * CELL + 2 * GAP
+    sheet = Image.new("RGB", (columns * (CELL + GAP) + GAP, len(rows) * height + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, row in enumerate(rows):
+        top = number * height + GAP
+        place = _worst_place(next(iter(row.restored.values())), row.original)
+        size = (row.original.shape[-2], row.original.shape[-1])
+        degraded = F.interpolate(row.degraded, size, mode="nearest-exact").clamp(0, 1)
+        for column, (caption, image) in enumerate({row.title: row.original, "input": degraded, **row.restored}.items()):
+            left = column * (CELL + GAP) + GAP
+            draw.multiline_text((left, top), _wrapped(caption), "black", ImageFont.load_default(13), spacing=2)
+            sheet.paste(_picture(image[place]), (left, top + TEXT))
+            if column > 0:
+                error = (GAIN * (image - row.original).abs().mean(1, keepdim=True)).clamp(0, 1)
+                sheet.paste(_picture(error[place]), (left, top + TEXT + CELL + GAP))
+    return sheet
+
+
+def _worst_place(restored: Tensor, original: Tensor) -> tuple[slice, ...]:
+    """The crop with the largest squared error."""
+    error = (restored - original).square().mean(1, keepdim=True)
+    window = [min(CROP, side) for side in error.shape[-2:]]
+    sums = F.avg_pool2d(error, window, stride=8)[0, 0]
+    top, left = (8 * int(i) for i in divmod(int(sums.argmax()), sums.shape[1]))
+    return (..., slice(top, top + window[0]), slice(left, left + window[1]))  # type: ignore[return-value]  # mypy
+
+
+def _picture(image: Tensor) -> Image.Image:
+    values = (image[0].expand(3, -1, -1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    picture = Image.fromarray(values)
+    scale = CELL / max(picture.size)
+    return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.NEAREST)
+
+
+def _wrapped(caption: str, width: int = 34) -> str:
+    return "\n".join(caption[start : start + width] for start in range(0, min(len(caption), 2 * width), width))
