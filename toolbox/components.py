@@ -68,6 +68,4 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
 @hookimpl
 def toolbox_degradations() -> Iterable[DegradationInfo]:
     """The degradations of the papers, and what saving a picture does to it."""
-    from toolbox.training.degradations import BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG
-
     return [BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG]

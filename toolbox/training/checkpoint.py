@@ -62,11 +62,9 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
         identity: what a run that goes on from here must have in common with this one.
 
     Raises:
-        TrainingError: it cannot be written, or a value is not finite; the checkpoint before is untouched.
+        TrainingError: it cannot be written; the checkpoint before is untouched.
     """
     tensors = {f"model.{name}": tensor for name, tensor in state.restorer.state_dict().items()}
-    if broken := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-        raise TrainingError(f"{broken[0].removeprefix('model.')} is not finite after step {state.progress.step}")
     tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
     content = state.optimizer.state_dict()
     numbers: dict[str, dict[str, Any]] = {}

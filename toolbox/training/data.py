@@ -21,7 +21,7 @@ from toolbox.files import written_beside
 from toolbox.images.compare import eight_bits
 from toolbox.images.picture import read_picture
 from toolbox.training.degradations import drawn
-from toolbox.training.recipe import Recipe
+from toolbox.training.recipe import Degradation, Recipe
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -41,6 +41,7 @@ class Pictures:
     names: list[str]
     shapes: list[tuple[int, int, int]]  # (H, W, C)
     digest: str  # of all pixels: says whether a run is resumed on the same pictures
+    left_out: int  # pictures that cannot be used
 
     def __len__(self) -> int:
         return len(self.names)
@@ -51,6 +52,11 @@ class Pictures:
         height, width, channels = self.shapes[number]
         picture = self._pixels[start : start + height * width * channels].reshape(height, width, channels)
         return torch.from_numpy(picture[top : top + side, left : left + side].copy()).permute(2, 0, 1)
+
+    def remove(self) -> None:
+        """Remove the file and the one with the names."""
+        self.cache.unlink(missing_ok=True)
+        self.cache.with_suffix(".json").unlink(missing_ok=True)
 
     @functools.cached_property
     def _starts(self) -> list[int]:
@@ -95,7 +101,8 @@ def open_pictures(folders: Sequence[Path], channels: int, side: int, cache: Path
     if not known["names"]:
         where = ", ".join(map(str, folders))
         raise ImageError(f"{where}: no picture can be used, expected some of at least {side}x{side}, a patch's size")
-    return Pictures(cache, known["names"], [tuple(shape) for shape in known["shapes"]], known["digest"])
+    shapes = [(height, width, channels) for height, width, channels in known["shapes"]]
+    return Pictures(cache, known["names"], shapes, known["digest"], len(known["left_out"]))
 
 
 def _picture_files(folders: Iterable[Path]) -> Iterable[Path]:
@@ -177,18 +184,29 @@ class Batches(Dataset[Batch]):
         top, left = _draw(height - side + 1, generator), _draw(width - side + 1, generator)
         crop = torch.rot90(self.pictures.crop(picture, top, left, side), _draw(4, generator), (1, 2))
         clean = (crop.flip(2) if _draw(2, generator) else crop).float() / 255
-        degraded = clean
-        for degradation in self.recipe.degradation:
-            degraded = degradation.info.degrade(degradation.config, degraded, scale, generator)
-        expected = (len(clean), self.recipe.patch, self.recipe.patch)
-        if degraded.shape != expected:
-            names = ", ".join(each.info.name for each in self.recipe.degradation)
-            raise TrainingError(
-                f"degradation {names} made {tuple(degraded.shape)} of a patch of {tuple(clean.shape)}, expected "
-                f"{expected} at scale {scale:g}; a scale other than 1 needs a degradation that reduces, such as bicubic"
-            )
+        degraded = degrade(self.recipe.degradation, clean, scale, generator)
         points = torch.randperm(side**2, generator=generator)[: self.recipe.points] if self.recipe.points else degraded
         return degraded, clean, points, picture
+
+
+def degrade(chain: Sequence[Degradation], clean: Tensor, scale: float, generator: torch.Generator) -> Tensor:
+    """A clean picture (C, H, W) in [0, 1] → the same, degraded by each in turn and smaller by the scale.
+
+    Raises:
+        TrainingError: the result has another size.
+    """
+    degraded = clean
+    for degradation in chain:
+        degraded = degradation.info.degrade(degradation.config, degraded, scale, generator)
+    channels, height, width = clean.shape
+    expected = (channels, round(height / scale), round(width / scale))
+    if degraded.shape != expected:
+        names = ", ".join(each.info.name for each in chain)
+        raise TrainingError(
+            f"degradation {names} made {tuple(degraded.shape)} of {tuple(clean.shape)}, expected {expected} at scale "
+            f"{scale:g}; a scale other than 1 needs a degradation that reduces, such as bicubic"
+        )
+    return degraded
 
 
 def generator_of(*numbers: int) -> torch.Generator:

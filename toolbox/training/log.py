@@ -81,12 +81,12 @@ class Log:
             self.printed = time.monotonic()
             self.console.print(line, soft_wrap=True, highlight=False, markup=False)
 
-    def validation(self, progress: RunProgress, rate: float, picture: Image.Image | None) -> None:
+    def validation(self, progress: RunProgress, rate: float, picture: Image.Image) -> None:
         """A score was made, and a picture of what the network does now."""
         if self.silent:
             return
         self._write(progress, rate, validation=progress.validation)
-        if self.board is not None and picture is not None:
+        if self.board is not None:
             self.board.add_image("validation", np.asarray(picture), progress.step, dataformats="HWC")
 
     def _write(self, progress: RunProgress, rate: float, **more: float | None) -> None:

@@ -16,7 +16,7 @@ from toolbox.catalog import read_yaml
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent
-from toolbox.registry import DegradationInfo, Registries
+from toolbox.registry import DegradationInfo, ProtocolInfo, Registries
 from toolbox.restorer import Restorer, merged, resolve
 from toolbox.spec import ArchitectureSpec
 
@@ -56,7 +56,7 @@ def _find_degradation(value: Any, info: ValidationInfo) -> Degradation:
     data = {"name": value} if isinstance(value, str) else value
     if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
         raise fault((), value, "a degradation's name, or a mapping with its name and settings")
-    registries: Registries = info.context
+    registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
     try:
         found = registries.degradations[data["name"]]
     except UnknownComponent as error:
@@ -102,11 +102,16 @@ class Scale(Config):
         """The largest scale that can be drawn."""
         return max(self.each or self.between or ())
 
+    @property
+    def typical(self) -> float:
+        """One to show the network by."""
+        return self.each[0] if self.each else sum(self.between or ()) / 2
+
 
 def _known_optimizer(name: str) -> str:
-    from timm.optim import list_optimizers
+    from timm.optim import list_optimizers  # type: ignore[attr-defined]  # timm does not mark what it exports
 
-    names = list_optimizers()
+    names = [str(each) for each in list_optimizers()]
     if name not in names:
         close = difflib.get_close_matches(name, names, n=3) or ["adam", "adamw", "lamb"]
         raise fault((), name, f"an optimizer of timm such as {', '.join(close)}")
@@ -152,12 +157,26 @@ class Budget(Config):
         return self
 
 
+def _find_protocol(value: Any, info: ValidationInfo) -> ProtocolInfo:
+    if isinstance(value, ProtocolInfo):
+        return value
+    registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
+    try:
+        return registries.protocols[value]
+    except UnknownComponent as error:
+        raise located((), str(error)) from None
+
+
+Protocol = Annotated[Any, BeforeValidator(_find_protocol), PlainSerializer(lambda each: each.name, return_type=str)]
+
+
 class Validation(Config):
     """Scores on pictures that are not trained on."""
 
     folder: Path
-    protocol: str
+    protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
     sigma: float = Field(default=25, ge=0, description="noise level of 255, where the protocol adds noise")
+    scales: tuple[Factor, ...] = Field(default=(), description="by which low resolution is made; without, from pairs")
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
 
 
