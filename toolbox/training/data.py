@@ -211,7 +211,7 @@ def degrade(chain: Sequence[Degradation], clean: Tensor, scale: float, generator
 
 def generator_of(*numbers: int) -> torch.Generator:
     """A generator that depends on these numbers alone."""
-    (seed,) = np.random.SeedSequence(numbers).generate_state(1)
+    (seed,) = np.random.SeedSequence(numbers[0], spawn_key=numbers[1:]).generate_state(1)
     return torch.Generator().manual_seed(int(seed))
 
 

@@ -79,7 +79,11 @@ def build_run(recipe: Recipe, folder: Path) -> Run:
         TrainingError: the degradations do not fit the recipe's scales.
         OSError: the folder cannot be written.
     """
-    accelerator = Accelerator(mixed_precision=recipe.precision, gradient_accumulation_steps=recipe.batches)
+    accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(),  # else several CPU processes would each train for themselves
+        mixed_precision=recipe.precision,
+        gradient_accumulation_steps=recipe.batches,
+    )
     scored = check_validation(recipe.validation) if recipe.validation else []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
