@@ -71,7 +71,9 @@ DegradationSpec = Annotated[
 
 
 def _listed(value: Any) -> Any:
-    """One where several are possible."""
+    """At least one, written as a list or alone."""
+    if value in (None, [], ()):
+        raise fault((), value, "at least one")
     return [value] if isinstance(value, (str, Path, Mapping)) else value
 
 
@@ -185,9 +187,9 @@ class Recipe(Config):
 
     model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with what to change of it")
     start: dict[str, float] = Field(default={}, description="factors that the first values of parameters get")
-    data: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(min_length=1, description="folders of pictures")
+    data: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(description="folders of pictures")
     degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(_listed)] = Field(
-        min_length=1, description="what is done to each patch, in this order"
+        description="what is done to each patch, in this order"
     )
     scale: Scale = Scale(each=(1.0,))
     patch: int = Field(gt=0, description="pixels along a side of the degraded patch")
