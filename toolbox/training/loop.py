@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from toolbox.errors import TrainingError
+from toolbox.files import remove_partials
 from toolbox.restorer import Restorer
 from toolbox.training.checkpoint import RunProgress, RunState, load_checkpoint, save_checkpoint
 from toolbox.training.data import Batch, Batches, Pictures, open_pictures
@@ -89,6 +90,8 @@ def build_run(recipe: Recipe, folder: Path) -> Run:
         torch.manual_seed(recipe.seed)
         restorer = initial(recipe).to(accelerator.device)
     with accelerator.local_main_process_first():
+        if accelerator.is_local_main_process:
+            remove_partials(folder)
         side = round(recipe.patch * recipe.scale.largest)
         pictures = open_pictures(recipe.data, restorer.channels, side, folder / "pictures.bin")
     batches = Batches(recipe, pictures, accelerator.process_index)
