@@ -35,7 +35,7 @@ from torch import nn
 from toolbox.catalog import read_catalog
 from toolbox.config import EncoderConfig
 from toolbox.hookspecs import hookimpl
-from toolbox.registry import ComponentInfo
+from toolbox.registry import ComponentInfo, ProtocolInfo
 
 
 class OneConvConfig(EncoderConfig):
@@ -66,6 +66,11 @@ def toolbox_components():
 @hookimpl
 def toolbox_architectures():
     return read_catalog(Path(__file__).with_name("stranger.yaml"))
+
+
+@hookimpl
+def toolbox_protocols():
+    return [ProtocolInfo("rgb-wide", "RGB without a wide border", "nobody", "rgb", ("psnr",), shave=(2, 10))]
 """
 
 CATALOG = """
@@ -186,6 +191,7 @@ print(json.dumps({
     "versions": registries().versions,
     "any": list(toolbox.build("one-conv-any").eval()(image, scale=1.5).shape) if "one-conv-any" in architectures else 0,
     "mine": list(toolbox.build(mine).eval()(image, size=(3, 4)).shape) if "one-conv" in components else 0,
+    "protocols": {info.name: [info.provider, info.shave] for info in registries().protocols},
     "hybrid": toolbox.build("nlrn-diinn-lite").channels,
     "promised": message({"channels": 3, "encoder": "promised", "decoder": "bicubic"}),
     "misspelled": message({"channels": 3, "encoder": "one-cnov", "decoder": "bicubic"}),
@@ -209,6 +215,7 @@ def test_a_stranger_s_component_and_architecture_are_used_by_name(used: Any) -> 
     assert used["architectures"]["one-conv-any"] == "stranger"
     assert used["any"] == [1, 3, 9, 11]
     assert used["mine"] == [1, 3, 3, 4]
+    assert used["protocols"]["rgb-wide"] == ["stranger", [2, 10]]
     assert used["versions"]["stranger"] == "1.0"
 
 
@@ -356,7 +363,8 @@ def test_every_hook_s_answers_carry_their_provider() -> None:
     providers = set(found.versions)
     for kind in found.components.values():
         assert {info.provider for info in kind} <= providers
-    assert {info.provider for info in found.architectures} <= providers
+    for registry in (found.architectures, found.converters, found.protocols):
+        assert {info.provider for info in registry} <= providers
 
 
 def test_a_fault_of_ours_is_reported_without_its_type(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import toolbox
 from toolbox.cli import app
@@ -35,9 +36,12 @@ def run(command: str) -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the README's commands are given: a photo and a catalog."""
+    """A folder with what the README's commands are given: a photo, a folder of them, and a catalog."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "examples" / "photos" / "coffee.png", "photo.png")
+    Path("photos").mkdir()
+    with Image.open("photo.png") as photo:
+        photo.crop((200, 100, 264, 148)).save("photos/part.png")
     Path("mine.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
     return tmp_path
 

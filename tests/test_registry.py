@@ -10,7 +10,7 @@ import pytest
 from tests.parts import component
 from toolbox.config import Config
 from toolbox.errors import PluginError, UnknownComponent
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, Kind, Registries, Registry
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, Kind, ProtocolInfo, Registries, Registry
 
 
 def named(registry: Registry[Any]) -> list[str]:
@@ -95,11 +95,16 @@ def test_a_plugin_s_records_carry_its_name() -> None:
 
 def everything(registries: Registries) -> dict[str, list[Any]]:
     kinds = {str(kind): list(registry) for kind, registry in registries.components.items()}
-    return {**kinds, "architecture": list(registries.architectures), "converter": list(registries.converters)}
+    others = (registries.architectures, registries.converters, registries.protocols)
+    return {**kinds, **{registry.kind: list(registry) for registry in others}}
 
 
 def converter(name: str) -> ConverterInfo:
     return ConverterInfo(name, lambda checkpoint: False, lambda checkpoint, hints: None, Config, "")  # type: ignore[arg-type, return-value]
+
+
+def protocol(name: str) -> ProtocolInfo:
+    return ProtocolInfo(name, "", "", color="rgb", metrics=("psnr",))
 
 
 def architecture(name: str) -> ArchitectureInfo:
@@ -107,32 +112,41 @@ def architecture(name: str) -> ArchitectureInfo:
 
 
 @pytest.mark.parametrize(
-    ("components", "architectures", "converters", "message"),
+    ("components", "architectures", "converters", "protocols", "message"),
     [
-        ([component("edsr")], [], [], "^encoder 'edsr' of theirs is already provided by ours"),
-        ([], [architecture("tiny")], [], "^architecture 'tiny' of theirs is already provided by ours"),
-        ([], [], [converter("old")], "^checkpoint format 'old' of theirs is already provided by ours"),
-        ([component("new")], [], [], "^encoder 'new' of theirs is already provided by theirs"),
-        (["edsr"], [], [], "^got 'edsr', expected a ComponentInfo whose kind is one of encoder, "),
+        ([component("edsr")], [], [], [], "^encoder 'edsr' of theirs is already provided by ours"),
+        ([], [architecture("tiny")], [], [], "^architecture 'tiny' of theirs is already provided by ours"),
+        ([], [], [converter("old")], [], "^checkpoint format 'old' of theirs is already provided by ours"),
+        ([], [], [], [protocol("y")], "^protocol 'y' of theirs is already provided by ours"),
+        ([component("new")], [], [], [], "^encoder 'new' of theirs is already provided by theirs"),
+        (["edsr"], [], [], [], "^got 'edsr', expected a ComponentInfo whose kind is one of encoder, "),
         (
             [component("lens", "lens")],  # type: ignore[arg-type]
             [],
             [],
+            [],
             r"^got ComponentInfo\(kind='lens'.*, expected a ComponentInfo whose kind is one of encoder, ",
         ),
-        ([], [{"tiny": {}}], [], "^got {'tiny': {}}, expected an ArchitectureInfo$"),
-        ([], [], ["pth"], "^got 'pth', expected a ConverterInfo$"),
+        ([], [{"tiny": {}}], [], [], "^got {'tiny': {}}, expected an ArchitectureInfo$"),
+        ([], [], ["pth"], [], "^got 'pth', expected a ConverterInfo$"),
+        ([], [], [], ["sr-y"], "^got 'sr-y', expected a ProtocolInfo$"),
     ],
 )
 def test_a_plugin_with_one_fault_adds_nothing(
-    components: Any, architectures: Any, converters: Any, message: str
+    components: Any, architectures: Any, converters: Any, protocols: Any, message: str
 ) -> None:
     registries = Registries.empty()
-    registries.add_plugin("ours", [component("edsr")], [architecture("tiny")], [converter("old")])
+    registries.add_plugin("ours", [component("edsr")], [architecture("tiny")], [converter("old")], [protocol("y")])
     before = everything(registries)
-    new = [component("new"), component("new", "decoder")], [architecture("small")], [converter("newer")]
+    new: Any = (
+        [component("new"), component("new", "decoder")],
+        [architecture("small")],
+        [converter("newer")],
+        [protocol("rgb")],
+    )
+    faulty = (components, architectures, converters, protocols)
     with pytest.raises(PluginError, match=message):
-        registries.add_plugin("theirs", [*new[0], *components], [*new[1], *architectures], [*new[2], *converters])
+        registries.add_plugin("theirs", *([*good, *bad] for good, bad in zip(new, faulty, strict=True)))
     assert everything(registries) == before
     registries.add_plugin("theirs", *new)
     assert everything(registries) != before

@@ -38,7 +38,7 @@ def test_everything_is_listed(run: Run) -> None:
 
 def test_everything_is_listed_for_programs(run: Run) -> None:
     data = run("list", "--json").data
-    assert list(data) == ["architecture", *KINDS]
+    assert list(data) == ["architecture", *KINDS, "protocol"]
     assert [record["name"] for record in data["architecture"]] == NAMES
     for kind in KINDS:
         assert data[kind] == [
@@ -53,7 +53,7 @@ def test_weights_that_ship_are_marked(run: Run) -> None:
     assert {record["name"]: record["weights"] for record in data} == shipped
 
 
-@pytest.mark.parametrize("kind", ["architecture", *KINDS])
+@pytest.mark.parametrize("kind", ["architecture", *KINDS, "protocol"])
 def test_one_kind_is_listed(kind: str, run: Run) -> None:
     assert list(run("list", kind, "--json").data) == [kind]
     assert run("list", kind).out.startswith(f"{kind}s")
@@ -61,7 +61,7 @@ def test_one_kind_is_listed(kind: str, run: Run) -> None:
 
 def test_a_kind_that_is_none_is_refused(run: Run) -> None:
     result = run("list", "lens")
-    assert result.sentence == f"got kind 'lens', expected one of architecture, {', '.join(KINDS)}"
+    assert result.sentence == f"got kind 'lens', expected one of architecture, {', '.join(KINDS)}, protocol"
     assert result.code == 2
 
 

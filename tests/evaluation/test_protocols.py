@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import Any
+import sys
 
 import numpy as np
 import numpy.typing as npt
@@ -11,34 +12,79 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.color import rgb2ycbcr
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from toolbox.evaluation.protocols import PROTOCOLS, Protocol
+from toolbox.errors import ImageError, SpecError, ToolboxError
+from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.protocols import PROTOCOLS, compare, describe, metrics_of
+from toolbox.plugins import registries
+from toolbox.registry import ProtocolInfo
 
 Array = npt.NDArray[np.float64]
 
+NAMES = {"sr-y", "liif-benchmark", "liif-div2k", "diinn", "denoise-gray", "denoise-color", "nlrn-patches"}
 
-def protocol(name: str) -> Protocol:
-    return next(each for each in PROTOCOLS if each.name == name)
+
+def protocol(name: str) -> ProtocolInfo:
+    return registries().protocols[name]
+
+
+def scored(name: str, restored: Tensor, original: Tensor, scale: float = 1.0) -> dict[str, float]:
+    return compare(protocol(name), restored, original, original, scale)
 
 
 def psnr(difference: Array) -> float:
     return -10 * math.log10(np.mean(difference**2))
 
 
-def liif_psnr(restored: Tensor, original: Tensor, shave: int) -> float:
-    """PSNR of the luma of the difference, without the border."""
-    red, green, blue = np.moveaxis((restored - original).double().numpy(), 1, 0)
-    luma = (65.738 * red + 129.057 * green + 25.064 * blue) / 256
-    height, width = luma.shape[-2:]
-    return psnr(luma[:, shave : height - shave, shave : width - shave])
+def inside(image: Array, border: int) -> Array:
+    return image[..., border : image.shape[-2] - border, border : image.shape[-1] - border]
 
 
-def test_every_protocol_says_what_it_is() -> None:
-    names = [each.name for each in PROTOCOLS]
-    assert len(set(names)) == len(names)
-    assert {"denoise-gray", "liif-benchmark"} <= set(names)
-    assert all(each.summary and each.source for each in PROTOCOLS)
+def levels(image: Tensor) -> Array:
+    """(1, C, H, W) in [0, 1], rounded to 0, 1, … 255."""
+    return np.round(image[0].double().numpy() * 255)
+
+
+# The records
+
+
+def test_the_core_s_protocols_are_registered() -> None:
+    assert {each.name for each in PROTOCOLS} == NAMES
+    assert {each.name for each in registries().protocols if each.provider == "toolbox"} == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_protocol_says_what_it_is(name: str) -> None:
+    record = protocol(name)
+    assert record.summary
+    assert record.source
+    assert set(record.metrics) <= set(METRICS)
+    words = describe(record)
+    assert set(words) == {
+        *("metrics", "color", "shave", "rounding", "clipping", "input", "run", "source", "plugin"),
+    }
+    assert all(words.values())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        record.rounds = True  # type: ignore[misc]  # that is the point
+
+
+def test_descriptions_say_what_differs() -> None:
+    words = {name: describe(protocol(name)) for name in NAMES}
+    assert words["liif-div2k"]["shave"] == "scale + 6 px on each side"
+    assert words["sr-y"]["shave"] == "scale px on each side"
+    assert words["diinn"]["shave"] == "none"
+    assert words["liif-benchmark"]["rounding"] == "none"
+    assert words["sr-y"]["rounding"] == "the output is rounded to 8 bits"
+    assert "imresize" in words["diinn"]["input"]
+    assert "seed 0 for each picture" in words["denoise-color"]["input"]
+    assert "the noisy input is not" in words["denoise-gray"]["clipping"]
+    assert words["nlrn-patches"]["run"] == "patches of 45x45 at stride 7, averaged"
+
+
+# Super-resolution
 
 
 @given(
@@ -52,100 +98,116 @@ def test_liif_benchmark_is_the_psnr_of_the_luma_of_the_difference(
 ) -> None:
     original = torch.rand(1, 3, height, width)
     restored = (original + distance * torch.randn_like(original)).clamp(0, 1)
-    expected = liif_psnr(restored, original, round(scale))
-    assert protocol("liif-benchmark").score(restored, original, scale) == pytest.approx(expected, abs=1e-4)
+    red, green, blue = (restored.double() - original.double())[0].numpy()
+    luma = (65.738 * red + 129.057 * green + 25.064 * blue) / 256
+    expected = psnr(inside(luma, round(scale)))
+    assert scored("liif-benchmark", restored, original, scale) == {"psnr": pytest.approx(expected, abs=1e-6)}
 
 
+@given(scale=st.sampled_from((1.0, 2.0, 3.0, 2.4)), distance=st.floats(1e-3, 0.3))
+def test_liif_div2k_is_the_psnr_of_rgb_without_six_pixels_more_than_the_scale(scale: float, distance: float) -> None:
+    original = torch.rand(1, 3, 24, 31)
+    restored = (original + distance * torch.randn_like(original)).clamp(0, 1)
+    expected = psnr(inside((restored.double() - original.double())[0].numpy(), round(scale) + 6))
+    assert scored("liif-div2k", restored, original, scale) == {"psnr": pytest.approx(expected, abs=1e-6)}
+
+
+@given(scale=st.sampled_from((2.0, 3.0, 4.0)), distance=st.floats(0.01, 0.3))
+def test_sr_y_is_psnr_and_ssim_of_the_luma_of_rounded_pictures(scale: float, distance: float) -> None:
+    original = torch.randint(0, 256, (1, 3, 21, 30)) / 255
+    restored = (original + distance * torch.randn_like(original)).clamp(0, 1)
+    lumas = [
+        inside(rgb2ycbcr(levels(image).transpose(1, 2, 0) / 255)[..., 0], int(scale)) for image in (restored, original)
+    ]
+    similarity = structural_similarity(
+        *lumas, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+    )
+    expected = {"psnr": psnr((lumas[0] - lumas[1]) / 255), "ssim": similarity}
+    # scikit-image has MATLAB's weights to three digits after the point.
+    assert scored("sr-y", restored, original, scale) == pytest.approx(expected, abs=2e-4)
+
+
+def test_diinn_scores_all_of_rgb_and_the_way_back() -> None:
+    low = torch.rand(1, 3, 8, 9)
+    original = torch.rand(1, 3, 16, 18)
+    restored = torch.full_like(original, 0.5)
+    found = compare(protocol("diinn"), restored, original, low, 2.0)
+    assert list(found) == ["psnr", "ssim", "lr-psnr"]
+    assert found["psnr"] == pytest.approx(psnr((restored - original).double().numpy()), abs=1e-6)
+    assert found["lr-psnr"] == pytest.approx(psnr((low - 0.5).double().numpy()), abs=1e-6)
+
+
+@pytest.mark.parametrize(("name", "more"), [("liif-benchmark", 0), ("sr-y", 0), ("liif-div2k", 6)])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_liif_benchmark_leaves_out_as_many_pixels_as_the_scale(scale: int) -> None:
-    original = torch.full((1, 3, 20, 21), 0.5)
-    score = protocol("liif-benchmark").score
+def test_as_many_pixels_are_left_out_as_the_protocol_says(name: str, more: int, scale: int) -> None:
+    original = torch.full((1, 3, 40, 41), 0.4)
+    border = scale + more
     wrong = original + 0.1
-    inside = original.clone()
-    inside[..., scale:-scale, scale:-scale] += 0.1
-    assert score(inside, original, scale) == pytest.approx(score(wrong, original, scale))
-    border = wrong - (inside - original)
-    assert score(border, original, scale) == math.inf
-    border[..., scale, scale] += 0.1  # the first pixel that counts
-    assert score(border, original, scale) < math.inf
+    inner = original.clone()
+    inner[..., border:-border, border:-border] += 0.1
+    assert scored(name, inner, original, scale) == pytest.approx(scored(name, wrong, original, scale))
+    outer = wrong - (inner - original)
+    assert scored(name, outer, original, scale)["psnr"] == math.inf
+    outer[..., border, border] += 0.1  # the first pixel that counts
+    assert scored(name, outer, original, scale)["psnr"] < math.inf
 
 
-def test_liif_benchmark_rounds_nothing() -> None:
-    original = torch.full((1, 3, 12, 12), 0.5)
-    nearly = original + 0.2 / 255
-    expected = -20 * math.log10(0.2 / 255 * (65.738 + 129.057 + 25.064) / 256)
-    assert protocol("liif-benchmark").score(nearly, original, 2) == pytest.approx(expected, abs=1e-2)
+@pytest.mark.parametrize("name", ["liif-benchmark", "liif-div2k", "diinn"])
+def test_nothing_is_rounded_where_the_protocol_does_not(name: str) -> None:
+    original = torch.full((1, 3, 24, 24), 0.5)
+    assert scored(name, original + 0.2 / 255, original, 2)["psnr"] < 65
 
 
-def test_liif_benchmark_weighs_green_most() -> None:
-    original = torch.full((1, 3, 12, 12), 0.5)
-    scores = []
-    for channel in range(3):
-        off = original.clone()
-        off[:, channel] += 0.1
-        scores.append(protocol("liif-benchmark").score(off, original, 2))
-    weights = [65.738 / 256, 129.057 / 256, 25.064 / 256]
-    assert scores == pytest.approx([-20 * math.log10(0.1 * weight) for weight in weights], abs=1e-4)
+def test_a_picture_smaller_than_the_border_is_refused() -> None:
+    image = torch.rand(1, 3, 16, 40)
+    sentence = "got a picture of 40x16, expected one larger than the 8 px left out all round"
+    with pytest.raises(ImageError, match=sentence):
+        scored("liif-div2k", image, image, 2)
 
 
-def test_liif_benchmark_makes_no_input_and_keeps_color() -> None:
-    assert protocol("liif-benchmark").degrade is None
-    assert not protocol("liif-benchmark").gray
+def test_another_size_than_the_original_s_is_refused() -> None:
+    with pytest.raises(ImageError, match="got a restored picture of 20x16, expected 21x16, the original's"):
+        scored("diinn", torch.zeros(1, 3, 16, 20), torch.zeros(1, 3, 16, 21))
 
 
-def noisy(original: Tensor, sigma: float) -> Any:
-    """The input that denoise-gray makes."""
-    degrade = protocol("denoise-gray").degrade
-    assert degrade is not None
-    return degrade(original, sigma)
+# Denoising
 
 
-@pytest.mark.parametrize("sigma", [0.0, 15.0, 25.0, 50.0])
-def test_denoise_gray_adds_the_noise_of_seed_0_on_0_to_255_and_does_not_clip(sigma: float) -> None:
-    original = torch.rand(1, 1, 40, 50)
-    noise = torch.randn((1, 1, 40, 50), generator=torch.Generator().manual_seed(0)).double().numpy()
-    expected = original.double().numpy() + noise * sigma / 255
-    np.testing.assert_allclose(noisy(original, sigma).double().numpy(), expected, atol=1e-6)
-    if sigma >= 25:
-        assert noisy(original, sigma).min() < 0
-        assert noisy(original, sigma).max() > 1
-
-
-def test_denoise_gray_draws_the_same_noise_for_each_picture_whatever_was_drawn_before() -> None:
-    original = torch.rand(1, 1, 9, 8)
-    first = noisy(original, 25)
-    torch.manual_seed(1234)
-    torch.rand(7)
-    assert torch.equal(noisy(original, 25), first)
-    other = torch.rand(1, 1, 9, 8)
-    torch.testing.assert_close(noisy(other, 25) - other, first - original, atol=1e-6, rtol=0)
-
-
-def test_denoise_gray_leaves_the_state_of_random_numbers_and_the_original_alone() -> None:
-    original = torch.rand(1, 1, 9, 8)
-    kept, state = original.clone(), torch.random.get_rng_state()
-    noisy(original, 25)
-    assert torch.equal(original, kept)
-    assert torch.equal(torch.random.get_rng_state(), state)
-
-
+@pytest.mark.parametrize(("name", "channels"), [("denoise-gray", 1), ("denoise-color", 3), ("nlrn-patches", 1)])
 @given(height=st.integers(1, 12), width=st.integers(1, 12), distance=st.floats(0.01, 0.3))
-def test_denoise_gray_rounds_the_output_to_8_bits_and_leaves_nothing_out(
-    height: int, width: int, distance: float
+def test_denoising_rounds_the_output_to_8_bits_and_leaves_nothing_out(
+    name: str, channels: int, height: int, width: int, distance: float
 ) -> None:
-    original = torch.randint(0, 256, (1, 1, height, width)) / 255
+    original = torch.randint(0, 256, (1, channels, height, width)) / 255
     restored = (original + distance + distance * torch.rand_like(original)).clamp(0, 1)
-    levels = np.round(restored.double().numpy() * 255)
-    difference = levels / 255 - original.double().numpy()
-    score = protocol("denoise-gray").score(restored, original, 1.0)
-    if difference.any():
-        assert score == pytest.approx(psnr(difference), abs=1e-3)
-    else:
-        assert score > 100
+    difference = (levels(restored) - levels(original)) / 255
+    expected = psnr(difference) if difference.any() else math.inf
+    assert scored(name, restored, original)["psnr"] == pytest.approx(expected, abs=1e-9)
 
 
-def test_denoise_gray_sees_no_difference_below_half_a_level() -> None:
-    original = torch.randint(0, 256, (1, 1, 20, 20)) / 255
-    assert protocol("denoise-gray").score((original + 0.4 / 255).clamp(0, 1), original, 1.0) > 100
-    assert protocol("denoise-gray").score((original + 0.6 / 255).clamp(0, 1), original, 1.0) < 50
-    assert protocol("denoise-gray").gray
+def test_denoising_sees_no_difference_below_half_a_level() -> None:
+    original = torch.randint(0, 255, (1, 1, 20, 20)) / 255
+    assert scored("denoise-gray", original + 0.4 / 255, original)["psnr"] == math.inf
+    assert scored("denoise-gray", original + 0.6 / 255, original)["psnr"] < 50
+
+
+# More than a protocol's own metrics
+
+
+def test_metrics_can_be_added_once() -> None:
+    image = torch.rand(1, 1, 12, 13)
+    metrics = metrics_of(protocol("denoise-gray"), ["ssim", "psnr"])
+    assert list(compare(protocol("denoise-gray"), image, 1 - image, image, 1.0, metrics)) == ["psnr", "ssim"]
+
+
+def test_an_unknown_metric_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"got metric 'psrn', expected one of psnr, ssim"):
+        metrics_of(protocol("denoise-gray"), ["psrn"])
+
+
+def test_a_metric_whose_package_is_missing_is_refused_before_anything_is_scored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    with pytest.raises(ToolboxError, match=r"pip install 'toolbox-restoration\[lpips\]'$"):
+        metrics_of(protocol("sr-y"), ["lpips"])

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from toolbox.restorer import Restorer
 
 SIGMA = 25.0  # of 255, where a protocol adds noise and nothing else is asked for
-SHEET_ROWS = 6
 
 
 def eval_(
@@ -88,13 +87,14 @@ def eval_(
     A picture that fails is listed, and the rest go on; the exit code is then 1.
     """
     from toolbox.cli.restore import find_model
-    from toolbox.errors import SpecError
+    from toolbox.errors import ImageError, SpecError
     from toolbox.evaluation.cases import find_cases
     from toolbox.evaluation.plots import BASELINE, SCALES, load_figure
     from toolbox.evaluation.plots import plot as draw_plot
     from toolbox.evaluation.report import resume
     from toolbox.evaluation.run import find_jobs, new_report
-    from toolbox.images.picture import check_writable
+    from toolbox.evaluation.sheet import choose_rows, draw_sheet
+    from toolbox.images.picture import check_writable, write_picture
 
     if sum((as_json, as_csv, as_markdown)) > 1:
         raise typer.BadParameter("got several of --json, --csv and --markdown, expected one of them")
@@ -119,13 +119,19 @@ def eval_(
     folders = {name: save / Path(name).stem for name in names} if save is not None else {}
     if len(set(folders.values())) < len(folders):
         raise SpecError(f"got models whose pictures would be saved in the same folder of {save}; rename one of them")
+    for folder in folders.values():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImageError(f"{folder}: no folder can be made there: {error.strerror}") from None
 
     level = (SIGMA if sigma is None else sigma) if denoises else None
-    report = new_report(models, how, data, level, metric or [], registries)
+    pairs = (low or "_LR") if cases[0].low is not None else None
+    report = new_report(models, how, data, pairs, level, metric or [], registries)
     if results is not None:
-        report = resume(report, results)
+        report = resume(report, results, cases)
     jobs = find_jobs(models, cases, how)
-    _score(report, models, jobs, how, metric or [], workers, folders, results)
+    _score(report, models, jobs, how, workers, folders, results)
     if as_json:
         typer.echo(json.dumps(report.document(), indent=2))
     elif as_csv:
@@ -136,7 +142,7 @@ def eval_(
         _print(report)
     _tell(report)
     if sheet is not None and report.means():
-        _draw_sheet(report, models, jobs, how, sheet)
+        write_picture(draw_sheet(choose_rows(report, models, jobs, how)), sheet)
         typer.echo(f"wrote {sheet}", err=True)
     if plot is not None and report.means():
         draw_plot(report, plot)
@@ -150,14 +156,13 @@ def _score(
     models: Mapping[str, Restorer],
     jobs: list[tuple[Case, list[str]]],
     protocol: ProtocolInfo,
-    metrics: list[str],
     workers: int,
     folders: Mapping[str, Path],
     results: Path | None,
 ) -> None:
     """Score what the report does not have yet, with a progress bar; save each score and picture when it is made."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from toolbox.evaluation.report import write_report
     from toolbox.evaluation.run import run
@@ -168,10 +173,11 @@ def _score(
 
     todo = [(case, [name for name in names if not is_done(case, name)]) for case, names in jobs]
     todo = [job for job in todo if job[1]]
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(protocol.name, total=sum(len(names) for _, names in todo))
-        for score, restored in run(models, todo, protocol, report.sigma or 0.0, metrics, workers):
+        for score, restored in run(models, todo, protocol, report.sigma or 0.0, report.metrics, workers):
             if restored is not None and folders:
                 _save(restored, _target(folders[score.model], score))
             report.add(score)
@@ -190,58 +196,24 @@ def _save(restored: Tensor, path: Path) -> None:
     from toolbox.images.picture import write_picture
     from toolbox.images.restore import to_image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_picture(to_image(restored[0].permute(1, 2, 0).cpu().numpy()), path)
-
-
-def _draw_sheet(
-    report: Report,
-    models: Mapping[str, Restorer],
-    jobs: list[tuple[Case, list[str]]],
-    protocol: ProtocolInfo,
-    path: Path,
-) -> None:
-    """Draw the first model's worst picture, then its best, then the next of each."""
-    from toolbox.evaluation.cases import read_sample
-    from toolbox.evaluation.evaluate import score
-    from toolbox.evaluation.metrics import METRICS
-    from toolbox.evaluation.sheet import SheetRow, draw_sheet
-    from toolbox.images.picture import write_picture
-
-    metric, first = report.metrics[0], next(iter(models))
-    found = [(made.values[metric], case, names) for case, names in jobs if (made := report.find(first, case))]
-    found.sort(key=lambda each: each[0])
-    alternating = [each for pair in zip(found, reversed(found), strict=True) for each in pair][: len(found)]
-    rows = []
-    for _, case, names in alternating[:SHEET_ROWS]:
-        sample = read_sample(case, protocol, report.sigma or 0.0)
-        restored = {}
-        for name in names:
-            if report.find(name, case):
-                made, image = score(models[name], case.original.name, sample, protocol)
-                restored[f"{name}  {made.values[metric]:.{METRICS[metric].digits}f}"] = image
-        scale = f" x{sample.scale:.4g}" if sample.scale != 1 else ""
-        title = f"{case.original.name}{scale}, {METRICS[metric].label} by {protocol.name}"
-        rows.append(SheetRow(title, sample.original, sample.degraded, restored))
-    write_picture(draw_sheet(rows), path)
 
 
 def _print(report: Report) -> None:
     from rich.console import Console
 
     console = Console()
-    pictures, summary = report.picture_table(), report.summary_table()
-    console.print(_rich(pictures, "each picture"))
-    console.print()
-    console.print(_rich(summary, f"mean by {report.caption()}"))
+    console.print(_rich(report.picture_table()))
+    console.print(_rich(report.summary_table()))
+    console.print(report.caption(), markup=False, highlight=False)
 
 
-def _rich(table: Table, title: str) -> Any:
+def _rich(table: Table) -> Any:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
     header, rows = table
-    drawn = RichTable(title=escape(title), title_justify="left")
+    drawn = RichTable()
     for number, column in enumerate(header):
         drawn.add_column(escape(column), justify="right" if number else "left")
     for row in rows:

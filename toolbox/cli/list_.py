@@ -47,10 +47,10 @@ def list_(
         for d in registries.degradations
     ]
     if kind is not None:
-        kind = kind.removesuffix("s")  # `toolbox list protocols` reads better
-        if kind not in groups:
+        name = kind.removesuffix("s")  # `toolbox list protocols` reads better
+        if name not in groups:
             raise SpecError(f"got kind {kind!r}, expected one of {', '.join(groups)}")
-        groups = {kind: groups[kind]}
+        groups = {name: groups[name]}
     if as_json:
         typer.echo(json.dumps(groups, indent=2))
         return

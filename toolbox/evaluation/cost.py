@@ -1,11 +1,12 @@
-"""What restoring takes: time, and the most memory."""
+"""What restoring takes: time, and memory beyond what was held before."""
 
 from __future__ import annotations
 
+import ctypes
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,30 +20,38 @@ class Cost:
     """Filled in when the block that is measured ends."""
 
     seconds: float = 0.0
-    peak_memory: int | None = None  # bytes: of the device, or of the whole process; None where nobody tells
+    peak_memory: int | None = None  # bytes, of a GPU or else of the process; None where nobody tells
 
 
 @contextmanager
 def measured(device: torch.device) -> Iterator[Cost]:
     """Measure a block that computes on ``device``."""
     cost = Cost()
-    on_gpu = device.type == "cuda"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats(device)
-        torch.cuda.synchronize(device)
-    else:
-        with suppress(OSError):  # Linux: let the record of the process's peak start again
-            (PROCESS / "clear_refs").write_text("5")
+    held = _start_peak(device)
     started = time.perf_counter()
     yield cost
-    if on_gpu:
+    if device.type == "cuda":
         torch.cuda.synchronize(device)
     cost.seconds = time.perf_counter() - started
-    cost.peak_memory = torch.cuda.max_memory_allocated(device) if on_gpu else _peak_of_process()
+    if held is not None:
+        peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _of_process("VmHWM")
+        cost.peak_memory = max(peak - held, 0)
 
 
-def _peak_of_process() -> int | None:
-    with suppress(OSError):
-        if peak := re.search(r"VmHWM:\s*(\d+) kB", (PROCESS / "status").read_text()):
-            return 1024 * int(peak[1])
-    return None
+def _start_peak(device: torch.device) -> int | None:
+    """Let the record of the peak start again; gives the bytes held now, or None where nobody tells."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed and not given back would hide what is taken
+        (PROCESS / "clear_refs").write_text("5")
+        return _of_process("VmRSS")
+    except (OSError, AttributeError, TypeError):  # not Linux with glibc
+        return None
+
+
+def _of_process(key: str) -> int:
+    found = re.search(rf"{key}:\s*(\d+) kB", (PROCESS / "status").read_text())
+    return 1024 * int(found[1]) if found else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
@@ -20,14 +20,17 @@ from toolbox.restorer import Restorer
 
 @dataclass(frozen=True)
 class Score:
-    """What one picture scored, restored by its scale; or why it has none."""
+    """What one picture scored, restored by its scale; or why it has none.
+
+    Scores are equal whatever they cost, which is never the same twice.
+    """
 
     picture: str
     scale: float  # 0 where it failed before that was known
     values: Mapping[str, float]  # by metric; infinite PSNR where nothing differs; empty with an error
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
     megapixels: float = 0.0  # of the restored picture
-    peak_memory: int | None = None  # bytes
+    peak_memory: int | None = field(default=None, compare=False)  # bytes
     notes: tuple[str, ...] = ()
     error: str = ""
     model: str = ""
@@ -57,13 +60,15 @@ def evaluate(
 
 
 def score(
-    restorer: Restorer, name: str, sample: Sample, protocol: ProtocolInfo, metrics: Sequence[str] = ()
+    restorer: Restorer, name: str, sample: Sample, protocol: ProtocolInfo, metrics: Sequence[str] | None = None
 ) -> tuple[Score, Tensor]:
     """Restore one picture and compare it; gives the score and the restored picture (1, C, H, W) in [0, 1].
 
+    ``metrics`` are what ``metrics_of`` gave; by default the protocol's own.
+
     Raises:
         ImageError: the picture cannot be restored or compared.
-        SpecError: the restorer does not do that size, or a metric is unknown.
+        SpecError: the restorer does not do that size.
     """
     height, width = sample.original.shape[-2:]
     with measured(restorer.mean.device) as cost:

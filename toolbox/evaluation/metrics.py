@@ -78,7 +78,7 @@ def lpips(restored: Tensor, original: Tensor) -> float:
         ToolboxError: the package is not installed.
     """
     _check_shapes(restored, original)
-    network = _lpips_network().to(restored.device)
+    network = lpips_network().to(restored.device)
     with torch.inference_mode():
         distance: Tensor = network(*(2 * image.float().expand(-1, 3, -1, -1) - 1 for image in (restored, original)))
     return distance.mean().item()
@@ -100,6 +100,19 @@ METRICS: Mapping[str, Metric] = {
     "lpips": Metric("LPIPS", 4, lpips),
     "lr-psnr": Metric("LR-PSNR", 2, lr_psnr),  # compares with the input, where the others do with the original
 }
+
+
+@functools.cache
+def lpips_network() -> nn.Module:
+    """The network of ``lpips``; raises its error."""
+    try:
+        from lpips import LPIPS
+    except ImportError:
+        raise ToolboxError(
+            "lpips needs a package that is not installed; pip install 'toolbox-restoration[lpips]'"
+        ) from None
+    network: nn.Module = LPIPS(net="alex", verbose=False).eval()
+    return network
 
 
 def luma(image: Tensor) -> Tensor:
@@ -125,18 +138,6 @@ def _window_mean(image: Tensor) -> Tensor:
     planes = image.flatten(0, 1)[:, None]
     means = F.conv2d(F.conv2d(planes, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
     return means.view(*image.shape[:2], *means.shape[2:])
-
-
-@functools.cache
-def _lpips_network() -> nn.Module:
-    try:
-        from lpips import LPIPS
-    except ImportError:
-        raise ToolboxError(
-            "lpips needs a package that is not installed; pip install 'toolbox-restoration[lpips]'"
-        ) from None
-    network: nn.Module = LPIPS(net="alex", verbose=False).eval()
-    return network
 
 
 def _check_shapes(restored: Tensor, original: Tensor, smallest: int = 1) -> None:

@@ -45,18 +45,16 @@ def plot(report: Report, path: Path) -> None:
     figure = load_figure()(figsize=(16 if several else 11, 4.5), layout="constrained")
     figure.suptitle(report.caption(), fontsize="small")
     panels = figure.subplots(1, 3 if several else 2, squeeze=False)[0]
-    costs = {
-        "parameters": lambda mean: parameters[mean["model"]],
-        "seconds per megapixel": lambda mean: mean["seconds_per_megapixel"],
-    }
-    for panel, (label, cost) in zip(panels, costs.items(), strict=False):
+    for panel, label in zip(panels, ("parameters", "seconds per megapixel"), strict=False):
         for mean in (each for each in means if each["scale"] == scale):
-            if mean["model"] == BASELINE:
-                panel.axhline(mean[metric], color="gray", linestyle="--", label=BASELINE)
-            elif parameters[mean["model"]] or label != "parameters":
-                panel.scatter(cost(mean), mean[metric], label=mean["model"])
+            name, value = mean["model"], mean[metric]
+            cost = parameters[name] if label == "parameters" else mean["seconds_per_megapixel"]
+            if name == BASELINE:
+                panel.axhline(value, color="gray", linestyle="--", label=name)
+            elif cost > 0:
+                panel.scatter(cost, value, label=name)
             else:  # a logarithmic axis has no place for none
-                panel.axhline(mean[metric], linestyle=":", label=mean["model"])
+                panel.axhline(value, linestyle=":", label=name)
         panel.set(xlabel=label, xscale="log", ylabel=_label(metric), title="" if scale == 1 else f"×{scale:.4g}")
         panel.legend(fontsize="small")
     if several:

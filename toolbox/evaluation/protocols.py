@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.metrics import LUMA_OF_BLACK, METRICS, luma
+from toolbox.evaluation.metrics import LUMA_OF_BLACK, METRICS, lpips_network, luma
 from toolbox.registry import ProtocolInfo
 
 PROTOCOLS = (
@@ -74,15 +74,30 @@ PROTOCOLS = (
 )
 
 
+def metrics_of(protocol: ProtocolInfo, more: Sequence[str]) -> list[str]:
+    """The names of the protocol's metrics and of more, each once and ready to be measured.
+
+    Raises:
+        SpecError: a metric is unknown.
+        ToolboxError: its package is not installed.
+    """
+    names = list(dict.fromkeys((*protocol.metrics, *more)))
+    if unknown := [name for name in names if name not in METRICS]:
+        raise SpecError(f"got metric {unknown[0]!r}, expected one of {', '.join(METRICS)}")
+    if "lpips" in names:
+        lpips_network()
+    return names
+
+
 def compare(
     protocol: ProtocolInfo,
     restored: Tensor,
     original: Tensor,
     degraded: Tensor,
     scale: float,
-    metrics: Sequence[str] = (),
+    metrics: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """The protocol's metrics, and more of them by name, of one restored picture.
+    """The metrics of one restored picture by name.
 
     Args:
         protocol: says what is compared.
@@ -90,24 +105,22 @@ def compare(
         original: the same shape, in [0, 1].
         degraded: the input (1, C, h, w) that ``restored`` was made from.
         scale: output over input size.
-        metrics: names of METRICS beside the protocol's own.
+        metrics: what ``metrics_of`` gave; by default the protocol's own.
 
     Raises:
         ImageError: the sizes differ, or the picture is too small for the border or a metric.
-        SpecError: a metric is unknown.
     """
     if restored.shape != original.shape:
         raise ImageError(f"got a restored picture of {_size(restored)}, expected {_size(original)}, the original's")
+    restored, original = restored.double(), original.double()
     if protocol.rounds:
-        restored, original = ((image.double() * 255).round() / 255 for image in (restored, original))
+        restored, original = ((image * 255).round() / 255 for image in (restored, original))
     pair = [
         _shaved(luma(image) + LUMA_OF_BLACK if protocol.color == "luma" else image, protocol, scale)
         for image in (restored, original)
     ]
     values = {}
-    for name in dict.fromkeys((*protocol.metrics, *metrics)):
-        if name not in METRICS:
-            raise SpecError(f"got metric {name!r}, expected one of {', '.join(METRICS)}")
+    for name in metrics or protocol.metrics:
         first, second = (restored, degraded) if name == "lr-psnr" else pair
         values[name] = METRICS[name].measure(first, second)
     return values

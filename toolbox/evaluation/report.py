@@ -28,6 +28,7 @@ class ModelFacts:
     name: str
     parameters: int
     sha256: str | None  # of its weights file; None where there is none
+    plugins: dict[str, str]  # that its parts come from, and their versions
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Report:
 
     protocol: dict[str, Any]
     data: str
+    low: str | None  # where low-resolution pictures were given; None: the protocol made the inputs
     sigma: float | None
     metrics: list[str]
     versions: dict[str, str]
@@ -43,10 +45,9 @@ class Report:
     scores: list[Score] = field(default_factory=list)
 
     def find(self, model: str, case: Case) -> Score | None:
-        """The score of a model on a case, if the files are still the same and it did not fail."""
-        alike = [s for s in self.scores if (s.model, s.picture) == (model, case.original.name) and not s.error]
-        alike = [s for s in alike if case.scale in (None, s.scale)]
-        return next((s for s in alike if s.sha256 == case.sha256()), None)
+        """The score of a model on a case, unless it failed."""
+        found = (s for s in self.scores if (s.model, s.picture) == (model, case.original.name) and not s.error)
+        return next((s for s in found if case.scale in (None, s.scale)), None)
 
     def add(self, score: Score) -> None:
         """Add a score, in the place of an older one or a failure of the same model, picture and scale."""
@@ -109,7 +110,8 @@ class Report:
     def caption(self) -> str:
         """What the scores are of, and what made them."""
         sigma = f", σ = {self.sigma:g}" if self.sigma is not None else ""
-        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        plugins = {name: version for model in self.models for name, version in model.plugins.items()}
+        versions = ", ".join(f"{name} {version}" for name, version in (self.versions | plugins).items())
         return f"{self.protocol['name']} on {self.data}{sigma}; {versions}"
 
     def summary_table(self) -> Table:
@@ -185,8 +187,8 @@ def read_report(path: Path) -> Report:
         raise SpecError(f"{path}: no scores can be read from it ({error}); give another file for the results") from None
 
 
-def resume(report: Report, path: Path) -> Report:
-    """``report`` with the scores and models that the file already has.
+def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
+    """``report`` with the models that the file already has, and their scores of pictures that are still the same.
 
     Raises:
         SpecError: the file's scores were made in another way, so that they do not compare.
@@ -194,7 +196,7 @@ def resume(report: Report, path: Path) -> Report:
     if not path.exists():
         return report
     before = read_report(path)
-    for key in ("protocol", "data", "sigma", "metrics", "versions"):
+    for key in ("protocol", "data", "low", "sigma", "metrics", "versions"):
         got, held = getattr(report, key), getattr(before, key)
         if got != held:
             got, held = (each["name"] if key == "protocol" else each for each in (got, held))
@@ -205,7 +207,9 @@ def resume(report: Report, path: Path) -> Report:
     for model in report.models:
         if models.setdefault(model.name, model) != model:
             raise SpecError(f"{path} holds scores of another {model.name!r}; give another file for the results")
-    report.models, report.scores = list(models.values()), before.scores
+    now = {(case.original.name, case.sha256()) for case in cases}
+    report.models = list(models.values())
+    report.scores = [score for score in before.scores if (score.picture, score.sha256) in now]
     return report
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from toolbox.errors import SpecError, ToolboxError
 from toolbox.evaluation.cases import Case, Sample, ahead, read_sample
 from toolbox.evaluation.evaluate import Score, score
+from toolbox.evaluation.protocols import metrics_of
 from toolbox.evaluation.report import ModelFacts, Report
 from toolbox.registry import ProtocolInfo, Registries
 from toolbox.restorer import Restorer
@@ -25,6 +26,7 @@ def new_report(
     models: Mapping[str, Restorer],
     protocol: ProtocolInfo,
     data: Path,
+    low: str | None,
     sigma: float | None,
     metrics: Sequence[str],
     registries: Registries,
@@ -33,18 +35,21 @@ def new_report(
     from toolbox.files import is_file
     from toolbox.weights.file import find_weights
 
-    facts, providers = [], {protocol.provider}
+    def versions_of(providers: Iterable[str]) -> dict[str, str]:
+        return {name: registries.versions.get(name, "unknown") for name in sorted(set(providers))}
+
+    facts = []
     for name, restorer in models.items():
         ships = name in registries.architectures and registries.architectures[name].weights is not None
         weights = find_weights(name, registries) if ships or is_file(Path(name)) else None
         sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
-        facts.append(ModelFacts(name, sum(p.numel() for p in restorer.parameters()), sha256))
-        providers |= {part.info.provider for part in restorer.spec.parts()}
-    versions = {name: registries.versions.get(name, "unknown") for name in sorted(providers | {"toolbox"})}
+        plugins = versions_of(part.info.provider for part in restorer.spec.parts())
+        facts.append(ModelFacts(name, sum(p.numel() for p in restorer.parameters()), sha256, plugins))
+    versions = versions_of(("toolbox", protocol.provider))
     versions |= {"torch": torch.__version__, "python": platform.python_version()}
     record = asdict(protocol) | {"shave": list(protocol.shave), "metrics": list(protocol.metrics)}
     record["patches"] = list(protocol.patches) if protocol.patches else None
-    return Report(record, str(data), sigma, list(dict.fromkeys((*protocol.metrics, *metrics))), versions, facts)
+    return Report(record, str(data), low, sigma, metrics_of(protocol, metrics), versions, facts)
 
 
 def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: ProtocolInfo) -> list[Job]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,19 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from toolbox.evaluation.cases import read_sample
+from toolbox.evaluation.evaluate import score
+from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.report import Report
+from toolbox.evaluation.run import Job
+from toolbox.registry import ProtocolInfo
+from toolbox.restorer import Restorer
+
 CROP = 96  # pixels of a picture that are shown, per side
 CELL = 240  # and the pixels that they take on the sheet
 TEXT = 36  # pixels of a line of text
 GAP = 8
+ROWS = 6  # pictures at most
 GAIN = 5  # by which an error is shown larger
 
 
@@ -25,6 +35,28 @@ class SheetRow:
     original: Tensor
     degraded: Tensor
     restored: Mapping[str, Tensor]  # by caption: the model's name and its score
+
+
+def choose_rows(
+    report: Report, models: Mapping[str, Restorer], jobs: Sequence[Job], protocol: ProtocolInfo
+) -> list[SheetRow]:
+    """The first model's worst picture, its best, then the next of each; they are restored again to be drawn."""
+    metric, first = report.metrics[0], next(iter(models))
+    found = [(made.values[metric], case, names) for case, names in jobs if (made := report.find(first, case))]
+    found.sort(key=lambda each: each[0])
+    alternating = [each for pair in zip(found, reversed(found), strict=True) for each in pair][: len(found)]
+    rows = []
+    for _, case, names in alternating[:ROWS]:
+        sample = read_sample(case, protocol, report.sigma or 0.0)
+        restored = {}
+        for name in names:
+            if report.find(name, case):
+                made, image = score(models[name], case.original.name, sample, protocol)
+                restored[f"{name}  {made.values[metric]:.{METRICS[metric].digits}f}"] = image
+        scale = f" x{sample.scale:.4g}" if sample.scale != 1 else ""
+        title = f"{case.original.name}{scale}, {METRICS[metric].label} by {protocol.name}"
+        rows.append(SheetRow(title, sample.original, sample.degraded, restored))
+    return rows
 
 
 def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
@@ -64,5 +96,5 @@ def _picture(image: Tensor) -> Image.Image:
     return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.NEAREST)
 
 
-def _wrapped(caption: str, width: int = 34) -> str:
-    return "\n".join(caption[start : start + width] for start in range(0, min(len(caption), 2 * width), width))
+def _wrapped(caption: str) -> str:
+    return "\n".join(textwrap.wrap(caption, width=36, max_lines=2, placeholder=" …"))

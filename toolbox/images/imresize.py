@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -47,7 +48,7 @@ def imresize(
         if not all(0 < each < math.inf for each in scales):
             raise ImageError(f"got scale {scale}, expected positive numbers")
         outputs = (math.ceil(scales[0] * height), math.ceil(scales[1] * width))
-    if not all(isinstance(each, int) and each > 0 for each in outputs):
+    if not all(isinstance(each, Integral) and each > 0 for each in outputs):
         raise ImageError(f"got size {size}, expected two positive whole numbers, (height, width)")
     for axis in sorted((-2, -1), key=lambda axis: scales[axis]):
         image = _resize_axis(image, axis, outputs[axis], scales[axis])
@@ -76,7 +77,7 @@ def _taps(length: int, output: int, scale: float) -> tuple[Tensor, Tensor]:
     first = (center - support / 2).floor()
     pixels = first + torch.arange(math.ceil(support) + 2, dtype=torch.float64)[:, None]
     weights = widening * _cubic(widening * (center - pixels))
-    weights = weights / weights.sum(0)
+    weights = weights / sum(weights)  # tap by tap as well
     used = weights.any(1)
     return weights[used], pixels[used].long().clamp(1, length) - 1
 
