@@ -170,7 +170,7 @@ def _train(run: Run, name: str, workers: int) -> None:
             log.step(progress, seconds, rate, fraction)
             if not accelerator.is_main_process:
                 continue
-            if recipe.validation and passed(recipe.validation.every, before, fraction):
+            if recipe.validation and (fraction >= 1 or passed(recipe.validation.every, before, fraction)):
                 progress.validation = mean_score(run.average.module, recipe.validation)
                 log.validation(progress, rate, sample_picture(recipe, run.average.module, run.sample))
             if time.monotonic() - saved > SAVE_EVERY or fraction >= 1 or stop:
