@@ -75,7 +75,7 @@ RECIPES = {
         "optimizer": {"name": "sgd", "lr": 0.01},
         "schedule": {"name": "multistep", "milestones": [0.3, 0.6]},
     },
-    "state in the groups": {"optimizer": {"name": "nadamw", "lr": 1e-3, "weight_decay": 0.1}},
+    "state in the groups": {"optimizer": {"name": "lamb", "lr": 1e-3, "weight_decay": 0.1}},
     "drawn scales, points": {"scale": {"between": [1, 3]}, "points": 20},
 }
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from toolbox.errors import TrainingError
 from toolbox.training.optimization import TICKS, create_optimizer, create_schedule
 from toolbox.training.recipe import Optimizer, Schedule
 
@@ -45,6 +46,13 @@ def test_poly_falls_with_its_power() -> None:
 
 def test_rates_do_not_depend_on_what_was_asked_before() -> None:
     assert rates(Schedule(), 0.9, 0.2, 0.5) == rates(Schedule(), 0.9) + rates(Schedule(), 0.2) + rates(Schedule(), 0.5)
+
+
+def test_an_optimizer_that_cannot_be_used_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"^optimizer fusedadam cannot be used here: .*; choose another$"):
+        create_optimizer(Optimizer(name="fusedadam"), nn.Linear(3, 2))
+    with pytest.raises(TrainingError, match=r"^optimizer adahessian needs second derivatives"):
+        create_optimizer(Optimizer(name="adahessian"), nn.Linear(3, 2))
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "lamb", "sgd"])

@@ -67,17 +67,22 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     tensors = {f"model.{name}": tensor for name, tensor in state.restorer.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
     content = state.optimizer.state_dict()
-    numbers: dict[str, dict[str, Any]] = {}
-    for parameter, values in content["state"].items():
-        for key, value in values.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{parameter}.{key}"] = value
-            else:
-                numbers.setdefault(str(parameter), {})[key] = value
+    groups = dict(enumerate(content["param_groups"]))
+    plain = {}
+    for part, values in (("optimizer", content["state"]), ("group", groups)):
+        tensors |= {f"{part}.{i}.{key}": v for i, each in values.items() for key, v in each.items() if _is_tensor(v)}
+        plain[part] = {i: {key: v for key, v in each.items() if _is_plain(v)} for i, each in values.items()}
+    if odd := {
+        key for each in content["state"].values() for key, v in each.items() if not (_is_tensor(v) or _is_plain(v))
+    }:
+        raise TrainingError(
+            f"optimizer {type(state.optimizer).__name__} keeps {', '.join(sorted(odd))}, which no checkpoint can hold; "
+            "choose another"
+        )
     metadata = {
         "progress": json.dumps(asdict(state.progress)),
         "identity": json.dumps(identity),
-        "optimizer": json.dumps({"groups": content["param_groups"], "numbers": numbers}),
+        "optimizer": json.dumps({"groups": [*plain["group"].values()], "numbers": plain["optimizer"]}),
     }
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     try:
@@ -107,10 +112,10 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
             f"{path}: cannot go on with another recipe: {'; '.join(changes)}; "
             "give what the run was started with, or start another with --run"
         )
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "group": {}}
     for name, tensor in tensors.items():
         part, _, key = name.partition(".")
-        parts[part][key] = tensor
+        parts.setdefault(part, {})[key] = tensor
     for part, module in (("model", state.restorer), ("average", state.average)):
         given, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (parts[part], module.state_dict()))
         if complaint := describe_mismatch(given, ours):
@@ -120,8 +125,25 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     for name, tensor in parts["optimizer"].items():
         number, _, key = name.partition(".")
         kept.setdefault(int(number), {})[key] = tensor
-    state.optimizer.load_state_dict({"state": kept, "param_groups": content["groups"]})
+    groups = [
+        {**new, **old} for new, old in zip(state.optimizer.state_dict()["param_groups"], content["groups"], strict=True)
+    ]
+    for name, tensor in parts["group"].items():
+        number, _, key = name.partition(".")
+        groups[int(number)][key] = tensor
+    state.optimizer.load_state_dict({"state": kept, "param_groups": groups})
     state.progress = RunProgress(**progress)
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is the same when it comes back from JSON, but for tuples."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:

@@ -10,17 +10,28 @@ from timm.scheduler import create_scheduler_v2  # type: ignore[attr-defined]  # 
 from timm.scheduler.scheduler import Scheduler
 from torch import nn
 
+from toolbox.errors import TrainingError
 from toolbox.training.recipe import Optimizer, Schedule
 
 TICKS = 1_000_000  # timm's schedules count steps, ours go by the fraction of the budget
 
 
 def create_optimizer(settings: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
-    """Timm's optimizer of that name."""
+    """Timm's optimizer of that name.
+
+    Raises:
+        TrainingError: it does not work here, or needs second derivatives.
+    """
     more: dict[str, Any] = {} if settings.betas is None else {"betas": settings.betas}
-    optimizer: torch.optim.Optimizer = create_optimizer_v2(
-        network, settings.name, settings.lr, settings.weight_decay, **more
-    )
+    try:
+        optimizer: torch.optim.Optimizer = create_optimizer_v2(
+            network, settings.name, settings.lr, settings.weight_decay, **more
+        )
+    # Each of a hundred has its own way to say that it cannot.
+    except Exception as error:
+        raise TrainingError(f"optimizer {settings.name} cannot be used here: {error}; choose another") from None
+    if getattr(optimizer, "is_second_order", False):
+        raise TrainingError(f"optimizer {settings.name} needs second derivatives, expected one of first order")
     return optimizer
 
 
