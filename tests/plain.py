@@ -222,7 +222,7 @@ def local_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) -> Ten
         )
         dy = (y[:, None] - _published_centers(height)[pixel // width]) * height
         dx = (x[None, :] - _published_centers(width)[pixel % width]) * width
-        cell = torch.tensor([2 / size[0] * height, 2 / size[1] * width], dtype=torch.float64).view(1, 2, 1, 1)
+        cell = features.new_tensor([2 / size[0] * height, 2 / size[1] * width]).view(1, 2, 1, 1)
         inputs = [seen[:, :, pixel.flatten()].unflatten(2, size), torch.stack((dy, dx))[None].to(features.dtype)]
         inputs += [cell.expand(-1, -1, *size)] if config.cell_decoding else []
         hidden = torch.cat([each.expand(len(features), -1, -1, -1) for each in inputs], 1)
@@ -244,7 +244,7 @@ def meta_upscale(decoder: Any, features: Tensor, size: tuple[int, int], channels
     pixel = _sampled((height, width), y.float() + 1e-6, x.float() + 1e-6)
     dy = (y[:, None] - (_centers(height)[pixel // width] - 1 / height)) * height / 2
     dx = (x[None, :] - (_centers(width)[pixel % width] - 1 / width)) * width / 2
-    position = torch.stack((dy, dx, torch.full_like(dy, height / size[0])))[None]
+    position = torch.stack((dy, dx, torch.full_like(dy, height / size[0])))[None].to(features.dtype)
     hidden = relu(_linear(position, decoder.hidden.weight, decoder.hidden.bias))
     filters = _linear(hidden, decoder.filters.weight, decoder.filters.bias).unflatten(1, (-1, channels))
     seen = F.unfold(features, 3, padding=1)[:, :, pixel.flatten()].unflatten(2, size)

@@ -44,6 +44,8 @@ class Restorer(nn.Module):
                 f"promised {promised}; this is a fault of plugin {spec.encoder.info.provider}"
             )
         self.decoder = spec.decoder.build(features=promised, channels=spec.decoded_channels)
+        # Convolutions and attention work on the channels of a pixel: 10 to 20 % faster than planes.
+        self.to(memory_format=torch.channels_last)
 
     @property
     def channels(self) -> int:

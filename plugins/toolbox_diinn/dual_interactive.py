@@ -9,6 +9,8 @@ per feature pixel, and only A_i q once per output pixel.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -19,9 +21,11 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.decoders.coordinates import Positions, gather, grid, nearest, offset, stack
-from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.decoders.coordinates import Positions, nearest, offset, stack
+from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.registry import ComponentInfo
+
+ROWS_CONVOLVED = 16  # at a time by a 3×3 output convolution, which computes two more
 
 
 class DualInteractiveConfig(DecoderConfig):
@@ -84,7 +88,7 @@ class DualInteractive(ImplicitDecoder):
         unfolded = F.unfold(features, 3, padding=1)  # multiplied by a function of position, so not yet convolved
         return rearrange(unfolded, "b c (h w) -> b h w c", h=features.shape[2])
 
-    def sample(self, content: Tensor, positions: Positions) -> Tensor:
+    def sample(self, content: Content, positions: Positions) -> Tensor:
         if self.config.output_kernel == 1:
             return F.linear(self.synthesize(content, positions), self.output.weight.flatten(1), self.output.bias)
         # The output convolution sees the eight positions around, one cell away, reflected at the border.
@@ -98,24 +102,31 @@ class DualInteractive(ImplicitDecoder):
                 parts.append(F.linear(q, self.output.weight[:, :, row, column], bias))
         return torch.stack(parts).sum(0)
 
-    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        """(B, features, H, W) → (B, channels, *size)."""
-        if self.config.output_kernel == 1 or min(size) < 2:
-            return super().forward(features, size)
+    def decode(self, content: Content, positions: Positions) -> Iterator[Tensor]:
+        if self.config.output_kernel == 1:
+            yield from super().decode(content, positions)
+            return
         # On a grid the positions around are there already: a convolution, instead of nine times the work.
-        content = self.prepare(features).contiguous()  # else each chunk would copy all of it
-        chunks = grid(size, features.device).chunks(self.chunk)
-        q = torch.cat([self.synthesize(content, chunk) for chunk in chunks], 1)
-        return self.output(rearrange(q, "b h w c -> b c h w"))
+        for rows in positions.bands(ROWS_CONVOLVED):
+            around = Positions(
+                _with_neighbors(rows.y, 0, rows.cell[0]), _with_neighbors(rows.x, 1, rows.cell[1]), rows.cell
+            )
+            chunks = around.chunks(self.chunk // len(content.values))
+            q = torch.cat([self.synthesize(content, chunk) for chunk in chunks], 1)
+            yield F.conv2d(q.permute(0, 3, 1, 2), self.output.weight, self.output.bias).permute(0, 2, 3, 1)
 
-    def synthesize(self, content: Tensor, positions: Positions) -> Tensor:
-        """Content (B, H, W, C) → q of the last layer, (B, *shape of the positions, hidden[-1])."""
-        height, width = content.shape[1:3]
+    def reach(self, pixel: float) -> tuple[int, int]:
+        return 1, 0 if self.config.output_kernel == 1 else math.ceil(pixel)
+
+    def synthesize(self, content: Content, positions: Positions) -> Tensor:
+        """→ q of the last layer, (B, *shape of the positions, hidden[-1])."""
+        height, width = content.height, content.width
         rows = nearest(positions.y, positions.cell[0], height)
         columns = nearest(positions.x, positions.cell[1], width)
         ratio = positions.cell[0] * height / 2 * positions.cell[1] * width / 2
-        position = stack(offset(positions.y, rows, height), offset(positions.x, columns, width), ratio, like=content)
-        z = gather(content, rows, columns)
+        y, x = offset(positions.y, rows, height), offset(positions.x, columns, width)
+        position = stack(y, x, ratio, like=content.values)
+        z = content.at(rows, columns)
         if self.initial is not None:
             position = torch.sin(self.initial(position))
             # The weight's order, channels × 3 × 3, is the order of unfold.
@@ -123,12 +134,23 @@ class DualInteractive(ImplicitDecoder):
         hidden, layers = self.config.hidden, self.config.content_layers()
         from_content = z.split(hidden[:layers], -1)
         k = F.relu(from_content[0])
-        q = k * torch.sin(self.synthesis[0](position))
+        q = _sine(self.synthesis[0](position)) * k
         for i in range(1, len(hidden)):
             k = self.modulation[i - 1](q if self.config.modulation_input == "synthesis+content" else k)
-            k = F.relu(k + from_content[i] if layers > 1 else k)
-            q = k * torch.sin(self.synthesis[i](q))
+            k = (k.add_(from_content[i]) if layers > 1 else k).relu_()
+            q = _sine(self.synthesis[i](q)) * k
         return q
+
+
+def _with_neighbors(positions: Tensor, axis: int, cell: float) -> Tensor:
+    """An axis of a grid with one more position at both ends."""
+    first, last = positions.narrow(axis, 0, 1), positions.narrow(axis, -1, 1)
+    return torch.cat((_reflect(first - cell, cell), positions, _reflect(last + cell, cell)), axis)
+
+
+def _sine(values: Tensor) -> Tensor:
+    """sin, in place unless its gradient needs the values."""
+    return values.sin() if values.requires_grad else values.sin_()
 
 
 def _reflect(position: Tensor, cell: float) -> Tensor:

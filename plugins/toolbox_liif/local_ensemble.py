@@ -16,8 +16,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.decoders.coordinates import Positions, gather, stack
-from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.decoders.coordinates import Positions, stack
+from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.registry import ComponentInfo
 
 EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
@@ -63,16 +63,16 @@ class LocalEnsemble(ImplicitDecoder):
         kernel = 3 if config.feature_unfolding else 1
         self.content = nn.Conv2d(features, config.hidden[0], kernel, padding=kernel // 2)  # W_z and the bias
         self.position = nn.Linear(4 if config.cell_decoding else 2, config.hidden[0], bias=False)  # W_p
-        layers: list[nn.Module] = [nn.ReLU()]
+        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
         for before, after in pairwise(config.hidden):
-            layers += [nn.Linear(before, after), nn.ReLU()]
+            layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Linear(config.hidden[-1], channels))
 
     def prepare(self, features: Tensor) -> Tensor:
         return rearrange(self.content(features), "b c h w -> b h w c")
 
-    def sample(self, content: Tensor, positions: Positions) -> Tensor:
-        height, width = content.shape[1:3]
+    def sample(self, content: Content, positions: Positions) -> Tensor:
+        height, width = content.height, content.width
         cell = (positions.cell[0] * height, positions.cell[1] * width) if self.config.cell_decoding else ()
         shifts = (-1, 1) if self.config.local_ensemble else (0,)
         y, x = _published(positions.y, positions.cell[0]), _published(positions.x, positions.cell[1])
@@ -82,9 +82,9 @@ class LocalEnsemble(ImplicitDecoder):
         for row in rows:
             for column in columns:
                 down, right = (y - _center(row, height)) * height, (x - _center(column, width)) * width
-                hidden = gather(content, row, column) + self.position(stack(down, right, *cell, like=content))
-                predictions.append(self.layers(hidden))
-                areas.append((down * right).abs().to(content.dtype) + 1e-9)
+                position = stack(down, right, *cell, like=content.values)
+                predictions.append(self.layers(content.at(row, column).add_(self.position(position))))
+                areas.append((down * right).abs().to(content.values.dtype) + 1e-9)
         total = torch.stack(torch.broadcast_tensors(*areas)).sum(0)
         weighted = [
             prediction * (opposite / total)[..., None]

@@ -7,6 +7,7 @@ few values, s² for an integer scale s: then the filters themselves are the conv
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -16,8 +17,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.decoders.coordinates import Positions, gather, grid, stack
-from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.decoders.coordinates import Positions, grid, stack
+from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.registry import ComponentInfo
 
 EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
@@ -61,13 +62,16 @@ class MetaUpscale(ImplicitDecoder):
         kernels = rearrange(weight, "(f ky kx c) h -> (h c) f ky kx", f=features.shape[1], ky=3, kx=3, c=self.channels)
         return rearrange(F.conv2d(features, kernels, padding=1), "b c h w -> b h w c")
 
-    def sample(self, content: Tensor, positions: Positions) -> Tensor:
-        height, width = content.shape[1:3]
+    def reach(self, pixel: float) -> tuple[int, int]:
+        return 1, 1 + math.ceil(pixel / 2)  # from the center of an output pixel to its corner
+
+    def sample(self, content: Content, positions: Positions) -> Tensor:
+        height, width = content.height, content.width
         row, y = _corner(positions.y, positions.cell[0], height)
         column, x = _corner(positions.x, positions.cell[1], width)
-        hidden = F.relu(self.hidden(stack(y, x, positions.cell[0] * height / 2, like=content)))
+        hidden = F.relu(self.hidden(stack(y, x, positions.cell[0] * height / 2, like=content.values)))
         hidden = F.pad(hidden, (0, 1), value=1)  # for the bias
-        projected = gather(content, row, column).unflatten(-1, (-1, self.channels))
+        projected = content.at(row, column).unflatten(-1, (-1, self.channels))
         return (projected * hidden[..., None]).sum(-2)
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
@@ -92,12 +96,11 @@ class MetaUpscale(ImplicitDecoder):
         )
         filtered = rearrange(
             F.conv2d(features, kernels, padding=1),
-            "b (p c) h w -> b (h w p) 1 c",
+            "b (p c) h w -> b (h w p) c",
             c=self.channels,
         )
-        phases = len(y) * len(x)
-        image = gather(filtered, (row * width + column) * phases + row_phase * len(x) + column_phase, row * 0)
-        return rearrange(image, "b h w c -> b c h w").contiguous()
+        index = (row * width + column) * (len(y) * len(x)) + row_phase * len(x) + column_phase
+        return rearrange(filtered.index_select(1, index.flatten()), "b (h w) c -> b c h w", h=size[0]).contiguous()
 
 
 def _corner(position: Tensor, cell: float, features: int) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -53,12 +52,12 @@ class NonLocalResidual(nn.Module):
         self, state: Tensor, stem: Tensor, correlation: Correlation | None, step: int
     ) -> tuple[Tensor, Correlation | None]:
         """One state and its correlation → the next."""
-        features = F.relu(self.norm_in(state, step))
+        features = self.norm_in(state, step).relu_()
         if self.nonlocal_block is not None:
             features, correlation = self.nonlocal_block(features, correlation)
         features = self.conv_a(self.norm_a(features, step))
-        features = self.conv_b(F.relu(self.norm_b(features, step)))
-        return stem + features, correlation
+        features = self.conv_b(self.norm_b(features, step).relu_())
+        return features.add_(stem), correlation
 
 
 NONLOCAL_RESIDUAL = ComponentInfo(

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolbox.decoders.coordinates import Positions, gather, grid, nearest, offset, pixel_centers, stack
+from toolbox.decoders.coordinates import Positions, grid, nearest, offset, pixel_centers, stack
 
 CPU = torch.device("cpu")
 counts = st.integers(1, 60)
@@ -89,15 +89,6 @@ def test_chunks_of_points_are_the_points(count: int, most: int) -> None:
     assert torch.equal(torch.cat([chunk.y for chunk in chunks]), y)
     assert torch.equal(torch.cat([chunk.x for chunk in chunks]), x)
     assert all(len(chunk.y) <= most for chunk in chunks)
-
-
-def test_gathering_picks_pixels_of_every_image() -> None:
-    content = torch.randn(2, 3, 4, 5)
-    rows, columns = torch.tensor([[2], [0]]), torch.tensor([[1, 3, 3]])
-    gathered = gather(content, rows, columns)
-    assert gathered.shape == (2, 2, 3, 5)
-    assert torch.equal(gathered[:, 0, 1], content[:, 2, 3])
-    assert torch.equal(gathered[:, 1, 0], content[:, 0, 1])
 
 
 def test_stacking_broadcasts_numbers_and_axes_in_the_type_asked_for() -> None:

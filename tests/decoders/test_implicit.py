@@ -149,6 +149,17 @@ def test_the_size_of_a_chunk_does_not_matter(spec: Spec) -> None:
             torch.testing.assert_close(decoder.query(features, points, cell_of(size)), expected[1])
 
 
+@variant
+@pytest.mark.parametrize("size", [(31, 4), (61, 7), (13, 5), (3, 3), (125, 2), (77, 1)], ids=str)
+def test_bands_of_a_tall_picture_are_as_the_whole(spec: Spec, size: tuple[int, int]) -> None:
+    decoder = decoder_of(spec, features=3)
+    features = torch.randn(2, 3, 31, 4, dtype=torch.float64)
+    expected = as_points(decoder(features, size))
+    decoder.band = 1
+    torch.testing.assert_close(as_points(decoder(features, size)), expected)
+    torch.testing.assert_close(decoder.query(features, centers(size), cell_of(size)), expected, atol=1e-5, rtol=1e-5)
+
+
 def gradients(decoder: Any, features: Tensor, size: tuple[int, int], points: Tensor | None) -> dict[str, Tensor]:
     """The gradient of some function of the output, in each parameter and in the features."""
     leaf = features.clone().requires_grad_()

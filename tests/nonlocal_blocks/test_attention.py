@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given
@@ -40,7 +42,7 @@ def test_windows_equal_the_plain_ones(height: int, width: int, size: int, border
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention, "TILE", tile)
         for t, (queries, keys, values) in enumerate(drawn, 1):
-            result, correlation = attend(queries, keys, values, window, correlation)
+            result, correlation = attend(queries, keys, values, window, correlation, propagates=True)
             expected = plain.attention([(q, k) for q, k, _ in drawn[:t]], values, size, border)
             torch.testing.assert_close(result, expected)
 
@@ -52,7 +54,7 @@ def test_the_whole_image_equals_the_plain_one(height: int, width: int, queries_a
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention, "WHOLE_IMAGE_QUERIES", queries_at_a_time)
         for t, (queries, keys, values) in enumerate(drawn, 1):
-            result, correlation = attend(queries, keys, values, Whole(), correlation)
+            result, correlation = attend(queries, keys, values, Whole(), correlation, propagates=True)
             expected = plain.attention([(q, k) for q, k, _ in drawn[:t]], values, None)
             torch.testing.assert_close(result, expected)
 
@@ -77,7 +79,7 @@ def test_the_best_of_a_window_equal_the_plain_ones(
         patch.setattr(attention, "TILE", tile)
         for queries, keys, values in drawn:
             result, correlation = attend(
-                queries, keys, values, neighborhood, correlation, "softmax" if softmax else "mean"
+                queries, keys, values, neighborhood, correlation, "softmax" if softmax else "mean", propagates=True
             )
     pairs = [(queries, keys) for queries, keys, _ in drawn]
     expected = plain.attention(pairs, drawn[-1][2], size, border, best=best, softmax=softmax)
@@ -149,26 +151,69 @@ def test_single_precision_is_close_to_double(neighborhood: Window | TopK | Whole
 
 
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
-def test_correlations_are_raw_sums_that_leave_the_earlier_ones_as_they_were(
-    neighborhood: Window | TopK | Whole,
-) -> None:
+def test_correlations_are_raw_sums(neighborhood: Window | TopK | Whole) -> None:
     first, second = draw(4, 5), draw(4, 5)
-    _, before = attend(*first, neighborhood)
-    kept = [tensor.clone() for tensor in before]
-    _, after = attend(*second, neighborhood, before)
-    _, alone = attend(*second, neighborhood)
-    for previous, saved, total, own in zip(before, kept, after, alone, strict=True):
-        assert torch.equal(previous, saved)
-        torch.testing.assert_close(total, previous + own)
+    _, before = attend(*first, neighborhood, propagates=True)
+    _, alone = attend(*second, neighborhood, propagates=True)
+    assert before is not None
+    assert alone is not None
+    expected = [previous + own for previous, own in zip(before, alone, strict=True)]
+    _, after = attend(*second, neighborhood, before, propagates=True)
+    torch.testing.assert_close(after, tuple(expected))
+
+
+def test_without_gradients_the_memory_of_earlier_correlations_is_used_again() -> None:
+    _, before = attend(*draw(4, 5), Window(size=3), propagates=True)
+    _, after = attend(*draw(4, 5), Window(size=3), before, propagates=True)
+    assert before is not None
+    assert after is not None
+    assert [tensor.data_ptr() for tensor in after] == [tensor.data_ptr() for tensor in before]
+
+
+def test_correlations_are_kept_only_where_they_are_propagated() -> None:
+    assert attend(*draw(4, 5), Window(size=3))[1] is None
 
 
 def test_pairs_outside_the_window_have_no_correlation() -> None:
     queries, keys, values = draw(1, 5)
-    _, (correlation,) = attend(queries, keys, values, Window(size=3))
+    _, correlation = attend(queries, keys, values, Window(size=3), propagates=True)
+    assert correlation is not None
     near = (torch.arange(5)[:, None] - torch.arange(5)).abs() <= 1
-    assert torch.equal(correlation[0].isneginf(), ~near)
+    assert torch.equal(correlation[0][0].isneginf(), ~near)
     products = torch.einsum("ci,cj->ij", queries[0, :, 0], keys[0, :, 0])
-    torch.testing.assert_close(correlation[0][near], products[near])
+    torch.testing.assert_close(correlation[0][0][near], products[near])
+
+
+@pytest.mark.parametrize("pairs", [1, 200, 10**6], ids="{} pairs at a time".format)
+@pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
+def test_recording_gradients_changes_nothing(
+    neighborhood: Window | TopK | Whole, pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "TILE", 2)
+    monkeypatch.setattr(attention, "PAIRS_AT_A_TIME", pairs)
+    first, second = draw(9, 7, batch=2), draw(9, 7, batch=2)
+
+    def two_states(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+        _, correlation = attend(first[0], first[1], first[2], neighborhood, propagates=True)
+        return attend(second[0], second[1], second[2], neighborhood, correlation)[0]
+
+    recorded = two_states([tensor.clone().requires_grad_() for tensor in first], second)
+    assert recorded.requires_grad
+    with torch.inference_mode():
+        torch.testing.assert_close(two_states(first, second), recorded.detach())
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("neighborhood", NEIGHBORHOODS, ids=str)
+def test_half_precision_is_what_autocast_makes_of_it(neighborhood: Window | TopK | Whole, gradients: bool) -> None:
+    inputs = [tensor.float().requires_grad_(gradients) for tensor in draw(9, 11)]
+    # Numbers that half precision holds, so that both choose the same of a window.
+    queries, keys, values = (tensor.detach().mul(4).round().div(4).requires_grad_(gradients) for tensor in inputs)
+    expected, _ = attend(queries, keys, values, neighborhood)
+    with torch.autocast("cpu", torch.bfloat16):
+        result, _ = attend(queries, keys, values, neighborhood)
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.float(), expected, atol=3e-2, rtol=3e-2)
 
 
 @pytest.mark.parametrize("tile", [2, 16])
@@ -181,8 +226,8 @@ def test_gradients_of_two_states_are_those_of_the_numbers(
 
     def two_states(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         queries, keys, values, *others = inputs
-        first, correlation = attend(queries, keys, values, neighborhood)
-        second, correlation = attend(others[0], others[1], others[2], neighborhood, correlation)
+        first, correlation = attend(queries, keys, values, neighborhood, propagates=True)
+        second, correlation = attend(others[0], others[1], others[2], neighborhood, correlation, propagates=True)
         third, _ = attend(queries, keys, values, neighborhood, correlation, "mean")
         return first, second, third
 

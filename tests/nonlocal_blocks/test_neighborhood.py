@@ -17,13 +17,14 @@ odd = st.integers(0, 9).map(lambda n: 2 * n + 1)
 @given(length=st.integers(1, 40), size=odd, border=st.sampled_from(BORDERS), tile=st.integers(1, 17))
 def test_every_query_sees_its_window_and_nothing_else(length: int, size: int, border: str, tile: int) -> None:
     margin = size // 2 if border == "zero" else 0
-    cut = segments(length, Window.model_validate({"size": size, "border": border}), tile, torch.device("cpu"))
+    cut = segments(length, Window.model_validate({"size": size, "border": border}), tile)
     seen = {}
     for segment in cut:
         keys = list(range(segment.key_start, segment.key_stop))
         for row, query in enumerate(range(segment.start, segment.stop)):
-            allowed = [True] * len(keys) if segment.allowed is None else segment.allowed[row].tolist()
-            seen[query] = [key - margin for key, visible in zip(keys, allowed, strict=True) if visible]
+            outside = segment.outside(torch.zeros(1))[row].tolist()
+            seen[query] = [key - margin for key, masked in zip(keys, outside, strict=True) if masked == 0]
+            assert not segment.sees_all() or len(seen[query]) == len(keys)
     assert seen == {query: plain.window(query, length, size, border) for query in range(length)}
 
 
@@ -31,7 +32,7 @@ def test_every_query_sees_its_window_and_nothing_else(length: int, size: int, bo
 def test_segments_cut_the_axis_without_gaps_into_at_most_tile_queries(
     length: int, size: int, border: str, tile: int
 ) -> None:
-    cut = segments(length, Window.model_validate({"size": size, "border": border}), tile, torch.device("cpu"))
+    cut = segments(length, Window.model_validate({"size": size, "border": border}), tile)
     assert [query for segment in cut for query in range(segment.start, segment.stop)] == list(range(length))
     assert all(1 <= segment.stop - segment.start <= tile for segment in cut)
 

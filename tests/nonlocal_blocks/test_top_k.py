@@ -86,7 +86,7 @@ def test_the_best_one_is_copied(border: str) -> None:
 
 def test_correlations_are_chosen_from_after_they_are_added_up() -> None:
     first, second = draw(5, 6), draw(5, 6)
-    _, correlation = attend(*first, top_k(3, 2, "clip"))
+    _, correlation = attend(*first, top_k(3, 2, "clip"), propagates=True)
     result, _ = attend(*second, top_k(3, 2, "clip"), correlation)
     queries, keys = (torch.cat((before, now), 1) for before, now in zip(first[:2], second[:2], strict=True))
     torch.testing.assert_close(result, plain_decoders.gathered(queries, keys, second[2], size=3, best=2))

@@ -30,10 +30,14 @@ class Positions:
 
     def chunks(self, most: int) -> Iterator[Positions]:
         """The same positions, about ``most`` at a time, cut along the first axis."""
-        count, *rest = torch.broadcast_shapes(self.y.shape, self.x.shape)
-        step = max(1, most // max(1, rest[0] if rest else 1))
-        for start in range(0, max(1, count), step):  # no positions are one empty chunk
-            y, x = (axis[start : start + step] if axis.shape[0] == count else axis for axis in (self.y, self.x))
+        _, *rest = torch.broadcast_shapes(self.y.shape, self.x.shape)
+        return self.bands(max(1, most // max(1, rest[0] if rest else 1)))
+
+    def bands(self, rows: int) -> Iterator[Positions]:
+        """The same positions, ``rows`` of the first axis at a time."""
+        count = torch.broadcast_shapes(self.y.shape, self.x.shape)[0]
+        for start in range(0, max(1, count), rows):  # no positions are one empty band
+            y, x = (axis[start : start + rows] if axis.shape[0] == count else axis for axis in (self.y, self.x))
             yield Positions(y, x, self.cell)
 
 
@@ -66,12 +70,6 @@ def nearest(position: Tensor, cell: float, features: int) -> Tensor:
 def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:
     """From the center of feature pixel ``pixel`` to the position, in half feature pixels."""
     return (position + 1) * features - 2 * pixel - 1
-
-
-def gather(content: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """(B, H, W, C) at pixels (rows, columns), which broadcast to a shape → (B, *shape, C)."""
-    index = rows * content.shape[2] + columns
-    return content.flatten(1, 2).index_select(1, index.flatten()).unflatten(1, index.shape)
 
 
 def stack(*values: Tensor | float, like: Tensor) -> Tensor:

@@ -1,42 +1,85 @@
-"""What implicit decoders share: any output size, any list of points, in chunks that bound the memory."""
+"""What implicit decoders share: any output size, any list of points, in memory that does not grow with them.
+
+A grid is decoded band by band: the rows of features that a band of output rows needs are prepared,
+and its positions decoded from them a few at a time, so that what is computed stays in the cache.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from toolbox.decoders.coordinates import Positions, grid
 from toolbox.errors import SpecError
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a decoder prepared of some rows of the features, for the positions near them."""
+
+    values: Tensor  # (B, rows, W, C)
+    top: int  # which row of the features the first one is
+    height: int  # of all the features
+
+    @property
+    def width(self) -> int:
+        """Of the features, in pixels."""
+        return self.values.shape[2]
+
+    def at(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """The values at feature pixels (rows, columns), which broadcast to a shape: (B, *shape, C)."""
+        index = (rows - self.top) * self.width + columns
+        return self.values.flatten(1, 2).index_select(1, index.flatten()).unflatten(1, index.shape)
+
+
 class ImplicitDecoder(nn.Module):
     """A decoder that answers at any position, given what it prepares once for all positions.
 
-    A subclass defines ``prepare`` and ``sample``; the grid call and ``query`` are then the same
-    function of position.
+    A subclass defines ``prepare``, ``sample``, and how far each looks. The grid call and ``query`` are
+    then the same function of position.
     """
 
-    chunk = 16384  # positions decoded at a time
+    chunk = 2048  # positions decoded at a time, over all images of a batch
+    band = 8192  # feature pixels prepared at a time
 
     def prepare(self, features: Tensor) -> Tensor:
         """(B, features, H, W) → content (B, H, W, C): all the work that is the same for every position."""
         raise NotImplementedError
 
-    def sample(self, content: Tensor, positions: Positions) -> Tensor:
-        """Content (B, H, W, C) → (B, *shape of the positions, channels)."""
+    def sample(self, content: Content, positions: Positions) -> Tensor:
+        """→ (B, *shape of the positions, channels)."""
         raise NotImplementedError
+
+    def reach(self, pixel: float) -> tuple[int, int]:
+        """How many feature pixels around a pixel ``prepare`` sees, and around a position ``sample`` does.
+
+        ``pixel`` is the height of an output pixel in feature pixels.
+        """
+        return 1, 1
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
-        content = self.prepare(features).contiguous()  # else each chunk would copy all of it
-        rows = [
-            rearrange(self.sample(content, chunk), "b h w c -> b c h w")
-            for chunk in grid(size, features.device).chunks(self.chunk)
-        ]
-        return torch.cat(rows, 2)
+        height, width = features.shape[-2:]
+        feature_rows = max(8, self.band // width)  # fewer would be prepared twice too often, for their neighbors
+        output_rows = max(1, feature_rows * size[0] // height)
+        bands = grid(size, features.device).bands(output_rows)
+        parts = (part for band in bands for part in self.decode(self._content(features, band), band))
+        first = next(parts)
+        image = first.new_empty(len(first), first.shape[-1], *size)
+        top = 0
+        for part in chain((first,), parts):
+            image[:, :, top : top + part.shape[1]] = part.permute(0, 3, 1, 2)
+            top += part.shape[1]
+        return image
+
+    def decode(self, content: Content, positions: Positions) -> Iterator[Tensor]:
+        """A band of a grid, in pieces (B, some rows, W', channels) from the top."""
+        return (self.sample(content, chunk) for chunk in positions.chunks(self.chunk // len(content.values)))
 
     def query(self, features: Tensor, points: Tensor, cell: Tensor | tuple[float, float]) -> Tensor:
         """Values at arbitrary points; at the centers of a grid's pixels, the same as the grid call.
@@ -62,7 +105,20 @@ class ImplicitDecoder(nn.Module):
         if points.ndim == 3:
             pairs = zip(features.split(1), points, strict=True)
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
-        content = self.prepare(features).contiguous()  # else each chunk would copy all of it
+        content = Content(self.prepare(features).contiguous(), 0, features.shape[2])
         y, x = points.double().unbind(-1)
-        chunks = Positions(y, x, (height, width)).chunks(self.chunk)
+        chunks = Positions(y, x, (height, width)).chunks(self.chunk // len(features))
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
+
+    def _content(self, features: Tensor, positions: Positions) -> Content:
+        """What a band of a grid's rows needs."""
+        height = features.shape[2]
+        prepared_reach, sampled_reach = self.reach(positions.cell[0] * height / 2)
+        above, below = ((float(y) + 1) / 2 * height for y in (positions.y[0, 0], positions.y[-1, 0]))
+        # One more than needed: where a position lies on an edge between pixels, rounding decides.
+        first = max(math.floor(above) - sampled_reach - 1, 0)
+        last = min(math.floor(below) + sampled_reach + 1, height - 1)
+        outer_first = max(first - prepared_reach, 0)
+        prepared = self.prepare(features[:, :, outer_first : last + prepared_reach + 1])
+        # Contiguous, else each chunk would copy all of it.
+        return Content(prepared[:, first - outer_first :][:, : last - first + 1].contiguous(), first, height)

@@ -1,13 +1,17 @@
 """Non-local attention over a neighborhood, tile by tile.
 
-A tile of queries shares most of its keys: the windows of 16 × 16 queries, each 45 × 45, lie in one
-region of 60 × 60. So a tile is two matrix products, queries × keys and weights × values, over that
-region, with the pairs that are outside each other's window masked out. No pixel's window is ever
-copied out on its own.
+A tile of queries shares most of its keys: the windows of 8 × 8 queries, each 45 × 45, lie in one
+region of 52 × 52. So a tile is two matrix products, queries × keys and weights × values, over that
+region, with the pairs that are outside each other's window masked out. The image is cut into
+strips as wide as the region of a tile; down a strip, the regions of one tile after the other
+overlap in memory, so a run of tiles is one batched product over views and no region is copied.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Literal
 
 import torch
@@ -16,12 +20,13 @@ from torch import Tensor
 
 from toolbox.nonlocal_blocks.neighborhood import Segment, TopK, Whole, Window, segments
 
-# Raw correlations, one tensor (batch, queries, keys) per tile: what propagation adds up.
+# Raw correlations, one tensor (batch · tiles, queries, keys) per run of tiles: what propagation adds up.
 Correlation = tuple[Tensor, ...]
 Weighting = Literal["softmax", "mean"]
 
-TILE = 16  # queries per side of a tile: measured, 12 to 16 are best for windows of 15 to 45
+TILE = 8  # queries per side of a tile: a larger one masks out more, a smaller one is too small a product
 WHOLE_IMAGE_QUERIES = 1024  # queries at a time when each sees the whole image
+PAIRS_AT_A_TIME = 2**21  # of queries and keys in one run: their scores should stay in the cache
 
 
 def attend(
@@ -31,7 +36,9 @@ def attend(
     neighborhood: Window | TopK | Whole,
     previous: Correlation | None = None,
     weighting: Weighting = "softmax",
-) -> tuple[Tensor, Correlation]:
+    *,
+    propagates: bool = False,
+) -> tuple[Tensor, Correlation | None]:
     """Average the values of each pixel's neighborhood, weighted by the correlation.
 
     Args:
@@ -39,71 +46,118 @@ def attend(
         keys: (B, L, H, W), φ.
         values: (B, C, H, W), g.
         neighborhood: which pixels each pixel sees.
-        previous: raw correlations to add before weighting, as an earlier call returned them.
+        previous: raw correlations to add before weighting, as an earlier call returned them. They
+            are used up: unless gradients are recorded, the sum is written over them.
         weighting: ``softmax`` of the correlation, or ``mean``: the correlation itself, divided by
             the number of pixels in the neighborhood.
+        propagates: whether the raw correlations are wanted; they take far more memory than the rest.
 
     Returns:
-        (B, C, H, W), and the raw correlations: θφᵀ plus ``previous``, −inf outside the window.
+        (B, C, H, W), and the raw correlations or None: θφᵀ plus ``previous``, −inf outside the window.
     """
     height, width = queries.shape[-2:]
-    query_image = queries.permute(0, 2, 3, 1)  # channels last: a tile is then contiguous rows
-    key_image = keys.permute(0, 2, 3, 1)
-    value_image = values.permute(0, 2, 3, 1)
     if isinstance(neighborhood, Whole):
-        rows = max(1, WHOLE_IMAGE_QUERIES // width)
-        vertical = [Segment(y, min(y + rows, height), 0, height, None) for y in range(0, height, rows)]
-        horizontal = [Segment(0, width, 0, width, None)]
+        tile = max(1, WHOLE_IMAGE_QUERIES // width), width
     else:
-        vertical = segments(height, neighborhood, TILE, queries.device)
-        horizontal = segments(width, neighborhood, TILE, queries.device)
+        tile = TILE, TILE
         if neighborhood.border == "zero":
             margin = neighborhood.size // 2
-            key_image = F.pad(key_image, (0, 0, margin, margin, margin, margin))
-            value_image = F.pad(value_image, (0, 0, margin, margin, margin, margin))
+            keys, values = (F.pad(each, (margin, margin, margin, margin)) for each in (keys, values))
+    rows, columns = segments(height, neighborhood, tile[0]), segments(width, neighborhood, tile[1])
+    keys = keys.contiguous()
+    queries, values = (each.permute(0, 2, 3, 1).contiguous() for each in (queries, values))
 
-    bands: list[Tensor] = []
+    tensors = (queries, keys, values, *(previous or ()))
+    recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    reuses = not recorded and not torch.is_autocast_enabled(queries.device.type)
+    key_memory, value_memory, scores = (_Scratch(queries, usable=reuses) for _ in range(3))
+    earlier = iter(previous or ())
     correlation: list[Tensor] = []
-    for y in vertical:
-        band = []
-        for x in horizontal:
-            query = query_image[:, y.start : y.stop, x.start : x.stop].flatten(1, 2)
-            key = key_image[:, y.key_start : y.key_stop, x.key_start : x.key_stop].flatten(1, 2)
-            value = value_image[:, y.key_start : y.key_stop, x.key_start : x.key_stop].flatten(1, 2)
+    masks: dict[object, Tensor] = {}  # a few serve all tiles
+    strips = []
+    for x in columns:
+        strip_queries = queries[:, :, x.start : x.stop]
+        strip_keys = key_memory.copied(keys[..., x.key_start : x.key_stop])
+        strip_values = value_memory.copied(values[:, :, x.key_start : x.key_stop])
+        strip = []
+        for run in _runs(rows, x, len(queries)):
+            query = strip_queries[:, run[0].start : run[-1].stop].unflatten(1, (len(run), -1))  # (B, tiles, h, w, L)
+            query = query.flatten(0, 1).flatten(1, 2)
+            key = _regions(strip_keys, 2, run).movedim(2, 1).flatten(0, 1).flatten(2, 3)
+            value = _regions(strip_values, 1, run).flatten(0, 1).flatten(1, 2)
+            shape = (len(query), query.shape[1], value.shape[1])
             if previous is not None:  # its entries outside the window are −inf already
-                score = torch.baddbmm(previous[len(correlation)], query, key.transpose(1, 2))
+                start = next(earlier)
+                score = torch.baddbmm(start, query, key, out=start if reuses else None)
             else:
-                score = query @ key.transpose(1, 2)
-                if (outside := _outside(y, x)) is not None:
-                    score = score.masked_fill(outside, float("-inf"))
-            correlation.append(score)
-            gathered = _weights(score, neighborhood, weighting) @ value
-            band.append(gathered.unflatten(1, (y.stop - y.start, x.stop - x.start)))
-        bands.append(torch.cat(band, 2))
-    return torch.cat(bands, 1).permute(0, 3, 1, 2), tuple(correlation)
+                kind = (run[0].alike(), x.alike())
+                if kind not in masks:
+                    masks[kind] = _mask(run[0], x, queries)
+                score = torch.baddbmm(masks[kind], query, key, out=None if propagates else scores.room(*shape))
+            if propagates:
+                correlation.append(score)
+            weights = _weights(score, neighborhood, weighting, scores.room(*shape))
+            strip.append((weights @ value).unflatten(0, (len(queries), -1)).flatten(1, 2))
+        strips.append(torch.cat(strip, 1).unflatten(1, (height, -1)))
+    return torch.cat(strips, 2).permute(0, 3, 1, 2), tuple(correlation) if propagates else None
 
 
-def _weights(score: Tensor, neighborhood: Window | TopK | Whole, weighting: Weighting) -> Tensor:
-    """Raw correlations (batch, queries, keys), −inf outside the neighborhood → weights."""
+def _runs(rows: list[Segment], x: Segment, batch: int) -> Iterator[list[Segment]]:
+    """Successive tiles that can be one batched product: alike, and not too many for the cache."""
+    for _, group in groupby(rows, Segment.alike):
+        alike = list(group)
+        y = alike[0]
+        pairs = (
+            batch * (y.stop - y.start) * (y.key_stop - y.key_start) * (x.stop - x.start) * (x.key_stop - x.key_start)
+        )
+        most = max(1, PAIRS_AT_A_TIME // pairs)
+        yield from (alike[i : i + most] for i in range(0, len(alike), most))
+
+
+def _regions(strip: Tensor, rows: int, run: list[Segment]) -> Tensor:
+    """The keys or values of each tile of a run, as a view: axis ``rows`` becomes (tiles, rows of a region)."""
+    start, stop = run[0].key_start, run[-1].key_stop
+    tile, region = run[0].stop - run[0].start, run[0].key_stop - run[0].key_start
+    return strip.narrow(rows, start, stop - start).unfold(rows, region, tile).movedim(-1, rows + 1)
+
+
+def _mask(y: Segment, x: Segment, like: Tensor) -> Tensor:
+    """(1, queries, keys) of a tile: −inf where the key is outside the query's window, else 0."""
+    if y.sees_all() and x.sees_all():
+        return like.new_zeros(1, 1, 1)
+    both = y.outside(like)[:, None, :, None] + x.outside(like)[None, :, None, :]
+    return both.flatten(2).flatten(0, 1)[None]
+
+
+def _weights(score: Tensor, neighborhood: Window | TopK | Whole, weighting: Weighting, memory: Tensor | None) -> Tensor:
+    """Raw correlations (batch, queries, keys), −inf outside the neighborhood → weights, in ``memory`` if given."""
     if isinstance(neighborhood, TopK):
         best = score.topk(min(neighborhood.k, score.shape[-1]), -1)
         score = torch.full_like(score, float("-inf")).scatter(-1, best.indices, best.values)
     if weighting == "softmax":
-        return score.softmax(-1)
+        return torch.softmax(score, -1, out=memory)
     outside = score == float("-inf")
     return score.masked_fill(outside, 0) / (~outside).sum(-1, keepdim=True)
 
 
-def _outside(y: Segment, x: Segment) -> Tensor | None:
-    """(queries, keys): True where the key is outside the query's window; None when none is."""
-    if y.allowed is None and x.allowed is None:
-        return None
-    device = (y.allowed if y.allowed is not None else x.allowed).device  # type: ignore[union-attr]  # one is set
-    rows = y.allowed if y.allowed is not None else torch.ones(_extent(y), dtype=torch.bool, device=device)
-    columns = x.allowed if x.allowed is not None else torch.ones(_extent(x), dtype=torch.bool, device=device)
-    both = rows[:, None, :, None] & columns[None, :, None, :]
-    return ~both.flatten(2).flatten(0, 1)
+class _Scratch:
+    """Memory that is written over and over, since new memory costs more than what is done with it.
 
+    There is none where autograd needs what was written, or autocast chooses the type.
+    """
 
-def _extent(segment: Segment) -> tuple[int, int]:
-    return segment.stop - segment.start, segment.key_stop - segment.key_start
+    def __init__(self, like: Tensor, *, usable: bool) -> None:
+        self.memory = like.new_empty(0) if usable else None
+
+    def room(self, *shape: int) -> Tensor | None:
+        """A tensor of that shape to write to, on top of the one before; None where there is none."""
+        if self.memory is None:
+            return None
+        if self.memory.numel() < math.prod(shape):
+            self.memory = self.memory.new_empty(math.prod(shape))
+        return self.memory[: math.prod(shape)].view(shape)
+
+    def copied(self, source: Tensor) -> Tensor:
+        """The source, contiguous."""
+        room = self.room(*source.shape)
+        return source.contiguous() if room is None else room.copy_(source)

@@ -69,36 +69,52 @@ class Segment(NamedTuple):
     stop: int
     key_start: int
     key_stop: int
-    allowed: Tensor | None  # (queries, keys), bool; None when every query sees every key
+    first: tuple[int, ...]  # each query's first key, counted from key_start; negative where the border cuts it off
+    size: int  # keys from there on
+
+    def outside(self, like: Tensor) -> Tensor:
+        """(queries, keys) in the dtype of ``like``: −inf where the key is outside the query's window, else 0."""
+        first = torch.tensor(self.first, device=like.device)[:, None]
+        key = torch.arange(self.key_stop - self.key_start, device=like.device)
+        outside = (key < first) | (key >= first + self.size)
+        return torch.zeros_like(outside, dtype=like.dtype).masked_fill(outside, float("-inf"))
+
+    def pairs(self) -> int:
+        """Queries times keys."""
+        return (self.stop - self.start) * (self.key_stop - self.key_start)
+
+    def sees_all(self) -> bool:
+        """Whether every query's window has all the keys."""
+        keys = self.key_stop - self.key_start
+        return all(first <= 0 and first + self.size >= keys for first in self.first)
+
+    def alike(self) -> tuple[Any, ...]:
+        """Equal for segments that are the same but for a shift of queries and keys alike."""
+        return self.first, self.key_stop - self.key_start, self.start - self.key_start
 
 
-def segments(length: int, window: Windowed, tile: int, device: torch.device) -> list[Segment]:
-    """Cut an axis into segments of about ``tile`` queries.
+def segments(length: int, neighborhood: Windowed | Whole, tile: int) -> list[Segment]:
+    """Cut an axis into segments of ``tile`` queries, the last one perhaps shorter.
 
     With ``zero`` borders the keys count from the start of an axis padded by the window's radius.
     """
-    radius = window.size // 2
-    keys = length + 2 * radius if window.border == "zero" else length
+    size = length if isinstance(neighborhood, Whole) else neighborhood.size
+    border = "shift" if isinstance(neighborhood, Whole) else neighborhood.border
+    radius = size // 2
+    keys = length + 2 * radius if border == "zero" else length
 
     def first(query: int) -> int:
         """The first key of a query's window."""
-        if window.border == "zero":
+        if border == "zero":
             return query
-        if window.border == "clip":
+        if border == "clip":
             return query - radius
-        return min(max(query - radius, 0), max(length - window.size, 0))
+        return min(max(query - radius, 0), max(length - size, 0))
 
-    step = -(-length // -(-length // tile))  # equal segments, the last one perhaps shorter
     cut = []
-    for start in range(0, length, step):
-        stop = min(start + step, length)
-        lowest, highest = first(start), first(stop - 1)
-        key_start, key_stop = max(lowest, 0), min(highest + window.size, keys)
-        if highest <= key_start and lowest + window.size >= key_stop:
-            allowed = None
-        else:
-            low = torch.tensor([first(query) for query in range(start, stop)], device=device)[:, None]
-            key = torch.arange(key_start, key_stop, device=device)
-            allowed = (key >= low) & (key < low + window.size)
-        cut.append(Segment(start, stop, key_start, key_stop, allowed))
+    for start in range(0, length, tile):
+        stop = min(start + tile, length)
+        key_start, key_stop = max(first(start), 0), min(first(stop - 1) + size, keys)
+        offsets = tuple(first(query) - key_start for query in range(start, stop))
+        cut.append(Segment(start, stop, key_start, key_stop, offsets, size))
     return cut

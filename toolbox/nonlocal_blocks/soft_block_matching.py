@@ -69,8 +69,9 @@ class SoftBlockMatching(nn.Module):
             self.neighborhood,
             correlation,
             self.weighting,
+            propagates=self.propagation == "accumulate",
         )
-        return features + gathered, correlation if self.propagation == "accumulate" else None
+        return gathered.add_(features), correlation
 
 
 SOFT_BLOCK_MATCHING = ComponentInfo(
