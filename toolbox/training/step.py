@@ -30,7 +30,7 @@ class TrainedModule(nn.Module):
             restored: Tensor = self.restorer(degraded, size=size)
             return restored
         height, width = size
-        rows, columns = points // width, points % width
+        rows, columns = (points // width).double(), (points % width).double()
         centers = torch.stack(((2 * rows + 1) / height - 1, (2 * columns + 1) / width - 1), -1)
         features = self.restorer.encode(degraded)
         values: Tensor = self.restorer.decoder.query(features, centers, (2 / height, 2 / width))
