@@ -222,9 +222,9 @@ def test_the_degraded_patch_is_made_by_each_degradation_in_turn(tmp_path: Path) 
 
 
 def test_degradations_that_do_not_fit_the_scale_are_refused(tmp_path: Path) -> None:
-    recipe = implicit_recipe(write_pictures(tmp_path / "data"), degradation=["eight-bits"], scale=2)
+    recipe = implicit_recipe(write_pictures(tmp_path / "data"), degradation=["eight-bits"], scale={"each": [1, 2]})
     with pytest.raises(TrainingError, match=r"^degradation eight-bits made \(3, 12, 12\) of \(3, 12, 12\), expected"):
-        Batches(recipe, pictures_of(recipe, tmp_path / "run"))[0]
+        Batches(recipe, pictures_of(recipe, tmp_path / "run")).check()
 
 
 def test_points_are_pixels_of_the_clean_patch_without_repetition(tmp_path: Path) -> None:

@@ -170,6 +170,10 @@ class Batches(Dataset[Batch]):
             [self.pictures.names[file] for file in files],
         )
 
+    def check(self) -> None:
+        """Make one sample of the largest scale, so that what is wrong is told before a run starts."""
+        self._sample(self.recipe.scale.largest, generator_of(self.recipe.seed))
+
     def scale(self, number: int) -> float:
         """The scale of batch ``number``, the same for all processes."""
         if self.recipe.scale.each is not None:

@@ -95,7 +95,7 @@ def build_run(recipe: Recipe, folder: Path) -> Run:
         side = round(recipe.patch * recipe.scale.largest)
         pictures = open_pictures(recipe.data, restorer.channels, side, folder / "pictures.bin")
     batches = Batches(recipe, pictures, accelerator.process_index)
-    _ = batches[0]  # what is wrong with the data is told here, and not by a worker
+    batches.check()
     optimizer = create_optimizer(recipe.optimizer, restorer)
     average = ModelEmaV3(restorer, decay=recipe.average, use_warmup=True)
     state = RunState(restorer, average.module, optimizer, RunProgress())
