@@ -28,8 +28,8 @@ def estimate(recipe: Recipe) -> dict[str, Any]:
         run = build_run(recipe, Path(folder))
         seconds, kept = [], []
         for number in range(STEPS):
-            batches = [run.batches[number * recipe.batches + i] for i in range(recipe.batches)]
             started = time.monotonic()
+            batches = [run.batches[number * recipe.batches + i] for i in range(recipe.batches)]
             with _SavedForBackward() as saved:
                 take_step(recipe, run.accelerator, run.module, run.optimizer, batches)
             seconds.append(time.monotonic() - started)
