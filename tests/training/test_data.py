@@ -244,3 +244,17 @@ def test_generators_of_different_numbers_differ() -> None:
     numbers = [(0,), (0, 0), (0, 0, 0), (0, 1), (1, 0), (0, 0, 1), (0, 1, 0)]
     seeds = [generator_of(*each).initial_seed() for each in numbers]
     assert len(set(seeds)) == len(numbers)
+
+
+def test_names_are_never_beside_the_pixels_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from toolbox.training import data
+
+    write(tmp_path / "x.png", color(1))
+    write(tmp_path / "y.png", color(2, 4, 4))
+    expected = whole(open_all(tmp_path), 0)
+    written = data.written_beside
+    with monkeypatch.context() as patch:  # killed between the two files, while other pictures are decoded
+        patch.setattr(data, "written_beside", lambda path: 1 / 0 if path.suffix == ".json" else written(path))
+        with pytest.raises(ZeroDivisionError):
+            open_all(tmp_path, channels=1)
+    assert np.array_equal(whole(open_all(tmp_path), 0), expected)

@@ -66,23 +66,12 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     """
     tensors = {f"model.{name}": tensor for name, tensor in state.restorer.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
-    content = state.optimizer.state_dict()
-    groups = dict(enumerate(content["param_groups"]))
-    plain = {}
-    for part, values in (("optimizer", content["state"]), ("group", groups)):
-        tensors |= {f"{part}.{i}.{key}": v for i, each in values.items() for key, v in each.items() if _is_tensor(v)}
-        plain[part] = {i: {key: v for key, v in each.items() if _is_plain(v)} for i, each in values.items()}
-    if odd := {
-        key for each in content["state"].values() for key, v in each.items() if not (_is_tensor(v) or _is_plain(v))
-    }:
-        raise TrainingError(
-            f"optimizer {type(state.optimizer).__name__} keeps {', '.join(sorted(odd))}, which no checkpoint can hold; "
-            "choose another"
-        )
+    optimizer_tensors, numbers = _pack(state.optimizer)
+    tensors |= optimizer_tensors
     metadata = {
         "progress": json.dumps(asdict(state.progress)),
         "identity": json.dumps(identity),
-        "optimizer": json.dumps({"groups": [*plain["group"].values()], "numbers": plain["optimizer"]}),
+        "optimizer": json.dumps(numbers),
     }
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     try:
@@ -121,22 +110,39 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
         if complaint := describe_mismatch(given, ours):
             raise WeightsError(f"{path}: is the checkpoint of another network: {complaint}")
         module.load_state_dict(parts[part])
-    kept: dict[int, dict[str, Any]] = {int(number): values for number, values in content["numbers"].items()}
-    for name, tensor in parts["optimizer"].items():
-        number, _, key = name.partition(".")
-        kept.setdefault(int(number), {})[key] = tensor
-    groups = [
-        {**new, **old} for new, old in zip(state.optimizer.state_dict()["param_groups"], content["groups"], strict=True)
-    ]
-    for name, tensor in parts["group"].items():
-        number, _, key = name.partition(".")
-        groups[int(number)][key] = tensor
-    state.optimizer.load_state_dict({"state": kept, "param_groups": groups})
+    _unpack(state.optimizer, parts, content)
     state.progress = RunProgress(**progress)
 
 
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, Tensor)
+def _pack(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimizer's state: tensors by part, number and key, and numbers as JSON data."""
+    content = optimizer.state_dict()
+    parts = {"optimizer": content["state"], "group": dict(enumerate(content["param_groups"]))}
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, dict[int, dict[str, Any]]] = {part: {} for part in parts}
+    for part, members in parts.items():
+        for i, values in members.items():
+            numbers[part][i] = {key: value for key, value in values.items() if _is_plain(value)}
+            tensors |= {f"{part}.{i}.{key}": value for key, value in values.items() if isinstance(value, Tensor)}
+            odd = [key for key in values if f"{part}.{i}.{key}" not in tensors and key not in numbers[part][i]]
+            if odd and part == "optimizer":  # of a group it is a setting, which a new optimizer has too
+                raise TrainingError(
+                    f"optimizer {type(optimizer).__name__} keeps {', '.join(odd)}, which no checkpoint can hold; "
+                    "choose another"
+                )
+    return tensors, {"groups": list(numbers["group"].values()), "numbers": numbers["optimizer"]}
+
+
+def _unpack(optimizer: torch.optim.Optimizer, parts: Mapping[str, Mapping[str, Tensor]], numbers: Any) -> None:
+    """Put an optimizer into the state that ``_pack`` gave."""
+    fresh = optimizer.state_dict()["param_groups"]
+    groups = [{**new, **old} for new, old in zip(fresh, numbers["groups"], strict=True)]
+    state: dict[int, dict[str, Any]] = {int(number): values for number, values in numbers["numbers"].items()}
+    for part, members in (("optimizer", state), ("group", dict(enumerate(groups)))):
+        for name, tensor in parts[part].items():
+            number, _, key = name.partition(".")
+            members.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _is_plain(value: object) -> bool:

@@ -90,6 +90,7 @@ def open_pictures(folders: Sequence[Path], channels: int, side: int, cache: Path
     except (OSError, ValueError):
         known = {}
     if known.get("key") != key or not cache.exists():
+        index.unlink(missing_ok=True)  # it must never be beside the pixels of other pictures
         known = {"key": key, **_decode(files, channels, side, cache)}
         with written_beside(index) as partial:
             partial.write_text(json.dumps(known), encoding="utf-8")
