@@ -81,7 +81,7 @@ def test_several_models_are_scored_at_several_scales(run: Run, pictures: Path, w
 
 def test_the_table_has_each_picture_and_the_means(run: Run, pictures: Path) -> None:
     out = run("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-color", "--sigma", "15").out
-    for word in ("a.png", "b.png", "c.png", "denoise-color", "σ = 15", "PSNR", "parameters", "s per megapixel"):
+    for word in ("a.png", "b.png", "c.png", "denoise-color", "σ = 15", "PSNR", "parameters", "s/MP"):
         assert word in out
 
 
@@ -265,6 +265,17 @@ def test_pictures_that_fail_are_listed_and_the_rest_go_on(run: Run, pictures: Pa
         "failed: tiny.png by bicubic: got a picture of 8x2, expected one larger than the 2 px left out all round"
         in lines
     )
+
+
+def test_a_network_that_runs_out_of_memory_is_listed(run: Run, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*_: object, **__: object) -> torch.Tensor:
+        raise RuntimeError("not enough memory\nat line 7")
+
+    monkeypatch.setattr(evaluate, "restore_tensor", greedy)
+    result = run("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-gray", "--json")
+    assert result.code == 1
+    assert [row["error"] for row in result.data["scores"]] == ["not enough memory"] * 3
+    assert result.data["means"] == []
 
 
 def test_an_original_without_low_resolution_is_listed(run: Run, tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def test_pairs_may_be_in_two_folders(tmp_path: Path) -> None:
     assert [case.low for case in found] == [tmp_path / "lr" / n for n in ("0801x2.png", "b_LR.png", "c.jpg", "d.png")]
 
 
+def test_pairs_have_one_scale(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 8, 8, 3)
+    with pytest.raises(SpecError, match="got --lr and several --scale, expected one"):
+        find_cases(tmp_path, protocol("sr-y"), low="_LR", scales=[2, 3])
+
+
 def test_originals_are_taken_once_for_each_scale(tmp_path: Path) -> None:
     for name in ("a.png", "b_HR.png", "b_LR.png"):
         draw(tmp_path / name, 8, 8, 3)
@@ -167,7 +173,7 @@ def test_the_scale_is_that_of_the_pair(
     assert sample(tmp_path, "sr-y").scale == scale
 
 
-@pytest.mark.parametrize("small", [(8, 20), (12, 9), (30, 8)])
+@pytest.mark.parametrize("small", [(8, 20), (12, 9), (30, 8), (48, 72), (25, 36)])
 def test_a_pair_of_different_pictures_is_refused(tmp_path: Path, small: tuple[int, int]) -> None:
     draw(tmp_path / "a_HR.png", 24, 36, 3)
     draw(tmp_path / "a_LR.png", *small, 3)

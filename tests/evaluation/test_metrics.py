@@ -6,6 +6,7 @@ import math
 import sys
 import types
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import numpy.typing as npt
@@ -191,6 +192,17 @@ def test_lpips_is_what_its_package_says(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(metrics, "lpips_network", metrics.lpips_network.__wrapped__)
     gray = torch.rand(1, 1, 16, 16)
     assert lpips(gray, 1 - gray) == pytest.approx((4 * (2 * gray - 1).square().mean()).item(), rel=1e-5)
+
+
+def test_without_a_network_to_download_from_lpips_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(**_: object) -> nn.Module:
+        raise URLError("no route")
+
+    package = types.ModuleType("lpips")
+    package.LPIPS = unreachable  # type: ignore[attr-defined]  # a module made up here
+    monkeypatch.setitem(sys.modules, "lpips", package)
+    with pytest.raises(ToolboxError, match=r"^lpips cannot get the weights of its network: .*no route"):
+        metrics.lpips_network.__wrapped__()
 
 
 def test_without_its_package_lpips_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

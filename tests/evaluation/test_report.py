@@ -79,7 +79,7 @@ def test_a_mean_of_fewer_pictures_says_so() -> None:
 
 def test_the_summary_has_parameters_cost_and_the_weights_hash() -> None:
     header, rows = report(score("net", "a", 30.0), score("bicubic", "a", 25.0)).summary_table()
-    assert header == ["model", "scale", "PSNR", "parameters", "s per megapixel", "peak MB", "weights"]
+    assert header == ["model", "scale", "PSNR", "parameters", "s/MP", "peak MB", "weights"]
     assert rows[0] == ["net", "×2", "30.00", "1,234", "2.00", "2", "01234567"]
     assert rows[1][-1] == ""
 

@@ -90,6 +90,16 @@ def test_no_value_of_the_usual_scales_differs(shape: tuple[int, int], scale: flo
     assert differing(imresize(torch.from_numpy(image), scale=scale), expected) == 0
 
 
+@pytest.mark.parametrize("scale", [(1 / 2, 1 / 4), (1 / 4, 1 / 2), (2.0, 1 / 2)])
+def test_the_axis_with_the_smaller_scale_goes_first(scale: tuple[float, float]) -> None:
+    image = draw(32, 32)
+    size = int(scale[0] * 32), int(scale[1] * 32)
+    expected = resized(image.astype(float), size, scale, eight_bits=True)
+    assert differing(imresize(torch.from_numpy(image), scale=scale), expected) == 0
+    turned = resized(image.T.astype(float), size[::-1], scale[::-1], eight_bits=True).T
+    assert np.array_equal(turned, expected)  # so the order is not that of the axes
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_matlab_s_own_low_resolution_does_not_differ_in_one_value(scale: int) -> None:
     def read(path: Path) -> Tensor:

@@ -81,24 +81,13 @@ def find_cases(
     if low is None and scales:
         originals = [path for path in pictures if not path.stem.endswith("_LR")]
         return [Case(path, None, scale) for scale in scales for path in originals]
-    if low is not None and Path(low).is_dir():
-        reduced = {_without(r"(_LR|x\d+(\.\d+)?)$", path): path for path in _pictures(Path(low))}
-        originals, place, ending = pictures, Path(low), ""
-    else:
-        place, ending = folder, low or "_LR"
-        reduced = {_without(f"{re.escape(ending)}$", path): path for path in pictures if path.stem.endswith(ending)}
-        originals = [path for path in pictures if path.stem.endswith("_HR" if low is None else "")]
-        originals = [path for path in originals if path not in reduced.values()]
-        if not originals or (low and not reduced):
-            pairs = (
-                "pairs named *_HR and *_LR, or --scale to make the input of any" if low is None else f"*{low} beside *"
-            )
-            raise ImageError(f"{folder}: nothing to score, {protocol.name} expected {pairs}")
-    names = [_without("_HR$", path) for path in originals]
-    return [
-        Case(path, reduced.get(name, place / f"{name}{ending}{path.suffix}"), scales[0] if scales else None)
-        for path, name in zip(originals, names, strict=True)
-    ]
+    if len(scales) > 1:
+        raise SpecError("got --lr and several --scale, expected one, the scale of the pairs")
+    pairs = _pairs_of_folders(pictures, Path(low)) if low and Path(low).is_dir() else _pairs_of_names(pictures, low)
+    if not pairs:
+        expected = f"*{low} beside *" if low else "pairs named *_HR and *_LR, or --scale to make the input of any"
+        raise ImageError(f"{folder}: nothing to score, {protocol.name} expected {expected}")
+    return [Case(path, partner, scales[0] if scales else None) for path, partner in pairs]
 
 
 def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
@@ -147,8 +136,24 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def _without(ending: str, path: Path) -> str:
-    return re.sub(ending, "", path.stem)
+def _pairs_of_folders(originals: list[Path], folder: Path) -> list[tuple[Path, Path]]:
+    """Partners of the same name, but for an ending such as _HR, _LR or x2."""
+    reduced = {re.sub(r"(_LR|x\d+(\.\d+)?)$", "", path.stem): path for path in _pictures(folder)}
+    return [(path, reduced.get(path.stem.removesuffix("_HR"), folder / path.name)) for path in originals]
+
+
+def _pairs_of_names(pictures: list[Path], suffix: str | None) -> list[tuple[Path, Path]]:
+    """Partners in the same folder; without a suffix, only what is named _HR has one."""
+    ending = suffix or "_LR"
+    reduced = {path.stem.removesuffix(ending): path for path in pictures if path.stem.endswith(ending)}
+    if suffix and not reduced:
+        return []
+    originals = [path for path in pictures if not path.stem.endswith(ending)]
+    return [
+        (path, reduced.get(name, path.with_name(f"{name}{ending}{path.suffix}")))
+        for path in originals
+        if (name := path.stem.removesuffix("_HR")) != path.stem or suffix
+    ]
 
 
 def _read(path: Path, protocol: ProtocolInfo) -> tuple[Tensor, tuple[str, ...]]:
@@ -172,10 +177,10 @@ def _scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:
     whole = max(1, round(size[0] / low[0]))
     if all(n in (side // whole, -(-side // whole)) for side, n in zip(size, low, strict=True)):
         return float(whole)
-    # A scale s gives a side of n pixels where n - 1 < side / s < n + 1.
-    if max(side / (n + 1) for side, n in zip(size, low, strict=True)) >= min(
-        side / max(n - 1, 0.5) for side, n in zip(size, low, strict=True)
-    ):
+    # A scale s gives a side n pixels where n - 1 < side / s < n + 1.
+    least = max(1, *(side / (n + 1) for side, n in zip(size, low, strict=True)))
+    most = min(side / max(n - 1, 0.5) for side, n in zip(size, low, strict=True))
+    if size[0] < low[0] or least >= most:
         raise ImageError(
             f"got a pair of {size[1]}x{size[0]} and {low[1]}x{low[0]} pixels, expected the same scale on both axes"
         )

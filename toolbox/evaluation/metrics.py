@@ -104,14 +104,21 @@ METRICS: Mapping[str, Metric] = {
 
 @functools.cache
 def lpips_network() -> nn.Module:
-    """The network of ``lpips``; raises its error."""
+    """The network of ``lpips``.
+
+    Raises:
+        ToolboxError: its package is not installed, or cannot get its weights.
+    """
     try:
         from lpips import LPIPS
+
+        network: nn.Module = LPIPS(net="alex", verbose=False).eval()
     except ImportError:
         raise ToolboxError(
             "lpips needs a package that is not installed; pip install 'toolbox-restoration[lpips]'"
         ) from None
-    network: nn.Module = LPIPS(net="alex", verbose=False).eval()
+    except OSError as error:
+        raise ToolboxError(f"lpips cannot get the weights of its network: {error}") from None
     return network
 
 

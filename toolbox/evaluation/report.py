@@ -134,7 +134,7 @@ class Report:
                 ]
             )
         labels = [METRICS[name].label for name in self.metrics]
-        header = ["model", "scale", *labels, "parameters", "s per megapixel", "peak MB", "weights"]
+        header = ["model", "scale", *labels, "parameters", "s/MP", "peak MB", "weights"]
         return self._without_scale(header, rows)
 
     def picture_table(self) -> Table:

@@ -16,9 +16,12 @@ from toolbox.evaluation.cases import Case, Sample, ahead, read_sample
 from toolbox.evaluation.evaluate import Score, score
 from toolbox.evaluation.protocols import metrics_of
 from toolbox.evaluation.report import ModelFacts, Report
+from toolbox.files import is_file
 from toolbox.registry import ProtocolInfo, Registries
 from toolbox.restorer import Restorer
+from toolbox.weights.file import find_weights
 
+FAILURES = (ToolboxError, RuntimeError, MemoryError)  # of one picture; memory that runs out is either of the last
 Job = tuple[Case, list[str]]  # a picture, and the models that are to restore it
 
 
@@ -32,8 +35,6 @@ def new_report(
     registries: Registries,
 ) -> Report:
     """A report without scores yet."""
-    from toolbox.files import is_file
-    from toolbox.weights.file import find_weights
 
     def versions_of(providers: Iterable[str]) -> dict[str, str]:
         return {name: registries.versions.get(name, "unknown") for name in sorted(set(providers))}
@@ -89,20 +90,20 @@ def run(
     number changes no score.
     """
 
-    def read(job: Job) -> tuple[Job, Sample | ToolboxError]:
+    def read(job: Job) -> tuple[Job, Sample | Exception]:
         try:
             return job, read_sample(job[0], protocol, sigma)
-        except ToolboxError as error:
+        except FAILURES as error:
             return job, error
 
     for (case, names), sample in ahead(read, jobs, workers):
         name, sha256 = case.original.name, case.sha256()
         for model in names:
             try:
-                if isinstance(sample, ToolboxError):
+                if isinstance(sample, Exception):
                     raise sample
                 found, restored = score(models[model], name, sample, protocol, metrics)
                 yield replace(found, model=model, sha256=sha256), restored
-            except (ToolboxError, RuntimeError, MemoryError) as error:  # memory that runs out is a RuntimeError
+            except FAILURES as error:
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 yield Score(name, case.scale or 0.0, {}, error=reason, model=model, sha256=sha256), None
