@@ -137,7 +137,7 @@ class Restorer(nn.Module):
         decoded: Tensor = self.decoder(features, size)
         restored = decoded * self.std
         # The mean is either part of the input that is added again, or was taken off before.
-        return restored + (resize(image, size) if self.spec.global_skip == "input" else self.mean)
+        return restored.add_(resize(image, size) if self.spec.global_skip == "input" else self.mean)
 
 
 def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> tuple[int, int]:

@@ -77,7 +77,7 @@ class MetaUpscale(ImplicitDecoder):
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
         height, width = features.shape[-2:]
-        positions = grid(size, features.device)
+        positions = grid(size, torch.device("cpu"))
         row, y = _corner(positions.y, positions.cell[0], height)
         column, x = _corner(positions.x, positions.cell[1], width)
         # Offsets of the same phase differ by rounding only.
@@ -99,7 +99,7 @@ class MetaUpscale(ImplicitDecoder):
             "b (p c) h w -> b (h w p) c",
             c=self.channels,
         )
-        index = (row * width + column) * (len(y) * len(x)) + row_phase * len(x) + column_phase
+        index = ((row * width + column) * (len(y) * len(x)) + row_phase * len(x) + column_phase).to(features.device)
         return rearrange(filtered.index_select(1, index.flatten()), "b (h w) c -> b c h w", h=size[0]).contiguous()
 
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parts import ENCODERS, Spec, restorer_of
-from toolbox.images import tiling
-from toolbox.images.tiling import TILE, count_tiles, encode_in_tiles, tiles
+from toolbox.images.tiling import TILE, Tiling, encode_in_tiles, exact_tiling
 from toolbox.restorer import Restorer
 
 lengths = st.integers(1, 6 * TILE)
@@ -21,13 +20,13 @@ alignments = st.integers(1, 8)
 
 @given(length=lengths, margin=margins, alignment=alignments)
 def test_tiles_cover_an_axis_exactly(length: int, margin: int, alignment: int) -> None:
-    cut = tiles(length, margin, alignment)
+    cut = Tiling(TILE, margin, alignment).segments(length)
     assert [i for start, stop, _, _ in cut for i in range(start, stop)] == list(range(length))
 
 
 @given(length=lengths, margin=margins, alignment=alignments)
 def test_a_tile_starts_where_the_encoder_may_be_cut(length: int, margin: int, alignment: int) -> None:
-    for start, _, outer_start, outer_stop in tiles(length, margin, alignment):
+    for start, _, outer_start, outer_stop in Tiling(TILE, margin, alignment).segments(length):
         assert start % alignment == 0
         assert outer_start % alignment == 0
         assert outer_stop % alignment == 0 or outer_stop == length
@@ -35,7 +34,7 @@ def test_a_tile_starts_where_the_encoder_may_be_cut(length: int, margin: int, al
 
 @given(length=lengths, margin=margins, alignment=alignments)
 def test_a_tile_has_its_margin_or_ends_with_the_picture(length: int, margin: int, alignment: int) -> None:
-    for start, stop, outer_start, outer_stop in tiles(length, margin, alignment):
+    for start, stop, outer_start, outer_stop in Tiling(TILE, margin, alignment).segments(length):
         assert 0 <= outer_start <= start < stop <= outer_stop <= length
         assert start - outer_start >= margin or outer_start == 0
         assert outer_stop - stop >= margin or outer_stop == length
@@ -45,14 +44,14 @@ def test_a_tile_has_its_margin_or_ends_with_the_picture(length: int, margin: int
 
 @given(length=lengths, margin=margins, alignment=alignments)
 def test_a_tile_is_no_larger_than_it_need_be(length: int, margin: int, alignment: int) -> None:
-    cut = tiles(length, margin, alignment)
+    cut = Tiling(TILE, margin, alignment).segments(length)
     assert all(stop - start < TILE + alignment for start, stop, _, _ in cut)
     assert len(cut) <= -(-length // TILE)
 
 
 @given(length=lengths, alignment=alignments)
 def test_an_encoder_that_sees_the_whole_picture_gets_it_whole(length: int, alignment: int) -> None:
-    assert tiles(length, None, alignment) == [(0, length, 0, length)]
+    assert Tiling(None, 0, alignment).segments(length) == [(0, length, 0, length)]
 
 
 def window(border: str, size: int = 5) -> Spec:
@@ -113,45 +112,61 @@ def network(name: str) -> Restorer:
 
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("size", [(64, 65), (31, 90), (97, 24)], ids=lambda size: "x".join(map(str, size)))
-def test_tile_by_tile_is_as_at_once(name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiling, "TILE", 26)
+def test_tile_by_tile_is_as_at_once(name: str, size: tuple[int, int]) -> None:
     restorer = network(name)
+    tiling = exact_tiling(restorer.spec.encoder.config, 26)
     image = torch.rand(1, 1, *size, dtype=torch.float64)
     done: list[int] = []
     with torch.inference_mode():
         whole = restorer.encode(image)
-        tiled = encode_in_tiles(restorer, image, lambda: done.append(1))
-    assert len(done) == count_tiles(restorer, *size) >= 4
+        tiled = encode_in_tiles(restorer, image, tiling, lambda: done.append(1))
+    assert len(done) == tiling.count(*size) >= 4
     assert tiled.shape == whole.shape
     torch.testing.assert_close(tiled, whole, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "identity"])
-def test_without_the_margin_there_would_be_seams(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison above notices a margin that is too small."""
-    monkeypatch.setattr(tiling, "TILE", 26)
+def test_without_the_halo_there_would_be_seams(name: str) -> None:
+    """The comparison above notices a halo that is too small."""
     restorer = network(name)
-    monkeypatch.setattr(type(restorer.spec.encoder.config), "receptive_field", lambda _: 0)
+    alignment = restorer.spec.encoder.config.alignment()
     image = torch.rand(1, 1, 40, 50, dtype=torch.float64)
     with torch.inference_mode():
-        assert not torch.allclose(encode_in_tiles(restorer, image, lambda: None), restorer.encode(image))
+        tiled = encode_in_tiles(restorer, image, Tiling(26, 0, alignment), lambda: None)
+        assert not torch.allclose(tiled, restorer.encode(image))
 
 
-def test_a_whole_neighborhood_is_encoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiling, "TILE", 8)
+@given(size=st.tuples(st.integers(30, 60), st.integers(30, 60)), halo=st.integers(0, 12))
+def test_a_small_halo_changes_only_what_is_near_a_seam(size: tuple[int, int], halo: int) -> None:
+    restorer = network("window-clip")
+    field = restorer.spec.encoder.config.receptive_field()
+    image = torch.rand(1, 1, *size, dtype=torch.float64)
+    tiling = Tiling(26, halo)
+    with torch.inference_mode():
+        wrong = (encode_in_tiles(restorer, image, tiling, lambda: None) - restorer.encode(image)).abs().sum((0, 1))
+    seams = [[stop for _, stop, _, _ in tiling.segments(length)[:-1]] for length in size]
+    reach = max((field or 0) - halo, 0)
+    for y, x in (wrong > 1e-9).nonzero().tolist():
+        distance = min(abs(place + 0.5 - seam) for place, axis in ((y, seams[0]), (x, seams[1])) for seam in axis)
+        assert distance < reach
+
+
+def test_a_whole_neighborhood_is_encoded_at_once() -> None:
     spec: Any = window("clip")
     spec["transition"]["nonlocal"]["neighborhood"] = {"kind": "whole"}
     restorer = restorer_of({"channels": 1, "encoder": spec, "decoder": "residual-conv"})
-    assert count_tiles(restorer, 20, 30) == 1
+    tiling = exact_tiling(restorer.spec.encoder.config, 8)
+    assert tiling.count(20, 30) == 1
     image = torch.rand(1, 1, 12, 13, dtype=torch.float64)
     with torch.inference_mode():
-        assert torch.equal(encode_in_tiles(restorer, image, lambda: None), restorer.encode(image))
+        assert torch.equal(encode_in_tiles(restorer, image, tiling, lambda: None), restorer.encode(image))
 
 
 def test_a_picture_of_one_tile_is_encoded_as_it_is() -> None:
     restorer = network("edsr")
-    assert count_tiles(restorer, TILE, TILE) == 1
-    assert count_tiles(restorer, TILE, TILE + 1) == 2
+    tiling = exact_tiling(restorer.spec.encoder.config)
+    assert tiling.count(TILE, TILE) == 1
+    assert tiling.count(TILE, TILE + 1) == 2
     image = torch.rand(1, 1, 9, 7, dtype=torch.float64)
     with torch.inference_mode():
-        assert torch.equal(encode_in_tiles(restorer, image, lambda: None), restorer.encode(image))
+        assert torch.equal(encode_in_tiles(restorer, image, tiling, lambda: None), restorer.encode(image))

@@ -64,11 +64,7 @@ class ImplicitDecoder(nn.Module):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
-        height, width = features.shape[-2:]
-        feature_rows = max(8, self.band // width)  # fewer would be prepared twice too often, for their neighbors
-        output_rows = max(1, feature_rows * size[0] // height)
-        bands = grid(size, features.device).bands(output_rows)
-        parts = (part for band in bands for part in self.decode(self._content(features, band), band))
+        parts = self._parts(features, size)
         first = next(parts)
         image = first.new_empty(len(first), first.shape[-1], *size)
         top = 0
@@ -77,8 +73,31 @@ class ImplicitDecoder(nn.Module):
             top += part.shape[1]
         return image
 
+    def _parts(self, features: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
+        """The decoded grid from top to bottom, in pieces (B, some rows, W', channels)."""
+        height, width = features.shape[-2:]
+        feature_rows = max(8, self.band // width)  # fewer would be prepared twice too often, for their neighbors
+        output_rows = max(1, feature_rows * size[0] // height)
+        positions = grid(size, features.device)
+        for start in range(0, size[0], output_rows):
+            band = Positions(positions.y[start : start + output_rows], positions.x, positions.cell)
+            yield from self.decode(self._content(features, start, start + len(band.y), size[0]), band)
+
+    def _content(self, features: Tensor, start: int, stop: int, rows: int) -> Content:
+        """What the output rows [start, stop) of ``rows`` need."""
+        height = features.shape[2]
+        pixel = height / rows  # of the output, in feature pixels
+        prepared_reach, sampled_reach = self.reach(pixel)
+        # One more than needed: where a position lies on an edge between pixels, rounding decides.
+        first = max(math.floor((start + 0.5) * pixel) - sampled_reach - 1, 0)
+        last = min(math.floor((stop - 0.5) * pixel) + sampled_reach + 1, height - 1)
+        outer = max(first - prepared_reach, 0)
+        prepared = self.prepare(features[:, :, outer : last + prepared_reach + 1])
+        # Contiguous, else each chunk would copy all of it.
+        return Content(prepared[:, first - outer :][:, : last - first + 1].contiguous(), first, height)
+
     def decode(self, content: Content, positions: Positions) -> Iterator[Tensor]:
-        """A band of a grid, in pieces (B, some rows, W', channels) from the top."""
+        """A band of a grid from top to bottom, in pieces (B, some rows, W', channels)."""
         return (self.sample(content, chunk) for chunk in positions.chunks(self.chunk // len(content.values)))
 
     def query(self, features: Tensor, points: Tensor, cell: Tensor | tuple[float, float]) -> Tensor:
@@ -109,16 +128,3 @@ class ImplicitDecoder(nn.Module):
         y, x = points.double().unbind(-1)
         chunks = Positions(y, x, (height, width)).chunks(self.chunk // len(features))
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
-
-    def _content(self, features: Tensor, positions: Positions) -> Content:
-        """What a band of a grid's rows needs."""
-        height = features.shape[2]
-        prepared_reach, sampled_reach = self.reach(positions.cell[0] * height / 2)
-        above, below = ((float(y) + 1) / 2 * height for y in (positions.y[0, 0], positions.y[-1, 0]))
-        # One more than needed: where a position lies on an edge between pixels, rounding decides.
-        first = max(math.floor(above) - sampled_reach - 1, 0)
-        last = min(math.floor(below) + sampled_reach + 1, height - 1)
-        outer_first = max(first - prepared_reach, 0)
-        prepared = self.prepare(features[:, :, outer_first : last + prepared_reach + 1])
-        # Contiguous, else each chunk would copy all of it.
-        return Content(prepared[:, first - outer_first :][:, : last - first + 1].contiguous(), first, height)

@@ -1,58 +1,73 @@
 """Encoding a large image tile by tile, with the same result as at once.
 
-Each tile is encoded with a margin of the encoder's receptive field, which is cut off again, so no
-feature sees a border that is not the image's own.
+Each tile is encoded with a halo, pixels around it that are cut off again. With a halo of the
+encoder's receptive field no feature sees a border that is not the image's own; with a smaller one
+the features near the edges of tiles are approximate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from toolbox.config import EncoderConfig
 from toolbox.restorer import Restorer
 
-TILE = 768  # pixels per side without the margin
+TILE = 768  # pixels per side without the halo, unless there is less memory
 
 
-def encode_in_tiles(restorer: Restorer, image: Tensor, done: Callable[[], None]) -> Tensor:
-    """Features (B, C, H, W) of an image (B, channels, H, W), equal to ``restorer.encode(image)``.
+@dataclass(frozen=True)
+class Tiling:
+    """How an encoder goes over an image: tiles of at most ``tile`` pixels a side, and ``halo`` around them."""
 
-    An encoder that sees the whole image gets it in one piece. ``done`` is called after each tile.
-    """
-    config = restorer.spec.encoder.config
-    height, width = image.shape[-2:]
-    rows = tiles(height, config.receptive_field(), config.alignment())
-    columns = tiles(width, config.receptive_field(), config.alignment())
-    bands = []
+    tile: int | None  # None: the whole image at once
+    halo: int
+    alignment: int = 1  # tiles start at multiples of it
+
+    def segments(self, length: int) -> list[tuple[int, int, int, int]]:
+        """Cut an axis: (start, stop) of each tile, and (start, stop) with the halo."""
+        if self.tile is None or length <= self.tile:
+            return [(0, length, 0, length)]
+        count = -(-length // self.tile)
+        step = -(-length // (count * self.alignment)) * self.alignment
+        halo = -(-self.halo // self.alignment) * self.alignment
+        return [
+            (start, min(start + step, length), max(start - halo, 0), min(start + step + halo, length))
+            for start in range(0, length, step)
+        ]
+
+    def count(self, height: int, width: int) -> int:
+        """How many tiles an image is cut into."""
+        return len(self.segments(height)) * len(self.segments(width))
+
+    def largest(self, length: int) -> int:
+        """The longest side of a tile with its halo."""
+        return max(outer_stop - outer_start for _, _, outer_start, outer_stop in self.segments(length))
+
+
+def exact_tiling(encoder: EncoderConfig, tile: int = TILE) -> Tiling:
+    """The tiling that changes nothing: an encoder that sees the whole image gets it in one piece."""
+    field = encoder.receptive_field()
+    return Tiling(None, 0) if field is None else Tiling(tile, field, encoder.alignment())
+
+
+def encode_in_tiles(restorer: Restorer, image: Tensor, tiling: Tiling, done: Callable[[], None]) -> Tensor:
+    """Features (B, C, H, W) of an image (B, channels, H, W). ``done`` is called after each tile."""
+    rows, columns = (tiling.segments(length) for length in image.shape[-2:])
+    features = image.new_empty(0)
     for top, bottom, outer_top, outer_bottom in rows:
-        band = []
         for left, right, outer_left, outer_right in columns:
-            features = restorer.encode(image[..., outer_top:outer_bottom, outer_left:outer_right])
-            inside = (..., slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
-            band.append(features[inside])
+            tile = restorer.encode(image[..., outer_top:outer_bottom, outer_left:outer_right])
+            if tile.shape[-2:] == image.shape[-2:]:
+                features = tile  # of everything
+            else:
+                if not features.numel():
+                    shape = (*tile.shape[:2], *image.shape[-2:])
+                    features = tile.new_empty(shape).to(memory_format=torch.channels_last)
+                inside = (..., slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
+                features[..., top:bottom, left:right] = tile[inside]
             done()
-        bands.append(torch.cat(band, -1) if len(band) > 1 else band[0])
-    return torch.cat(bands, -2) if len(bands) > 1 else bands[0]
-
-
-def count_tiles(restorer: Restorer, height: int, width: int) -> int:
-    """How many tiles ``encode_in_tiles`` cuts an image into."""
-    config = restorer.spec.encoder.config
-    margin, alignment = config.receptive_field(), config.alignment()
-    return len(tiles(height, margin, alignment)) * len(tiles(width, margin, alignment))
-
-
-def tiles(length: int, margin: int | None, alignment: int) -> list[tuple[int, int, int, int]]:
-    """Cut an axis: (start, stop) of each tile, and (start, stop) with the margin."""
-    if margin is None or length <= TILE:
-        return [(0, length, 0, length)]
-    count = -(-length // TILE)
-    step = -(-length // (count * alignment)) * alignment
-    margin = -(-margin // alignment) * alignment
-    starts = range(0, length, step)
-    return [
-        (start, min(start + step, length), max(start - margin, 0), min(start + step + margin, length))
-        for start in starts
-    ]
+    return features

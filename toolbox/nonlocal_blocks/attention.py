@@ -69,7 +69,8 @@ def attend(
 
     tensors = (queries, keys, values, *(previous or ()))
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    reuses = not recorded and not torch.is_autocast_enabled(queries.device.type)
+    device = queries.device.type
+    reuses = not recorded and not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device))
     key_memory, value_memory, scores = (_Scratch(queries, usable=reuses) for _ in range(3))
     earlier = iter(previous or ())
     correlation: list[Tensor] = []
