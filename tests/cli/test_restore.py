@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,27 @@ def test_json_is_for_programs(run: Run, photo: Path, tmp_path: Path) -> None:
         "model": "bicubic",
         "input_size": [12, 9],
         "output_size": [24, 18],
+        "tiles": 1,
+        "exact": True,
     }
+
+
+def test_a_dry_run_tells_size_memory_and_time_and_writes_nothing(run: Run, photo: Path, tmp_path: Path) -> None:
+    told = run("restore", photo, "-m", "bicubic", "--scale", "2.5", "--dry-run").out
+    assert re.match(r"12x9 to 30x23 with bicubic: about \d+\.\d GB in all, \d+ s, in 1 tile", told)
+    output = tmp_path / "out.png"
+    report = run("restore", photo, "-o", output, "-m", "bicubic", "--scale", "2.5", "--dry-run", "--json").data
+    assert report["output_size"] == [30, 23]
+    assert report["memory"] > 50e6
+    assert report["seconds"] > 0
+    assert not output.exists()
+
+
+def test_what_fits_into_no_memory_is_refused(run: Run, photo: Path, tmp_path: Path) -> None:
+    result = run("restore", photo, "-o", tmp_path / "out.png", "--max-memory", "20MB")
+    assert result.sentence.startswith("restoring 12x9 to 12x9 takes ")
+    assert not (tmp_path / "out.png").exists()
+    assert "expected bytes or text such as 2GB" in run("restore", photo, "--dry-run", "--max-memory", "lots").sentence
 
 
 def test_before_and_after_are_shown_side_by_side(run: Run, photo: Path, tmp_path: Path) -> None:

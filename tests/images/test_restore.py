@@ -16,7 +16,7 @@ import toolbox
 from tests import plain
 from tests.parts import Spec, restorer_of
 from toolbox.errors import ImageError, SpecError, ToolboxError, WeightsError
-from toolbox.images import tiling
+from toolbox.images import plan
 from toolbox.images.picture import read_picture
 from toolbox.images.restore import DENOISER, ENLARGER, restore_tensor, to_image
 from toolbox.restorer import Restorer
@@ -310,7 +310,7 @@ def test_a_model_in_training_is_not_changed_by_restoring() -> None:
 
 @pytest.mark.parametrize(("channels", "passes"), [(3, 1), (1, 3)])
 def test_progress_counts_to_its_end(channels: int, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiling, "TILE", 16)
+    monkeypatch.setattr(plan, "TILES", (16,))
     steps: list[tuple[int, int]] = []
     toolbox.restore(picture(40, 20, 3), model(channels), progress=lambda done, total: steps.append((done, total)))
     total = passes * (3 * 2 + 1)  # the tiles, and the decoder
@@ -320,7 +320,7 @@ def test_progress_counts_to_its_end(channels: int, passes: int, monkeypatch: pyt
 def test_tiles_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     restorer, image = model(3), picture(40, 30, 3)
     whole = toolbox.restore(image, restorer, scale=1.5)
-    monkeypatch.setattr(tiling, "TILE", 16)
+    monkeypatch.setattr(plan, "TILES", (16,))
     assert np.abs(toolbox.restore(image, restorer, scale=1.5).astype(int) - whole).max() <= 1
 
 

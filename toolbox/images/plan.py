@@ -26,8 +26,8 @@ HALOS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)  # tried where the receptive 
 NEAR, FAR = 64, 104  # sides that are measured: from there on, cost is linear in rows and in columns
 DECODED = 24_576  # pixels of features that are measured for the decoder: three of its bands, one of them inside
 SMALL_PICTURE = 2**19  # pixels of picture and result: less than that always fits
-LIBRARIES = 128e6  # bytes that PyTorch's libraries take for themselves once they work
-SLACK = 1.1  # the allocator does not use again all that it is given back
+LIBRARIES = 160e6  # bytes that PyTorch's libraries take for themselves once they work
+SLACK = 1.15  # the allocator does not use again all that it is given back
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def parse_memory(text: float | str) -> float:
         ImageError: it is no amount of memory.
     """
     try:
-        return float(TypeAdapter(ByteSize).validate_python(text))
+        return float(TypeAdapter(ByteSize).validate_python(int(text) if isinstance(text, float) else text))
     except ValidationError:
         raise ImageError(f"got {text!r} for the memory, expected bytes or text such as 2GB or 512MiB") from None
 
@@ -120,7 +120,7 @@ def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> 
         yield exact_tiling(encoder)
         return
     given = field if halo is None else min(halo, field)
-    yield from (Tiling(tile, given, alignment) for tile in TILES if tile >= given or tile == TILE)
+    yield from (Tiling(tile, given, alignment) for tile in TILES if tile >= given or tile == TILES[0])
     if may_approximate and halo is None:  # a tile of less than two halos costs more than it saves
         pairs = ((tile, smaller) for smaller in HALOS if smaller < field for tile in TILES if tile >= 2 * smaller)
         yield from (Tiling(tile, smaller, alignment) for tile, smaller in pairs)
