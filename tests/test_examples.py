@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
-import toolbox
+import pytest
+from PIL import Image
+
+from tests.training.runs import write_pictures
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,13 +28,27 @@ def test_the_demo_writes_better_pictures(tmp_path: Path) -> None:
     assert min(gains) > 0.5
 
 
-def test_the_training_script_trains_and_resumes(tmp_path: Path) -> None:
-    script = [sys.executable, ROOT / "examples" / "train_lite.py", "nlrn-lite", "--threads", "1"]
-    folders = ["--pictures", ROOT / "examples" / "photos", "--run", tmp_path]
-    first = subprocess.run([*script, *folders, "--minutes", "0.02"], check=True, capture_output=True, text=True)
-    again = subprocess.run([*script, *folders, "--minutes", "0.04"], check=True, capture_output=True, text=True)
-    steps = [int(run.stdout.split()[1]) for run in (first, again)]
-    assert 0 < steps[0] < steps[1]
-    trained = toolbox.load(tmp_path / "nlrn-lite.safetensors")
-    assert trained.training_record["steps"] == steps[1]
-    assert trained.training_record["degradation"] == "Gaussian noise, sigma 25"
+def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ablation = runpy.run_path(str(ROOT / "examples" / "ablation" / "ablation.py"))
+    every = list(ablation["variants"]())
+    assert Counter(variant.study for variant in every) == {"neighborhood": 9, "states": 4, "DIINN": 6}
+
+    main = ablation["main"]
+    few = [variant for variant in every if variant.name in ("none", "whole, propagated", "T = 2", "f")]
+    monkeypatch.setitem(main.__globals__, "variants", lambda: iter(few))
+    data = write_pictures(tmp_path / "data", side=100)
+    kept = write_pictures(tmp_path / "kept", count=1, side=50)
+    folders = ("--data", data, "--gray", kept, "--color", kept, "--out", tmp_path / "out")
+    command = [str(each) for each in ("ablation.py", *folders, "--minutes", 0.0005, "--seeds", 2)]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+    table = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
+    rows = [row.split(" | ")[0].strip("| ") for row in table.splitlines() if "±" in row]
+    assert rows == [variant.name for variant in few]
+    assert (tmp_path / "out" / "results.csv").read_text(encoding="utf-8").count("\n") == 1 + 2 * 4
+    with Image.open(tmp_path / "out" / "results.png") as plot:
+        assert plot.width > plot.height
+
+    monkeypatch.setitem(main.__globals__, "train", lambda *_, **__: pytest.fail("trained again"))
+    main()
+    assert (tmp_path / "out" / "results.md").read_text(encoding="utf-8") == table

@@ -25,8 +25,8 @@ LAYERS = [
     {"plugins"},
     {"restorer"},
     {"weights"},
-    {"components"},
     {"training", "evaluation", "images"},
+    {"components"},
     {"benchmarking"},
     {"cli"},
 ]

@@ -36,13 +36,15 @@ def run(command: str) -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the README's commands are given: a photo, a folder of them, and a catalog."""
+    """A folder with what the README's commands are given: a photo, folders of them, a catalog and a recipe."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "examples" / "photos" / "coffee.png", "photo.png")
     Path("photos").mkdir()
     with Image.open("photo.png") as photo:
         photo.crop((200, 100, 264, 148)).save("photos/part.png")
-    Path("mine.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
+    shutil.copytree("photos", "kept")
+    for name, text in zip(("mine.yaml", "my-recipe.yaml"), blocks("yaml"), strict=True):
+        Path(name).write_text(text, encoding="utf-8")
     return tmp_path
 
 
@@ -58,6 +60,8 @@ def test_commands_run(command: str, desk: Path) -> None:
         if not CHECKPOINT.exists():
             pytest.skip("LIIF's published checkpoint is not here")
         shutil.copy(CHECKPOINT, desk)
+    if command.startswith("toolbox train "):
+        command += " patch=8 batch=2 budget.minutes=0.002"
     run(command)
 
 

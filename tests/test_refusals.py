@@ -18,7 +18,6 @@ from toolbox.errors import ImageError, PluginError, SpecError
 from toolbox.evaluation.metrics import psnr
 from toolbox.registry import ComponentInfo
 from toolbox.restorer import resolve
-from toolbox.training.data import random_patches
 
 IMAGE = {"channels": 3, "encoder": "identity", "decoder": "bicubic"}
 NOBODY: Any = None
@@ -102,11 +101,6 @@ def test_what_is_no_spec_is_refused(source: Any) -> None:
 def test_what_is_no_size_is_refused(wish: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match=re.compile(r"^got (scale|size) .*, expected")):
         toolbox.build(IMAGE)(torch.rand(1, 3, 4, 5), **wish)
-
-
-def test_a_picture_smaller_than_a_patch_is_refused() -> None:
-    with pytest.raises(ImageError, match=r"^got a picture of 4x6, expected at least 5x5"):
-        random_patches([torch.zeros(1, 6, 4, dtype=torch.uint8)], 1, 5, torch.Generator())
 
 
 def test_pictures_of_different_sizes_have_no_psnr() -> None:

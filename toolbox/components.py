@@ -19,7 +19,8 @@ from toolbox.nonlocal_blocks.nl_means import NL_MEANS
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
 from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
 from toolbox.recurrent.recurrent import RECURRENT
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, ProtocolInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
+from toolbox.training.degradations import BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG
 from toolbox.weights.formats.edsr import EDSR_FORMAT
 from toolbox.weights.formats.rdn import RDN_FORMAT
 
@@ -62,3 +63,9 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
     from toolbox.evaluation.protocols import PROTOCOLS
 
     return PROTOCOLS
+
+
+@hookimpl
+def toolbox_degradations() -> Iterable[DegradationInfo]:
+    """The degradations of the papers, and what saving a picture does to it."""
+    return [BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG]

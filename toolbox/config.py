@@ -169,6 +169,8 @@ def _visible_path(loc: tuple[str | int, ...], data: Any, through_scalars: bool) 
         if isinstance(data, Mapping):
             if step not in data and step in data.values() and i + 1 < len(loc):
                 continue  # the tag of a union
+            if isinstance(step, int) and step not in data:
+                continue  # a list of one was written without the list
             data = data.get(step)
         elif isinstance(data, list):
             if not isinstance(step, int):

@@ -21,5 +21,9 @@ class ImageError(ToolboxError):
     """A picture that cannot be read, restored or written."""
 
 
+class TrainingError(ToolboxError):
+    """A training run that cannot start, go on or be resumed."""
+
+
 class PluginError(ToolboxError):
     """A plugin that cannot be imported or registers wrongly."""

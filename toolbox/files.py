@@ -37,6 +37,12 @@ def written_beside(target: Path) -> Iterator[Path]:
         raise
 
 
+def remove_partials(folder: Path) -> None:
+    """Remove what killed processes left beside their targets."""
+    for partial in folder.glob(".*.partial"):
+        partial.unlink(missing_ok=True)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, ProtocolInfo
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
 
 PROJECT = "toolbox"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -42,4 +42,10 @@ def toolbox_converters() -> Iterable[ConverterInfo]:
 @hookspec
 def toolbox_protocols() -> Iterable[ProtocolInfo]:
     """Named ways to make a score, for ``toolbox eval``."""
+    raise NotImplementedError
+
+
+@hookspec
+def toolbox_degradations() -> Iterable[DegradationInfo]:
+    """What a training recipe can make of good pictures for a network to undo."""
     raise NotImplementedError

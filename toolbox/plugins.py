@@ -88,7 +88,13 @@ def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> Non
         answers = manager.subset_hook_caller(hook, others)()
         return [record for answer in answers for record in answer]
 
-    hooks = ("toolbox_components", "toolbox_architectures", "toolbox_converters", "toolbox_protocols")
+    hooks = (
+        "toolbox_components",
+        "toolbox_architectures",
+        "toolbox_converters",
+        "toolbox_protocols",
+        "toolbox_degradations",
+    )
     found.add_plugin(name, *(ask(hook) for hook in hooks))
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 from toolbox.errors import PluginError, UnknownComponent
 
 if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
     from toolbox.config import Config
     from toolbox.weights.checkpoint import Checkpoint, Conversion
 
@@ -86,6 +88,23 @@ class ProtocolInfo:
     provider: str = ""
 
 
+@dataclass(frozen=True)
+class DegradationInfo:
+    """What makes a bad picture of a good one, for training.
+
+    ``degrade(config, picture, scale, generator)`` takes (C, H, W) in [0, 1] and gives the same, worse:
+    smaller by ``scale`` where it reduces, of the same size where it does not. All that it draws comes
+    from the generator, so that a run can be repeated.
+    """
+
+    name: str
+    degrade: Callable[[Any, Tensor, float, Generator], Tensor]
+    config: type[Config]
+    summary: str
+    source: str
+    provider: str = ""
+
+
 R = TypeVar("R", bound=Record)
 
 
@@ -148,12 +167,13 @@ class Registry(Generic[R]):
 
 @dataclass
 class Registries:
-    """One registry per kind of component, and one each of architectures, converters and protocols."""
+    """One registry per kind of component, and one each of the other records."""
 
     components: dict[Kind, Registry[ComponentInfo]]
     architectures: Registry[ArchitectureInfo]
     converters: Registry[ConverterInfo]
     protocols: Registry[ProtocolInfo]
+    degradations: Registry[DegradationInfo]
     set_aside: dict[str, str] = field(default_factory=dict)  # plugin → why it is not active
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
 
@@ -169,6 +189,7 @@ class Registries:
             architectures=Registry("architecture", architecture_providers),
             converters=Registry("checkpoint format"),
             protocols=Registry("protocol"),
+            degradations=Registry("degradation"),
         )
 
     def add_plugin(
@@ -178,6 +199,7 @@ class Registries:
         architectures: Iterable[ArchitectureInfo] = (),
         converters: Iterable[ConverterInfo] = (),
         protocols: Iterable[ProtocolInfo] = (),
+        degradations: Iterable[DegradationInfo] = (),
     ) -> None:
         """Add everything that one plugin provides, or nothing of it.
 
@@ -209,8 +231,13 @@ class Registries:
             if not isinstance(protocol, ProtocolInfo):
                 raise PluginError(f"got {protocol!r}, expected a ProtocolInfo")
             protocols_after.add(replace(protocol, provider=provider))
-        self.components, self.architectures = after, architectures_after
-        self.converters, self.protocols = converters_after, protocols_after
+        degradations_after = _copy(self.degradations)
+        for degradation in degradations:
+            if not isinstance(degradation, DegradationInfo):
+                raise PluginError(f"got {degradation!r}, expected a DegradationInfo")
+            degradations_after.add(replace(degradation, provider=provider))
+        self.components, self.architectures, self.converters = after, architectures_after, converters_after
+        self.protocols, self.degradations = protocols_after, degradations_after
 
     def with_architectures(self, provider: str, architectures: Iterable[ArchitectureInfo]) -> Registries:
         """A copy that has these architectures too; this one is unchanged.

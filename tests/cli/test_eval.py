@@ -340,4 +340,7 @@ def test_protocols_are_listed_by_either_word(run: Run) -> None:
 def test_an_unknown_protocol_has_close_names(run: Run) -> None:
     sentence = run("show", "protocol", "denoise-grey").sentence
     assert sentence.startswith("unknown protocol 'denoise-grey'; did you mean 'denoise-gray' (toolbox)")
-    assert run("show", "edsr", "rdn").usage == "Invalid value: got 'edsr rdn', expected one name, or: protocol NAME"
+    assert (
+        run("show", "edsr", "rdn").usage
+        == "Invalid value: got 'edsr rdn', expected one name, protocol NAME or degradation NAME"
+    )

@@ -38,7 +38,7 @@ def test_everything_is_listed(run: Run) -> None:
 
 def test_everything_is_listed_for_programs(run: Run) -> None:
     data = run("list", "--json").data
-    assert list(data) == ["architecture", *KINDS, "protocol"]
+    assert list(data) == ["architecture", *KINDS, "protocol", "degradation"]
     assert [record["name"] for record in data["architecture"]] == NAMES
     for kind in KINDS:
         assert data[kind] == [
@@ -53,7 +53,7 @@ def test_weights_that_ship_are_marked(run: Run) -> None:
     assert {record["name"]: record["weights"] for record in data} == shipped
 
 
-@pytest.mark.parametrize("kind", ["architecture", *KINDS, "protocol"])
+@pytest.mark.parametrize("kind", ["architecture", *KINDS, "protocol", "degradation"])
 def test_one_kind_is_listed(kind: str, run: Run) -> None:
     assert list(run("list", kind, "--json").data) == [kind]
     assert run("list", kind).out.startswith(f"{kind}s")
@@ -61,7 +61,9 @@ def test_one_kind_is_listed(kind: str, run: Run) -> None:
 
 def test_a_kind_that_is_none_is_refused(run: Run) -> None:
     result = run("list", "lens")
-    assert result.sentence == f"got kind 'lens', expected one of architecture, {', '.join(KINDS)}, protocol"
+    assert (
+        result.sentence == f"got kind 'lens', expected one of architecture, {', '.join(KINDS)}, protocol, degradation"
+    )
     assert result.code == 2
 
 
@@ -221,3 +223,12 @@ def test_the_schema_refuses_what_building_refuses(entry: dict[str, Any], run: Ru
     if entry["channels"] != "3":  # pydantic reads numbers from text
         with pytest.raises(toolbox.ToolboxError):
             toolbox.build(entry)
+
+
+def test_a_degradation_is_shown_with_its_settings(run: Run) -> None:
+    facts = run("show", "degradation", "jpeg", "--json").data
+    assert (facts["name"], facts["plugin"]) == ("jpeg", "toolbox")
+    assert list(facts["settings"]) == ["quality"]
+    told = run("show", "degradation", "gaussian-noise").out
+    assert "sigma  standard deviation of 255, or [low, high] to draw one for each patch" in told
+    assert run("show", "degradation", "gausian").sentence.startswith("unknown degradation 'gausian'; did you mean")

@@ -1,6 +1,9 @@
-"""Noise and reduction."""
+"""Degradations: noise, reduction, rounding and JPEG, found by name."""
 
 from __future__ import annotations
+
+import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,13 +11,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torch import Tensor
 
-from tests import plain
-from toolbox.training.degradations import add_noise, reduce_bicubic
+from toolbox.errors import PluginError
+from toolbox.images.imresize import imresize
+from toolbox.plugins import registries
+from toolbox.registry import DegradationInfo, Registries
+from toolbox.training.degradations import GAUSSIAN_NOISE, add_noise
 
 
 def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def degrade(name: str, picture: Tensor, scale: float = 1.0, seed: int = 0, **settings: Any) -> Tensor:
+    info = registries().degradations[name]
+    return info.degrade(info.config.model_validate(settings), picture, scale, generator(seed))
 
 
 @pytest.mark.parametrize("sigma", [5, 25, 50])
@@ -46,6 +58,7 @@ def test_noise_is_that_of_the_generator_on_the_scale_of_eight_bits() -> None:
     clean = torch.rand(2, 1, 4, 5)
     expected = clean + 25 / 255 * torch.randn(2, 1, 4, 5, generator=generator(7))
     torch.testing.assert_close(add_noise(clean, 25, generator(7)), expected)
+    assert torch.equal(degrade("gaussian-noise", clean[0], seed=7, sigma=25), add_noise(clean[0], 25, generator(7)))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -61,32 +74,57 @@ def test_no_noise_is_no_change() -> None:
     assert torch.equal(add_noise(clean, 0, generator(0)), clean)
 
 
-@given(height=st.integers(3, 20), width=st.integers(3, 20), size=st.tuples(st.integers(2, 20), st.integers(2, 20)))
-def test_reduced_values_are_those_of_eight_bits(height: int, width: int, size: tuple[int, int]) -> None:
-    image = (torch.rand(2, 3, height, width, dtype=torch.float64) > 0.5).double()  # overshoots by far
-    small = reduce_bicubic(image, size)
-    assert small.shape == (2, 3, *size)
-    levels = small * 255
-    torch.testing.assert_close(levels, levels.round())
-    assert 0 <= small.min() <= small.max() <= 1
+def test_a_range_of_noise_is_drawn_from_evenly() -> None:
+    clean = torch.full((1, 64, 64), 0.5)
+    noisy = [degrade("gaussian-noise", clean, seed=seed, sigma=[5, 50]) for seed in range(200)]
+    sigmas = np.array([255 * (each - clean).std().item() for each in noisy])
+    assert sigmas.min() > 4
+    assert sigmas.max() < 53
+    assert np.quantile(sigmas, [0.25, 0.5, 0.75]) == pytest.approx([16, 27.5, 39], abs=5)
 
 
-@given(height=st.integers(3, 20), width=st.integers(3, 20), less=st.tuples(st.integers(0, 18), st.integers(0, 18)))
-def test_reducing_is_the_widened_cubic_of_minus_a_half(height: int, width: int, less: tuple[int, int]) -> None:
-    image = 0.2 + 0.6 * torch.rand(1, 2, height, width, dtype=torch.float64)
-    size = max(1, height - less[0]), max(2, width - less[1])
-    exact = 255 * plain.bicubic(image, size, antialias=True).clamp(0, 1)
-    levels = 255 * reduce_bicubic(image, size)
-    assert (levels - exact).abs().max() <= 0.5 + 1e-6
+@given(height=st.integers(4, 20), width=st.integers(4, 20), scale=st.floats(1, 4))
+def test_reduction_is_matlab_s_of_eight_bits(height: int, width: int, scale: float) -> None:
+    levels = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
+    size = round(height / scale), round(width / scale)
+    expected = imresize(levels, size=size)
+    assert torch.equal((degrade("bicubic", levels / 255, scale) * 255).round().to(torch.uint8), expected)
 
 
-def test_reducing_agrees_with_pillow() -> None:
-    image = torch.rand(1, 1, 24, 30)
-    pillow = Image.fromarray(image[0, 0].numpy()).resize((11, 7), Image.Resampling.BICUBIC)
-    expected = np.asarray(pillow).clip(0, 1)
-    assert np.abs(reduce_bicubic(image, (7, 11))[0, 0].numpy() - expected).max() <= 0.5 / 255 + 1e-6
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_eight_bits_clips_and_rounds_a_share_of_the_patches(share: float) -> None:
+    picture = torch.linspace(-0.5, 1.5, 36).reshape(1, 6, 6)
+    rounded = (picture.clamp(0, 1) * 255).round() / 255
+    results = [degrade("eight-bits", picture, seed=seed, share=share) for seed in range(400)]
+    changed = [not torch.equal(result, picture) for result in results]
+    assert np.mean(changed) == pytest.approx(share, abs=0.07)
+    assert all(torch.allclose(result, rounded) for result, is_new in zip(results, changed, strict=True) if is_new)
 
 
-def test_a_constant_stays_one() -> None:
-    image = torch.full((1, 3, 12, 12), 77 / 255, dtype=torch.float64)
-    torch.testing.assert_close(reduce_bicubic(image, (5, 7)), torch.full((1, 3, 5, 7), 77 / 255, dtype=torch.float64))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_pillow_s(channels: int) -> None:
+    levels = torch.randint(0, 256, (channels, 17, 21), dtype=torch.uint8)
+    pixels = levels.permute(1, 2, 0).numpy()
+    memory = io.BytesIO()
+    Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(memory, "JPEG", quality=30)
+    expected = np.array(Image.open(memory)).reshape(17, 21, channels)
+    restored = (degrade("jpeg", levels / 255, quality=30) * 255).round().permute(1, 2, 0).numpy()
+    assert np.array_equal(restored, expected)
+
+
+def test_jpeg_s_quality_is_drawn_from_a_range() -> None:
+    picture = torch.rand(1, 16, 16, generator=generator(0))
+    errors = [(degrade("jpeg", picture, seed=seed, quality=[5, 95]) - picture).abs().mean() for seed in range(20)]
+    assert max(errors) > 2 * min(errors)
+
+
+def test_a_plugin_adds_degradations_and_takes_no_name_that_is_taken() -> None:
+    mine = DegradationInfo("gray-out", lambda config, picture, scale, g: picture, GAUSSIAN_NOISE.config, "", "none")
+    own = Registries.empty()
+    own.add_plugin("mine", degradations=[mine])
+    assert own.degradations["gray-out"].provider == "mine"
+    with pytest.raises(PluginError, match=r"^degradation 'gray-out' of yours is already provided by mine"):
+        own.add_plugin("yours", degradations=[mine])
+    with pytest.raises(PluginError, match=r"^got 'noise', expected a DegradationInfo$"):
+        own.add_plugin("yours", degradations=["noise"])  # type: ignore[list-item]  # the fault
+    assert [info.name for info in own.degradations] == ["gray-out"]

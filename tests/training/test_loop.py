@@ -1,209 +1,391 @@
-"""The training loop: it learns, and an interruption changes nothing."""
+"""The training loop: it learns, and nothing that happens to a run changes what it ends with."""
 
 from __future__ import annotations
 
+import csv
+import math
+import multiprocessing
+import os
+import signal
+import threading
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-import toolbox
+from tests.training.runs import NLRN, implicit_recipe, recipe_of, same, write_pictures
+from toolbox.errors import TrainingError, WeightsError
 from toolbox.restorer import Restorer
 from toolbox.training import loop
-from toolbox.training.degradations import add_noise
-from toolbox.training.loop import train
-
-TINY = {
-    "channels": 1,
-    "global_skip": "input",
-    "encoder": {
-        "name": "recurrent",
-        "steps": 2,
-        "transition": {
-            "name": "nonlocal-residual",
-            "channels": 3,
-            "nonlocal": {
-                "name": "soft-block-matching",
-                "embedding_channels": 2,
-                "neighborhood": {"kind": "window", "size": 3},
-            },
-        },
-    },
-    "decoder": "residual-conv",
-}
-
-
-def tiny(seed: int = 0) -> Restorer:
-    torch.manual_seed(seed)
-    return toolbox.build(TINY)
-
-
-def noisy_batch(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    clean = torch.rand(4, 1, 1, 1, generator=generator).expand(4, 1, 8, 8)
-    return add_noise(clean, 50, generator), clean
+from toolbox.training.data import Batch
+from toolbox.training.loop import CHECKPOINT, initial, passed, stop_signals, train
+from toolbox.training.recipe import Recipe
 
 
 @pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock by which each step of training takes one second."""
-    ticks = iter(range(10**6))
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+def data(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "data")
 
 
-def run(restorer: Restorer, checkpoint: Path, steps: float, **more: Any) -> tuple[Restorer, int, list[str]]:
-    """Train for so many steps of one second each."""
-    lines: list[str] = []
-    options = {"draw_batch": noisy_batch, "loss": F.mse_loss, "save_every": 3 / 60, **more}
-    trained, taken = train(restorer, minutes=steps / 60, checkpoint=checkpoint, report=lines.append, **options)
-    return trained, taken, lines
+@pytest.fixture(autouse=True)
+def _saves_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
 
 
-def equal(first: Restorer, second: Restorer) -> bool:
-    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
+def run(recipe: Recipe, folder: Path, **options: Any) -> dict[str, Tensor] | None:
+    """The weights that a run ends with, copied; None if it was stopped."""
+    folder.mkdir(exist_ok=True)
+    trained = train(recipe, folder, "run", **options)
+    return None if trained is None else {k: v.clone() for k, v in trained.restorer.state_dict().items()}
 
 
-class Interrupted(Exception):
-    """What stops a run in a test."""
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
-def interrupted_at(step: int) -> Callable[[torch.Generator], tuple[Tensor, Tensor]]:
-    calls = iter(range(10**6))
-
-    def draw(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        if next(calls) == step:
-            raise Interrupted
-        return noisy_batch(generator)
-
-    return draw
+class Cut(Exception):
+    """What ends a run in a test."""
 
 
-@pytest.mark.usefixtures("seconds")
-@pytest.mark.parametrize("after", [5, 9])
-def test_an_interrupted_run_gives_the_weights_of_one_that_was_not(after: int, tmp_path: Path) -> None:
-    expected, steps, _ = run(tiny(), tmp_path / "whole.safetensors", 12)
-    with pytest.raises(Interrupted):
-        run(tiny(), tmp_path / "cut.safetensors", 12, draw_batch=interrupted_at(after))
-    resumed, resumed_steps, _ = run(tiny(seed=1), tmp_path / "cut.safetensors", 12)
-    assert (steps, resumed_steps) == (12, 12)
-    assert equal(resumed, expected)
+def run_cut_before(step: int, recipe: Recipe, folder: Path) -> None:
+    """A run that ends by an exception when that many steps were taken."""
+    take, taken = loop.take_step, iter(range(10**6))
+
+    def cut(*arguments: Any) -> Any:
+        if next(taken) == step:
+            raise Cut
+        return take(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "take_step", cut)
+        with pytest.raises(Cut):
+            run(recipe, folder)
 
 
-@pytest.mark.usefixtures("seconds")
-def test_a_finished_run_started_again_returns_the_same_and_trains_no_more(tmp_path: Path) -> None:
-    expected, steps, _ = run(tiny(), tmp_path / "run.safetensors", 6)
-    again, same_steps, lines = run(tiny(seed=1), tmp_path / "run.safetensors", 6, draw_batch=interrupted_at(0))
-    assert same_steps == steps == 6
-    assert equal(again, expected)
-    assert not lines
+RECIPES = {
+    "adam": {},
+    "momentum, many scales": {
+        "optimizer": {"name": "sgd", "lr": 0.01},
+        "schedule": {"name": "multistep", "milestones": [0.3, 0.6]},
+    },
+    "state in the groups": {"optimizer": {"name": "lamb", "lr": 1e-3, "weight_decay": 0.1}},
+    "drawn scales, points": {"scale": {"between": [1, 3]}, "points": 20},
+}
 
 
-@pytest.mark.usefixtures("seconds")
-def test_runs_differ_by_their_seed_alone(tmp_path: Path) -> None:
-    first, *_ = run(tiny(), tmp_path / "a.safetensors", 4)
-    same, *_ = run(tiny(), tmp_path / "b.safetensors", 4)
-    other, *_ = run(tiny(), tmp_path / "c.safetensors", 4, seed=1)
-    assert equal(first, same)
-    assert not equal(first, other)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_that_was_cut_ends_as_one_that_was_not(name: str, data: Path, tmp_path: Path) -> None:
+    make = recipe_of if name == "adam" else implicit_recipe
+    recipe = make(data, **RECIPES[name])  # type: ignore[operator]  # both take a folder and changes
+    expected = run(recipe, tmp_path / "whole")
+    run_cut_before(7, recipe, tmp_path / "cut")
+    resumed = run(recipe, tmp_path / "cut", resume=True)
+    assert expected is not None
+    assert resumed is not None
+    assert same(resumed, expected)
+    assert [(row["step"], row["loss"], row["learning_rate"]) for row in rows(tmp_path / "cut")] == [
+        (row["step"], row["loss"], row["learning_rate"]) for row in rows(tmp_path / "whole")
+    ]
 
 
-@pytest.mark.usefixtures("seconds")
-def test_each_step_draws_from_its_own_generator(tmp_path: Path) -> None:
-    states: list[int] = []
-
-    def draw(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        states.append(generator.initial_seed())
-        return noisy_batch(generator)
-
-    run(tiny(), tmp_path / "run.safetensors", 5, draw_batch=draw, seed=2)
-    assert len(set(states)) == 5
-    again = states.copy()
-    states.clear()
-    run(tiny(), tmp_path / "other.safetensors", 5, draw_batch=draw, seed=2)
-    assert states == again
+def _train_quickly(recipe: Recipe, folder: Path) -> None:
+    torch.set_num_threads(1)
+    loop.SAVE_EVERY = 0.0
+    run(recipe, folder, resume=True)
 
 
-@pytest.mark.usefixtures("seconds")
-def test_progress_is_saved_and_reported_on_time_and_at_the_end(tmp_path: Path) -> None:
-    *_, lines = run(tiny(), tmp_path / "run.safetensors", 10, save_every=3 / 60)
-    assert [line.split()[:2] for line in lines] == [["step", "4"], ["step", "8"], ["step", "10"]]
-    assert all("loss" in line for line in lines)
-    assert [path.name for path in tmp_path.iterdir()] == ["run.safetensors"]
+def test_killed_at_any_moment_it_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(data, budget={"steps": 60})
+    expected = run(recipe, tmp_path / "whole")
+    processes = multiprocessing.get_context("forkserver")  # imports once, then forks
+    processes.set_forkserver_preload(["tests.training.test_loop", "torch.utils.tensorboard"])
+    kills, steps = 0, [0]
+    folder = tmp_path / "killed"
+    while kills < 12:
+        process = processes.Process(target=_train_quickly, args=(recipe, folder))
+        process.start()
+        assert process.pid is not None
+        started = time.monotonic()
+        while not (folder / CHECKPOINT).exists() and process.is_alive() and time.monotonic() - started < 60:
+            time.sleep(0.005)
+        time.sleep(kills / 50)
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        if process.exitcode == 0:  # it was done before it was killed
+            break
+        kills += 1
+        with safe_open(folder / CHECKPOINT, "pt") as file:  # never half of one
+            steps.append(int(file.metadata()["progress"].split(",")[0].split(":")[1]))
+    assert kills >= 3
+    assert steps == sorted(steps)
+    resumed = run(recipe, folder, resume=True)
+    assert resumed is not None
+    assert expected is not None
+    assert same(resumed, expected)
+    run_rows = [int(row["step"]) for row in rows(folder)]
+    assert run_rows == sorted(set(run_rows))
+    assert not list(folder.glob(".*partial*"))
 
 
-@pytest.mark.usefixtures("seconds")
-def test_the_checkpoint_is_plain_tensors_of_network_average_and_optimizer(tmp_path: Path) -> None:
-    trained, *_ = run(tiny(), tmp_path / "run.safetensors", 4)
-    tensors = load_file(tmp_path / "run.safetensors")
+def test_a_finished_run_started_again_returns_the_same_and_trains_no_more(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(data)
+    expected = run(recipe, tmp_path / "run")
+    monkeypatch.setattr(loop, "take_step", lambda *arguments: pytest.fail("trained again"))
+    again = run(recipe, tmp_path / "run", resume=True)
+    assert expected is not None
+    assert again is not None
+    assert same(again, expected)
+
+
+def test_runs_differ_by_their_seed_alone_and_leave_the_random_state(data: Path, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    first = run(recipe_of(data), tmp_path / "a")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    second = run(recipe_of(data), tmp_path / "b", workers=1)
+    other = run(recipe_of(data, seed=1), tmp_path / "c")
+    assert first is not None
+    assert second is not None
+    assert other is not None
+    assert same(first, second)
+    assert not same(first, other)
+
+
+def test_training_learns(data: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(data, budget={"steps": 100}, batch=4, optimizer={"lr": 0.02}, degradation={"sigma": 50})
+    run(recipe, tmp_path / "run")
+    losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "charbonnier"])
+def test_every_loss_trains(loss: str, data: Path, tmp_path: Path) -> None:
+    assert run(implicit_recipe(data, loss=loss, budget={"steps": 2}), tmp_path / "run")
+
+
+def test_the_first_values_are_scaled(data: Path) -> None:
+    torch.manual_seed(0)
+    plain = Restorer(recipe_of(data).model).decoder.conv.weight
+    torch.manual_seed(0)
+    scaled = initial(recipe_of(data, start={"decoder.conv.weight": 0.05})).decoder.conv.weight
+    torch.testing.assert_close(scaled, 0.05 * plain)
+
+
+def test_the_network_is_returned_averaged_and_ready_to_use(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    trained = train(recipe_of(data), tmp_path / "run", "run")
+    assert trained is not None
+    assert not trained.restorer.training
+    tensors = load_file(tmp_path / "run" / CHECKPOINT)
     assert {key.split(".")[0] for key in tensors} == {"model", "average", "optimizer"}
-    for name, tensor in trained.state_dict().items():
-        assert torch.equal(tensors[f"average.{name}"], tensor)
+    average = {key.removeprefix("average."): value for key, value in tensors.items() if key.startswith("average.")}
+    assert same(average, trained.restorer.state_dict())
+    assert not same(average, {key: tensors[f"model.{key}"] for key in average})
 
 
-@pytest.mark.usefixtures("seconds")
-def test_the_network_is_returned_averaged_and_ready_to_use(tmp_path: Path) -> None:
-    restorer = tiny()
-    trained, *_ = run(restorer, tmp_path / "run.safetensors", 8)
-    assert not trained.training
-    assert isinstance(trained, Restorer)
-    assert trained.spec == restorer.spec
-    assert not equal(trained, restorer)
+def test_without_an_average_the_last_weights_are_returned(data: Path, tmp_path: Path) -> None:
+    weights = run(recipe_of(data, average=0), tmp_path / "run")
+    tensors = load_file(tmp_path / "run" / CHECKPOINT)
+    assert weights is not None
+    assert same(weights, {key: tensors[f"model.{key}"] for key in weights})
 
 
-@pytest.mark.usefixtures("seconds")
-def test_the_step_s_size_warms_up_and_falls(tmp_path: Path) -> None:
-    rates: list[float] = []
-
-    class Watched(torch.optim.Adam):
-        def step(self, closure: Any = None) -> Any:
-            rates.append(self.param_groups[0]["lr"])
-            return super().step(closure)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim, "Adam", Watched)
-        run(tiny(), tmp_path / "run.safetensors", 200, learning_rate=0.01, save_every=100)
-    assert rates[0] == pytest.approx(0.01 / 100)
-    assert rates.index(max(rates)) in range(60, 100)
-    assert all(later < earlier for earlier, later in pairwise(rates[100:]))
-    assert rates[-1] == pytest.approx(0.01 / 100, rel=0.05)
+def test_a_budget_in_minutes_ends_and_counts_the_time_before_an_interruption(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10**9))
+    monkeypatch.setattr(loop, "time", type("Clock", (), {"monotonic": staticmethod(lambda: next(ticks))}))
+    recipe = recipe_of(data, budget={"steps": None, "minutes": 0.2})  # a step takes one second
+    run_cut_before(5, recipe, tmp_path / "run")
+    assert run(recipe, tmp_path / "run", resume=True)
+    assert [row["step"] for row in rows(tmp_path / "run")] == ["10", "12"]
+    assert float(rows(tmp_path / "run")[-1]["minutes"]) == pytest.approx(0.2)
 
 
-@pytest.mark.usefixtures("seconds")
-def test_each_tensor_s_gradient_is_clipped_on_its_own(tmp_path: Path) -> None:
-    norms: list[float] = []
-
-    class Watched(torch.optim.Adam):
-        def step(self, closure: Any = None) -> Any:
-            norms.extend(p.grad.norm().item() for p in self.param_groups[0]["params"])
-            return super().step(closure)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim, "Adam", Watched)
-        run(tiny(), tmp_path / "run.safetensors", 1, loss=lambda a, b: 1e6 * F.mse_loss(a, b), gradient_clip=0.5)
-    assert max(norms) == pytest.approx(0.5, rel=1e-4)
-    assert sum(norm > 0.49 for norm in norms) > 1
+CHANGED = [
+    ({"optimizer": {"lr": 0.002}}, r"optimizer\.lr was 0\.001, is 0\.002"),
+    ({"budget": {"steps": 20}}, r"budget\.steps was 12, is 20"),
+    ({"model": {"encoder": {"steps": 3}}}, r"model\.encoder\.steps was 2, is 3"),
+    ({"degradation": {"sigma": 30}}, r"degradation was \[\{.*25.*\}\], is \[\{.*30.*\}\]"),
+    ({"clip": {"norm": 1}}, r"clip was None, is \{.*\}"),
+]
 
 
-@pytest.mark.usefixtures("seconds")
-def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    restorer = tiny()
-    degraded, clean = noisy_batch(torch.Generator().manual_seed(99))
-    before = F.mse_loss(restorer.eval()(degraded), clean).item()
-    trained, *_ = run(restorer, tmp_path / "run.safetensors", 150, learning_rate=1e-2, save_every=100)
-    assert F.mse_loss(trained(degraded), clean).item() < 0.7 * before
+@pytest.mark.parametrize(("change", "sentence"), CHANGED, ids=[str(change)[:30] for change, _ in CHANGED])
+def test_a_changed_recipe_is_not_resumed(change: dict[str, Any], sentence: str, data: Path, tmp_path: Path) -> None:
+    run(recipe_of(data), tmp_path / "run")
+    before = (tmp_path / "run" / CHECKPOINT).read_bytes()
+    with pytest.raises(TrainingError, match=rf"{CHECKPOINT}: cannot go on with another recipe: {sentence}; give what"):
+        run(recipe_of(data, **change), tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
 
 
-def test_training_ends_when_its_time_is_over(tmp_path: Path) -> None:
-    started = time.monotonic()
-    _, steps, lines = run(tiny(), tmp_path / "run.safetensors", 0.5, save_every=100)
-    assert steps >= 1
-    assert len(lines) == 1
-    assert 0.5 <= time.monotonic() - started < 30
+def test_other_pictures_are_not_resumed_but_moved_ones_are(data: Path, tmp_path: Path) -> None:
+    first = run(recipe_of(data), tmp_path / "run")
+    moved = data.rename(tmp_path / "moved")
+    again = run(recipe_of(moved), tmp_path / "run", resume=True)
+    assert first is not None
+    assert again is not None
+    assert same(first, again)
+    (moved / "0.png").unlink()
+    with pytest.raises(TrainingError, match=r"pictures was '\w{16}', is '\w{16}'"):
+        run(recipe_of(moved), tmp_path / "run", resume=True)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / CHECKPOINT).write_bytes(b"\x80\x04pickled")
+    with pytest.raises(WeightsError, match=rf"{CHECKPOINT}: not a readable safetensors file"):
+        run(recipe_of(data), tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, 1e9])
+def test_a_broken_loss_stops_and_names_step_rate_and_files(
+    wrong: float, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Batch] = []
+    take = loop.take_step
+
+    def broken(*arguments: Any) -> tuple[float, float]:
+        seen.extend(arguments[-1])
+        loss, error = take(*arguments)
+        return (wrong, error) if len(seen) == 6 else (loss, error)
+
+    monkeypatch.setattr(loop, "take_step", broken)
+    with pytest.raises(
+        TrainingError, match=r"^step 6: got a loss of .*, expected about 0\.\d+ .* rate 0\.000\d+ "
+    ) as e:
+        run(recipe_of(data), tmp_path / "run")
+    assert all(file in str(e.value) for file in seen[-1].files)
+    with safe_open(tmp_path / "run" / CHECKPOINT, "pt") as file:
+        assert '"step": 5' in file.metadata()["progress"]
+
+
+def test_broken_weights_are_never_saved(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take, taken = loop.take_step, iter(range(10**6))
+
+    def breaks_the_weights(recipe: Any, accelerator: Any, module: Any, *rest: Any) -> Any:
+        result = take(recipe, accelerator, module, *rest)
+        if next(taken) == 4:
+            next(module.parameters()).data.fill_(math.nan)
+        return result
+
+    monkeypatch.setattr(loop, "take_step", breaks_the_weights)
+    with pytest.raises(TrainingError, match=r"^step \d: got a loss of nan"):
+        run(recipe_of(data), tmp_path / "run")
+    assert all(tensor.isfinite().all() for tensor in load_file(tmp_path / "run" / CHECKPOINT).values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_stops_and_the_run_goes_on_to_the_same(
+    number: signal.Signals, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SAVE_EVERY", 1e9)
+    recipe = recipe_of(data)
+    expected = run(recipe, tmp_path / "whole")
+    take, taken = loop.take_step, iter(range(10**6))
+
+    def signalled(*arguments: Any) -> Any:
+        if next(taken) == 4:
+            os.kill(os.getpid(), number)
+        return take(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "take_step", signalled)
+        assert run(recipe, tmp_path / "run") is None
+    with safe_open(tmp_path / "run" / CHECKPOINT, "pt") as file:
+        assert '"step": 5' in file.metadata()["progress"]
+    resumed = run(recipe, tmp_path / "run", resume=True)
+    assert resumed is not None
+    assert expected is not None
+    assert same(resumed, expected)
+
+
+def test_a_second_ctrl_c_interrupts_and_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def twice() -> None:
+        with stop_signals() as stopped:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stopped.wait(5)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_in_a_thread_signals_are_left_to_the_main_thread() -> None:
+    seen: list[object] = []
+
+    def target() -> None:
+        with stop_signals():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_validation_comes_at_its_fractions_of_the_budget(data: Path, tmp_path: Path) -> None:
+    validation = {"folder": str(data), "protocol": "denoise-gray", "every": 0.5}
+    recipe = recipe_of(data, validation=validation)
+    assert run(recipe, tmp_path / "run")
+    scored = [(row["step"], float(row["validation"])) for row in rows(tmp_path / "run") if row["validation"]]
+    assert [step for step, _ in scored] == ["6", "12"]
+    assert all(10 < score < 40 for _, score in scored)
+    without = run(recipe_of(data), tmp_path / "without")
+    again = load_file(tmp_path / "run" / CHECKPOINT)
+    assert without is not None
+    assert same(without, {key: again[f"average.{key}"] for key in without})  # scoring changes nothing
+
+
+def test_fractions_are_passed_once() -> None:
+    steps = [number / 37 for number in range(38)]
+    assert sum(passed(0.1, before, after) for before, after in pairwise(steps)) == 10
+    assert passed(0.5, 0.4, 1.0)
+    assert not passed(0.5, 0.5, 0.9)
+
+
+def test_a_full_disk_is_reported_and_the_checkpoint_survives(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolbox.training import checkpoint
+
+    saves, save = iter(range(10**6)), checkpoint.save_file
+
+    def full(tensors: Any, path: Path, metadata: Any) -> None:
+        if next(saves) == 5:
+            raise OSError(28, "No space left on device")
+        save(tensors, path, metadata)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(TrainingError, match=r"checkpoint cannot be written: .*No space left.*; the last one is untouc"):
+        run(recipe_of(data), tmp_path / "run")
+    with safe_open(tmp_path / "run" / CHECKPOINT, "pt") as file:
+        assert '"step": 5' in file.metadata()["progress"]
+    monkeypatch.undo()
+    resumed, whole = run(recipe_of(data), tmp_path / "run", resume=True), run(recipe_of(data), tmp_path / "whole")
+    assert resumed is not None
+    assert whole is not None
+    assert same(resumed, whole)
+
+
+def test_nothing_of_nlrn_is_left_without_a_gradient(data: Path, tmp_path: Path) -> None:
+    run(recipe_of(data, model=dict(NLRN)), tmp_path / "run")
+    tensors = load_file(tmp_path / "run" / CHECKPOINT)
+    torch.manual_seed(0)
+    start = initial(recipe_of(data))
+    assert all(not torch.equal(tensors[f"model.{name}"], value) for name, value in start.named_parameters())

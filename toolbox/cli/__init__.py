@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from toolbox.cli import bench, convert, eval_, list_, restore, schema, show
-from toolbox.errors import ImageError, ToolboxError, WeightsError
+from toolbox.cli import bench, convert, eval_, list_, restore, schema, show, train
+from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
 
 app = typer.Typer(
     name="toolbox",
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("restore")(restore.restore)
 app.command("convert")(convert.convert)
 app.command("eval")(eval_.eval_)
+app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.command("list")(list_.list_)
 app.command("show")(show.show)
@@ -48,7 +49,7 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the command line talks
-        sys.exit(1 if isinstance(error, (ImageError, WeightsError)) else 2)
+        sys.exit(1 if isinstance(error, (ImageError, TrainingError, WeightsError)) else 2)
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:

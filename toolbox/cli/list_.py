@@ -18,14 +18,14 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block, decoder or protocol; "
-            "default: all.",
+            help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block, decoder, protocol or "
+            "degradation; default: all.",
         ),
     ] = None,
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """List architectures, components and protocols."""
+    """List architectures, components, protocols and degradations."""
     from toolbox.errors import SpecError
 
     registries = registries_with(catalog)
@@ -41,6 +41,10 @@ def list_(
     }
     groups["protocol"] = [
         {"name": p.name, "plugin": p.provider, "summary": p.summary, "source": p.source} for p in registries.protocols
+    ]
+    groups["degradation"] = [
+        {"name": d.name, "plugin": d.provider, "summary": d.summary, "source": d.source}
+        for d in registries.degradations
     ]
     if kind is not None:
         name = kind.removesuffix("s")  # `toolbox list protocols` reads better

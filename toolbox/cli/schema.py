@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from toolbox.config import Config
     from toolbox.registry import ComponentInfo, Registries
 
 
@@ -50,7 +51,7 @@ def catalog_schema(registries: Registries) -> dict[str, Any]:
 
 def component_schema(info: ComponentInfo) -> dict[str, Any]:
     """The JSON Schema of one component's spec: its name and its settings."""
-    settings = _inlined(info.config.model_json_schema(by_alias=True))
+    settings = settings_schema(info.config)
     properties = {"name": {"const": info.name}, **settings.get("properties", {})}
     if info.config.presets:
         properties["preset"] = {"enum": list(info.config.presets), "description": "published settings"}
@@ -61,6 +62,11 @@ def component_schema(info: ComponentInfo) -> dict[str, Any]:
         "required": ["name", *settings.get("required", [])],
         "additionalProperties": False,
     }
+
+
+def settings_schema(config: type[Config]) -> dict[str, Any]:
+    """The JSON Schema of a config's settings."""
+    return _inlined(config.model_json_schema(by_alias=True))
 
 
 def _names(registry: Any) -> list[str]:

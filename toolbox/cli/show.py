@@ -1,4 +1,4 @@
-"""``toolbox show``: one architecture, component, protocol or weights file in full."""
+"""``toolbox show``: one architecture, component, protocol, degradation or weights file in full."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 
 from toolbox.cli.options import Catalog, Json, registries_with
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from toolbox.registry import ComponentInfo, ProtocolInfo, Registries
+    from toolbox.registry import ComponentInfo, DegradationInfo, ProtocolInfo, Registries
     from toolbox.restorer import Restorer
 
 
 def show(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="NAME", help="An architecture, a component, a weights file, or: protocol NAME."),
+        typer.Argument(
+            metavar="NAME", help="An architecture, a component, a weights file, protocol NAME, degradation NAME."
+        ),
     ],
     catalog: Catalog = None,
     as_json: Json = False,
@@ -32,8 +35,11 @@ def show(
     if words[:-1] == ["protocol"]:
         _show_protocol(registries.protocols[words[-1]], as_json)
         return
+    if words[:-1] == ["degradation"]:
+        _show_degradation(registries.degradations[words[-1]], as_json)
+        return
     if len(words) > 1:
-        raise typer.BadParameter(f"got {' '.join(words)!r}, expected one name, or: protocol NAME")
+        raise typer.BadParameter(f"got {' '.join(words)!r}, expected one name, protocol NAME or degradation NAME")
     (name,) = words
     if not is_file(Path(name)) and name not in registries.architectures:
         for components in registries.components.values():
@@ -94,8 +100,12 @@ def _show_component(info: ComponentInfo, as_json: bool) -> None:
         typer.echo(json.dumps(facts, indent=2))
         return
     typer.echo(f"{info.name}: {info.kind} of {info.provider}\n{info.summary}\n{info.paper}\n\n{info.factory.__doc__}\n")
+    _tell_settings(component_schema(info)["properties"])
+
+
+def _tell_settings(properties: dict[str, Any]) -> None:
     typer.echo("settings:")
-    for key, setting in component_schema(info)["properties"].items():
+    for key, setting in properties.items():
         if key != "name":
             default = f" (default {json.dumps(setting['default'])})" if "default" in setting else ""
             typer.echo(f"  {key}{default}  {setting.get('description', '')}".rstrip())
@@ -111,6 +121,18 @@ def _show_protocol(protocol: ProtocolInfo, as_json: bool) -> None:
     typer.echo(f"{protocol.name}: {protocol.summary}\n")
     for key, value in list(facts.items())[2:]:
         typer.echo(f"{key:>10}  {value}")
+
+
+def _show_degradation(info: DegradationInfo, as_json: bool) -> None:
+    from toolbox.cli.schema import settings_schema
+
+    settings = settings_schema(info.config).get("properties", {})
+    facts = {"name": info.name, "plugin": info.provider, "summary": info.summary, "source": info.source}
+    if as_json:
+        typer.echo(json.dumps({**facts, "settings": settings}, indent=2))
+        return
+    typer.echo(f"{info.name}: degradation of {info.provider}\n{info.summary}\n{info.source}\n")
+    _tell_settings(settings)
 
 
 def _print(name: str, facts: dict[str, Any], restorer: Restorer) -> None:
@@ -138,9 +160,16 @@ def _print(name: str, facts: dict[str, Any], restorer: Restorer) -> None:
         "plugin": facts["plugin"] or "",
         "weights": facts["weights"] or ("none needed" if not facts["parameters"] else "none ship with it"),
     }
-    lines |= {f"trained: {key}": str(value) for key, value in facts["training"].items()}
+    lines |= {f"trained: {key}": _flat(value) for key, value in facts["training"].items()}
     for key, value in lines.items():
         console.print(f"{key:>24}  {value}", highlight=False, markup=False)
+
+
+def _flat(value: Any) -> str:
+    """A value in one line; a mapping as YAML has it."""
+    if not isinstance(value, dict):
+        return str(value)
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip()
 
 
 def _add_settings(branch: Tree, settings: dict[str, Any]) -> None:

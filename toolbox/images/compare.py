@@ -10,7 +10,7 @@ GAP = 8  # pixels between the two
 
 def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
     """``before`` | ``after``; the first is resized bicubically to the size of the second."""
-    before, after = _eight_bits(before), _eight_bits(after)
+    before, after = eight_bits(before), eight_bits(after)
     left = before.convert("RGB").resize(after.size, Image.Resampling.BICUBIC)
     sheet = Image.new("RGB", (2 * after.width + GAP, after.height), "white")
     sheet.paste(left, (0, 0))
@@ -18,7 +18,7 @@ def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
     return sheet
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """Pillow's own conversion of 16 bits clips instead of scaling."""
     if image.mode != "I;16":
         return image

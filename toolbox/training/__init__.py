@@ -1,1 +1,1 @@
-"""Training: degradations, data and the loop."""
+"""Training: recipes, degradations, data, the loop and what it leaves."""

@@ -1,113 +1,237 @@
-"""The training loop: a time budget, an average of the weights, checkpoints that can be resumed."""
+"""The training loop: steps until the budget is used up, checkpoints by which a run survives anything."""
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from accelerate import Accelerator
 from timm.utils.model_ema import ModelEmaV3
-from torch import Tensor, nn
+from torch import nn
+from torch.utils.data import DataLoader
 
-from toolbox.errors import WeightsError
+from toolbox.errors import TrainingError
+from toolbox.files import remove_partials
 from toolbox.restorer import Restorer
-from toolbox.weights.file import describe_mismatch
+from toolbox.training.checkpoint import RunProgress, RunState, load_checkpoint, save_checkpoint
+from toolbox.training.data import Batch, Batches, Pictures, open_pictures
+from toolbox.training.log import Log
+from toolbox.training.optimization import TICKS, create_optimizer, create_schedule
+from toolbox.training.recipe import Budget, Recipe
+from toolbox.training.step import TrainedModule, agree, take_step
+from toolbox.training.validation import check_validation, mean_score, sample_picture
 
-Batch = Callable[[torch.Generator], tuple[Tensor, Tensor]]  # draws (degraded, clean)
-Loss = Callable[[Tensor, Tensor], Tensor]
+CHECKPOINT = "checkpoint.safetensors"
+SAVE_EVERY = 120.0  # seconds; it does not change the weights that a run ends with
+EXPLODED = 1000.0  # times the running average of the loss
 
 
-def train(
-    restorer: Restorer,
-    draw_batch: Batch,
-    loss: Loss,
-    *,
-    minutes: float,
-    checkpoint: Path,
-    learning_rate: float = 1e-3,
-    gradient_clip: float = 2.5,
-    seed: int = 0,
-    save_every: float = 2.0,
-    report: Callable[[str], None] = print,
-) -> tuple[Restorer, int]:
-    """Train for a time budget with Adam, a cosine learning rate and an average of the weights.
+@dataclass
+class Run:
+    """The parts of a run, made from its recipe, before anything is trained."""
+
+    recipe: Recipe
+    folder: Path
+    accelerator: Accelerator
+    pictures: Pictures
+    batches: Batches
+    restorer: Restorer
+    average: ModelEmaV3
+    module: nn.Module  # the restorer, as the accelerator distributes it
+    optimizer: Any  # the same of the optimizer
+    state: RunState
+    sample: Path  # the picture to look at
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the weights that a run ends with: resuming needs the same. Pictures may have moved."""
+        decisive = self.recipe.model_dump(
+            mode="json", exclude={"data": True, "validation": True, "model": {"summary", "paper"}}
+        )
+        return {**decisive, "pictures": self.pictures.digest, "processes": self.accelerator.num_processes}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The end of a run: the network with the averaged weights, in eval mode, and how it came to be."""
+
+    restorer: Restorer
+    run: Run
+
+
+def build_run(recipe: Recipe, folder: Path) -> Run:
+    """Make all that a run needs, and try out what could fail later.
 
     Args:
-        restorer: the network; trained in place.
-        draw_batch: gives the batch of a step; it sees a generator seeded by the seed and the step.
-        loss: of (restored, clean).
-        minutes: the budget of training time; time spent before an interruption counts.
-        checkpoint: a safetensors file, written every ``save_every`` minutes and read if it exists.
-        learning_rate: at the start; it ends at a hundredth, after a warm-up of 100 steps.
-        gradient_clip: bound on the norm of each tensor's gradient, as NLRN trains.
-        seed: of the batches.
-        save_every: minutes between checkpoints.
-        report: takes a line of progress at each checkpoint.
+        recipe: what is trained and how.
+        folder: of the run, which exists; gets the decoded pictures.
+
+    Raises:
+        ImageError: there is no picture to train or to validate on, or one to validate on is damaged.
+        TrainingError: the degradations do not fit the recipe's scales.
+        OSError: the folder cannot be written.
+    """
+    accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(),  # else several CPU processes would each train for themselves
+        mixed_precision=recipe.precision,
+        gradient_accumulation_steps=recipe.batches,
+    )
+    scored = check_validation(recipe.validation) if recipe.validation else []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        restorer = initial(recipe).to(accelerator.device)
+    with accelerator.local_main_process_first():
+        if accelerator.is_local_main_process:
+            remove_partials(folder)
+        side = round(recipe.patch * recipe.scale.largest)
+        pictures = open_pictures(recipe.data, restorer.channels, side, folder / "pictures.bin")
+    batches = Batches(recipe, pictures, accelerator.process_index)
+    batches.check()
+    optimizer = create_optimizer(recipe.optimizer, restorer)
+    average = ModelEmaV3(restorer, decay=recipe.average, use_warmup=True)
+    state = RunState(restorer, average.module, optimizer, RunProgress())
+    module, prepared = accelerator.prepare(TrainedModule(restorer.train()), optimizer)
+    sample = Path(scored[0] if scored else pictures.names[0])
+    return Run(recipe, folder, accelerator, pictures, batches, restorer, average, module, prepared, state, sample)
+
+
+def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, workers: int = 0) -> Trained | None:
+    """Train until the budget is used up.
+
+    Args:
+        recipe: what is trained and how.
+        folder: of the run, which exists: for its checkpoint, its log, and the decoded pictures.
+        name: what the run is called in its log.
+        resume: go on from the checkpoint in the folder, if there is one.
+        workers: processes that prepare batches; they change nothing but the speed.
 
     Returns:
-        A copy of the network with the averaged weights, in eval mode, and the steps taken.
+        The trained network, or None when a signal stopped the run, which can then be resumed.
+
+    Raises:
+        TrainingError: the loss is not finite or explodes, the checkpoint is of another recipe, or the
+            folder cannot be written.
+        ImageError: a picture that is needed cannot be read.
     """
-    optimizer = torch.optim.Adam(restorer.parameters(), learning_rate)
-    average = ModelEmaV3(restorer, decay=0.999, use_warmup=True)
-    step, spent = _resume(checkpoint, restorer, average.module, optimizer) if checkpoint.exists() else (0, 0.0)
-    restorer.train()
-    budget, running, saved = 60 * minutes, math.nan, spent
-    while spent < budget:
-        started = time.monotonic()
-        rate = learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * spent / budget)))
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 100)
-        degraded, clean = draw_batch(torch.Generator().manual_seed(seed * 1_000_003 + step))
-        restored = restorer(degraded, size=(clean.shape[2], clean.shape[3]))
-        value = loss(restored, clean)
-        optimizer.zero_grad()
-        value.backward()
-        for parameter in restorer.parameters():
-            nn.utils.clip_grad_norm_(parameter, gradient_clip)
-        optimizer.step()
-        step += 1
-        average.update(restorer, step=step)
-        running = value.item() if math.isnan(running) else 0.99 * running + 0.01 * value.item()
-        spent += time.monotonic() - started
-        if spent - saved > 60 * save_every or spent >= budget:
-            saved = spent
-            _save(checkpoint, restorer, average.module, optimizer, step, spent)
-            report(f"step {step}  {spent / 60:.1f} of {minutes:g} min  loss {running:.6f}")
-    trained: Restorer = average.module
-    return trained.eval(), step
+    try:
+        run = build_run(recipe, folder)
+        if resume and (folder / CHECKPOINT).exists():
+            load_checkpoint(folder / CHECKPOINT, run.state, run.identity)
+        _train(run, name, workers)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder}: {error}; the last checkpoint is untouched: mend that and go on with --resume"
+        ) from None
+    run.accelerator.wait_for_everyone()
+    if fraction_used(recipe.budget, run.state.progress) < 1:
+        return None
+    return Trained(run.average.module.eval(), run)
 
 
-def _save(
-    path: Path, restorer: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, step: int, spent: float
-) -> None:
-    tensors = {f"model.{k}": v for k, v in restorer.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
-    for name, parameter in restorer.named_parameters():
-        # A frozen parameter has no state.
-        tensors |= {f"optimizer.{k}.{name}": v for k, v in optimizer.state[parameter].items()}
-    beside = path.with_suffix(".partial")
-    save_file(tensors, beside, {"progress": json.dumps({"step": step, "spent": spent})})
-    beside.replace(path)
+def _train(run: Run, name: str, workers: int) -> None:
+    recipe, accelerator, progress = run.recipe, run.accelerator, run.state.progress
+    first = progress.step * recipe.batches
+    loader = DataLoader(
+        run.batches,
+        batch_size=None,
+        sampler=itertools.count(first),  # it never ends
+        num_workers=workers,
+        pin_memory=accelerator.device.type == "cuda",
+        worker_init_fn=_leave_signals_alone,
+    )
+    schedule = create_schedule(recipe.schedule, recipe.optimizer.lr, run.state.optimizer)
+    log = Log(run.folder, name, recipe.budget, progress, silent=not accelerator.is_main_process)
+    with torch.random.fork_rng(devices=[]), stop_signals() as stopped, log:
+        batches, saved, stop = iter(loader), time.monotonic(), False
+        fraction = fraction_used(recipe.budget, progress)
+        while fraction < 1 and not stop:
+            started = time.monotonic()
+            schedule.step(TICKS * fraction)  # type: ignore[arg-type]  # it need not be an integer
+            rate = run.optimizer.param_groups[0]["lr"]
+            torch.manual_seed(recipe.seed * 1_000_003 + progress.step)  # for networks that draw numbers themselves
+            step = [next(batches) for _ in range(recipe.batches)]
+            loss, squared_error = take_step(recipe, accelerator, run.module, run.optimizer, step)
+            run.average.update(run.restorer, step=progress.step + 1)
+            seconds = time.monotonic() - started
+            loss, squared_error, seconds, stop = agree(accelerator, loss, squared_error, seconds, stopped.is_set())
+            if not math.isfinite(loss) or (progress.step and loss > EXPLODED * progress.loss):
+                raise TrainingError(_explosion(run, loss, rate, step))
+            progress.add(seconds, loss, squared_error)
+            before, fraction = fraction, fraction_used(recipe.budget, progress)
+            log.step(progress, seconds, rate, fraction)
+            if not accelerator.is_main_process:
+                continue
+            if recipe.validation and (fraction >= 1 or passed(recipe.validation.every, before, fraction)):
+                progress.validation = mean_score(run.average.module, recipe.validation)
+                log.validation(progress, rate, sample_picture(recipe, run.average.module, run.sample))
+            if time.monotonic() - saved > SAVE_EVERY or fraction >= 1 or stop:
+                if not all(parameter.isfinite().all() for parameter in run.restorer.parameters()):
+                    raise TrainingError(_explosion(run, math.nan, rate, step))
+                save_checkpoint(run.folder / CHECKPOINT, run.state, run.identity)
+                saved = time.monotonic()
 
 
-def _resume(path: Path, restorer: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-    with safe_open(path, "pt") as file:
-        progress = json.loads(file.metadata()["progress"])
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a mapping
-    for prefix, module in (("model.", restorer), ("average.", average)):
-        state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        shapes, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (state, module.state_dict()))
-        if complaint := describe_mismatch(shapes, ours):
-            raise WeightsError(f"{path}: is the checkpoint of another network: {complaint}")
-        module.load_state_dict(state)
-    for name, parameter in restorer.named_parameters():
-        if f"optimizer.step.{name}" in tensors:
-            optimizer.state[parameter] = {
-                k: tensors[f"optimizer.{k}.{name}"] for k in ("step", "exp_avg", "exp_avg_sq")
-            }
-    return progress["step"], progress["spent"]
+def initial(recipe: Recipe) -> Restorer:
+    """The network that a run starts with."""
+    restorer = Restorer(recipe.model)
+    with torch.no_grad():
+        for name, factor in recipe.start.items():
+            restorer.get_parameter(name).mul_(factor)
+    return restorer
+
+
+def fraction_used(budget: Budget, progress: RunProgress) -> float:
+    """How much of the budget is used up; 1 is all."""
+    if budget.steps is not None:
+        return progress.step / budget.steps
+    return progress.seconds / (60 * (budget.minutes or 0.0))
+
+
+def passed(every: float, before: float, after: float) -> bool:
+    """Whether a multiple of ``every`` lies in (before, after]."""
+    return math.floor(after / every + 1e-9) > math.floor(before / every + 1e-9)
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set the event that is given, and nothing else; a second Ctrl-C interrupts."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
+        yield stopped
+        return
+
+    def stop(number: int, frame: object) -> None:
+        stopped.set()
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave_signals_alone(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; only the one that trains answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _explosion(run: Run, loss: float, rate: float, batches: Sequence[Batch]) -> str:
+    files = sorted({file for batch in batches for file in batch.files})
+    progress = run.state.progress
+    return (
+        f"step {progress.step + 1}: got a loss of {loss:g}, expected about {progress.loss:g} as before, at learning "
+        f"rate {rate:g} and on {', '.join(files)}; lower optimizer.lr, clip the gradients, or look at these pictures"
+    )

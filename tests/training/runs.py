@@ -1,0 +1,87 @@
+"""Small runs: pictures, recipes and networks that train in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from toolbox.config import validated
+from toolbox.plugins import registries
+from toolbox.restorer import merged
+from toolbox.training.data import Pictures, open_pictures
+from toolbox.training.recipe import Recipe
+
+NLRN: Mapping[str, Any] = {
+    "channels": 1,
+    "global_skip": "input",
+    "encoder": {
+        "name": "recurrent",
+        "steps": 2,
+        "transition": {
+            "name": "nonlocal-residual",
+            "channels": 3,
+            "nonlocal": {
+                "name": "soft-block-matching",
+                "embedding_channels": 2,
+                "neighborhood": {"kind": "window", "size": 3},
+            },
+        },
+    },
+    "decoder": "residual-conv",
+}
+IMPLICIT: Mapping[str, Any] = {
+    "channels": 3,
+    "normalization": {"mean": [0.4, 0.5, 0.6], "std": 0.5},
+    "encoder": {"name": "edsr", "channels": 4, "blocks": 1},
+    "decoder": {"name": "dual-interactive", "hidden": [5, 4]},
+}
+
+
+def write_pictures(folder: Path, count: int = 3, side: int = 24) -> Path:
+    """Smooth random color pictures, of different sizes and each of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        random = np.random.default_rng(number)
+        small = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        small.resize((side + 3 * number, side + number), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return folder
+
+
+def recipe_data(data: Path, **changes: Any) -> dict[str, Any]:
+    """A recipe that denoises; changes are merged into it."""
+    recipe = {
+        "model": dict(NLRN),
+        "data": str(data),
+        "degradation": {"name": "gaussian-noise", "sigma": 25},
+        "patch": 8,
+        "batch": 2,
+        "loss": "mse",
+        "budget": {"steps": 12},
+    }
+    return dict(merged(recipe, changes))
+
+
+def recipe_of(data: Path, **changes: Any) -> Recipe:
+    return validated(Recipe, recipe_data(data, **changes), registries())
+
+
+def implicit_recipe(data: Path, **changes: Any) -> Recipe:
+    """A recipe that enlarges by ×2 and ×3 at once."""
+    enlarges = {"model": dict(IMPLICIT), "degradation": ["bicubic"], "scale": {"each": [2, 3]}, "patch": 6}
+    return recipe_of(data, **{**enlarges, **changes})
+
+
+def pictures_of(recipe: Recipe, folder: Path) -> Pictures:
+    folder.mkdir(exist_ok=True)
+    side = round(recipe.patch * recipe.scale.largest)
+    return open_pictures(recipe.data, recipe.model.channels, side, folder / "pictures.bin")
+
+
+def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Bit for bit."""
+    return first.keys() == second.keys() and all(bool((first[key] == second[key]).all()) for key in first)

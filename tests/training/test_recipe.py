@@ -1,0 +1,128 @@
+"""Recipes: read, overridden, and refused whole before anything starts."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.training.runs import IMPLICIT, recipe_data, recipe_of
+from toolbox.config import validated
+from toolbox.errors import SpecError
+from toolbox.plugins import registries
+from toolbox.training.recipe import Recipe, read_recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").glob("*.yaml"))
+
+
+def read(folder: Path, *overrides: str, **changes: Any) -> Recipe:
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(recipe_data(Path("photos"), **changes)), encoding="utf-8")
+    return read_recipe(path, overrides, registries())
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_recipes_of_the_shipped_networks_are_valid(path: Path) -> None:
+    recipe = read_recipe(path, [], registries())
+    assert recipe.model == recipe_of(Path("x"), model=path.stem, scale=recipe.scale, degradation="bicubic").model
+
+
+def test_every_network_that_is_meant_to_be_trained_here_has_a_recipe() -> None:
+    assert {path.stem for path in RECIPES} == {"nlrn-lite", "nlrn-lite-blind", "diinn-lite", "nlrn-diinn-lite"}
+
+
+def test_a_recipe_comes_back_from_what_it_dumps(tmp_path: Path) -> None:
+    recipe = read(tmp_path, validation={"folder": "x", "protocol": "denoise-gray"}, clip={"norm": 2.5})
+    again = validated(Recipe, json.loads(recipe.model_dump_json()), registries())
+    assert again == recipe
+    assert again.degradation[0].config.sigma == 25
+
+
+def test_overrides_are_yaml_at_a_path(tmp_path: Path) -> None:
+    recipe = read(
+        tmp_path, "optimizer.lr=3e-4", "budget={minutes: 5, steps: null}", "data=[a, b]", "model.encoder.steps=3",
+        "degradation=[{name: jpeg, quality: [10, 90]}, eight-bits]",
+    )  # fmt: skip
+    assert recipe.optimizer.lr == 3e-4
+    assert (recipe.budget.minutes, recipe.budget.steps) == (5, None)
+    assert recipe.data == (Path("a"), Path("b"))
+    assert recipe.model.encoder.config.steps == 3
+    assert [each.info.name for each in recipe.degradation] == ["jpeg", "eight-bits"]
+
+
+def test_a_named_model_can_be_changed(tmp_path: Path) -> None:
+    recipe = read(tmp_path, model={"name": "nlrn-lite", "encoder": {"encoder": {"steps": 2}}})
+    assert recipe.model.encoder.config.encoder.config.steps == 2
+    assert read(tmp_path, "model=nlrn-lite", "model.encoder.encoder.steps=2").model == recipe.model
+
+
+WRONG = [
+    ({"model": "nlrn-litle"}, r"model: unknown architecture 'nlrn-litle'; did you mean .*'nlrn-lite'"),
+    ({"model": "bicubic"}, r"model: has no weight that could be trained; choose another architecture$"),
+    ({"model": "nl-means"}, r"model: has no weight that could be trained; choose another architecture$"),
+    ({"model": {"name": "nlrn-lite", "channels": 2}}, r"model: got 2 channels, expected gray or RGB pictures, 1 or 3$"),
+    ({"patch": 0}, r"patch: got 0, expected greater than 0$"),
+    ({"pach": 5}, r"pach: unknown key; did you mean 'patch'\?$"),
+    ({"loss": "l3"}, r"loss: got 'l3', expected 'mse', 'l1' or 'charbonnier'$"),
+    ({"degradation": []}, r"degradation: got \[\], expected at least one$"),
+    (
+        {"degradation": "gausian-noise"},
+        r"degradation\.(0\.)?name: unknown degradation 'gausian-noise'; did you mean 'gau",
+    ),
+    ({"degradation": "gaussian-noise"}, r"degradation\.0\.sigma: missing; this key is required$"),
+    (
+        {"degradation": {"name": "gaussian-noise", "sigma": -1}},
+        r"degradation\.sigma: got -1, expected greater than or equal to 0",
+    ),
+    (
+        {"degradation": {"name": "gaussian-noise", "sigma": [9, 2]}},
+        r"degradation\.sigma: got \[9.*, 2.*\], expected a range, the smaller",
+    ),
+    (
+        {"degradation": {"name": "jpeg", "quality": 101}},
+        r"degradation\.quality: got 101, expected less than or equal to 95",
+    ),
+    ({"degradation": [5]}, r"degradation\.0: got 5, expected a degradation's name, or a mapping"),
+    ({"scale": 2}, r"scale: got \{'each': \(2\.0,\)\}, expected 1\.0, the only one of this decoder$"),
+    ({"scale": {"each": [2], "between": [1, 2]}}, r"scale: expected a number, \{each: \[2, 3, 4\]\} or \{between: "),
+    ({"model": dict(IMPLICIT), "scale": {"between": [4, 2]}}, r"scale\.between: got \[4\.0, 2\.0\], expected the smal"),
+    ({"points": 9}, r"points: got 9, expected none, since decoder 'residual-conv' gives whole images$"),
+    (
+        {"start": {"decoder.conv.wight": 0.1}},
+        r"start\.decoder\.conv\.wight: unknown parameter; did you mean decoder\.c",
+    ),
+    ({"optimizer": {"name": "adan w"}}, r"optimizer\.name: got 'adan w', expected an optimizer of timm such as ada"),
+    ({"schedule": {"name": "cosin"}}, r"schedule\.name: got 'cosin', expected "),
+    ({"clip": {"norm": 0}}, r"clip\.norm: got 0, expected greater than 0$"),
+    ({"budget": {"minutes": 3}}, r"budget: expected \{steps: NUMBER\} or \{minutes: NUMBER\}$"),
+    ({"budget": {"steps": None}}, r"budget: expected \{steps: NUMBER\} or \{minutes: NUMBER\}$"),
+    ({"validation": {"folder": "x", "protocol": "denoise-grey"}}, r"validation\.protocol: unknown protocol 'denoise-g"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), WRONG, ids=[str(changes)[:40] for changes, _ in WRONG])
+def test_what_is_wrong_is_said_with_its_path(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"^\S*mine\.yaml: " + sentence):
+        read(tmp_path, **changes)
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"batch: got 0.*; loss: got 'l3'.*; seed: got -1"):
+        read(tmp_path, batch=0, loss="l3", seed=-1)
+
+
+@pytest.mark.parametrize("override", ["patch", "=5", "patch=[", ""])
+def test_overrides_of_another_form_are_refused(override: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=rf"^got '{re.escape(override)}', expected "):
+        read(tmp_path, override)
+
+
+@pytest.mark.parametrize("text", ["- a list", "just text", ""])
+def test_a_file_that_is_no_recipe_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=r"r\.yaml: expected a mapping with the keys of a recipe$"):
+        read_recipe(tmp_path / "r.yaml", [], registries())

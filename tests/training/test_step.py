@@ -1,0 +1,125 @@
+"""One step: what is asked of the network, the loss, and the clipping of gradients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from tests.parts import restorer_of
+from tests.training.runs import IMPLICIT, NLRN, implicit_recipe, pictures_of, recipe_of, write_pictures
+from toolbox.restorer import Restorer
+from toolbox.training.data import Batches
+from toolbox.training.losses import LOSSES, charbonnier
+from toolbox.training.recipe import Clip
+from toolbox.training.step import TrainedModule, at_points, clip, take_step
+
+
+@given(
+    size=st.tuples(st.integers(5, 12), st.integers(5, 12)),
+    skip=st.sampled_from(["none", "input"]),
+    decoder=st.sampled_from(["dual-interactive", "local-ensemble"]),
+)
+def test_points_are_pixels_of_the_whole_picture(size: tuple[int, int], skip: str, decoder: str) -> None:
+    spec = {**IMPLICIT, "global_skip": skip, "decoder": {"name": decoder, "hidden": [4, 3]}}
+    module = TrainedModule(restorer_of(spec))
+    image = torch.rand(2, 3, 4, 5, dtype=torch.float64)
+    points = torch.stack([torch.randperm(size[0] * size[1])[:7] for _ in range(2)])
+    expected = at_points(module(image, size, None), points)
+    torch.testing.assert_close(module(image, size, points), expected)
+
+
+def test_points_are_numbered_row_by_row() -> None:
+    image = torch.arange(12.0).reshape(1, 1, 3, 4)
+    assert at_points(image, torch.tensor([[0, 5, 11]])).tolist() == [[[0, 5, 11]]]
+
+
+def test_losses_are_those_of_the_definitions() -> None:
+    a, b = torch.rand(2, 3, 4, 5, dtype=torch.float64).unbind(0)
+    assert LOSSES["mse"](a, b).item() == pytest.approx(((a - b) ** 2).mean().item())
+    assert LOSSES["l1"](a, b).item() == pytest.approx((a - b).abs().mean().item())
+    assert LOSSES["charbonnier"](a, b).item() == pytest.approx(((a - b) ** 2 + 1e-6).sqrt().mean().item())
+    assert charbonnier(a, a).item() == pytest.approx(1e-3)
+
+
+def gradients(network: nn.Module) -> list[Tensor]:
+    for number, parameter in enumerate(network.parameters()):
+        parameter.grad = torch.full_like(parameter, 0.1 * 10**number)
+    return [parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None]
+
+
+def test_each_tensor_s_gradient_is_clipped_on_its_own() -> None:
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    before = gradients(network)
+    clip(Clip(norm=0.5, of="tensor"), network)
+    for parameter, old in zip(network.parameters(), before, strict=True):
+        assert parameter.grad is not None
+        expected = min(0.5, old.norm().item())
+        assert parameter.grad.norm().item() == pytest.approx(expected, rel=1e-4)
+        torch.testing.assert_close(F.normalize(parameter.grad, dim=None), F.normalize(old, dim=None))  # type: ignore[arg-type]  # over all
+
+
+def test_or_all_together() -> None:
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    before = torch.cat([each.flatten() for each in gradients(network)])
+    clip(Clip(norm=0.5, of="all"), network)
+    after = torch.cat([parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None])
+    torch.testing.assert_close(after, before * 0.5 / before.norm(), rtol=1e-4, atol=1e-7)
+
+
+def after_a_step(recipe_changes: dict[str, object], folder: Path, parts: int) -> Restorer:
+    """A network after one step of plain gradient descent."""
+    recipe = implicit_recipe(folder / "data", optimizer={"name": "sgd", "lr": 0.1}, **recipe_changes)
+    torch.manual_seed(0)
+    restorer = Restorer(recipe.model)
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=recipe.batches)
+    module, optimizer = accelerator.prepare(TrainedModule(restorer), torch.optim.SGD(restorer.parameters(), 0.1))
+    batches = Batches(recipe, pictures_of(recipe, folder / "run"))
+    take_step(recipe, accelerator, module, optimizer, [batches[number] for number in range(parts)])
+    return restorer
+
+
+def test_several_scales_are_one_step_by_their_mean_loss(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "data")
+    recipe = implicit_recipe(tmp_path / "data")
+    torch.manual_seed(0)
+    expected = Restorer(recipe.model)
+    batches = Batches(recipe, pictures_of(recipe, tmp_path / "run"))
+    losses = [
+        F.mse_loss(expected(batch.degraded, size=tuple(batch.clean.shape[2:])), batch.clean)
+        for batch in (batches[0], batches[1])
+    ]
+    ((losses[0] + losses[1]) / 2).backward()
+    with torch.no_grad():
+        for parameter in expected.parameters():
+            assert parameter.grad is not None
+            parameter -= 0.1 * parameter.grad
+    stepped = after_a_step({}, tmp_path, 2)
+    for got, wanted in zip(stepped.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
+def test_accumulated_batches_are_one_larger_batch(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "data")
+    twice = after_a_step({"scale": 2, "accumulate": 2}, tmp_path, 2)
+    by_hand = after_a_step({"scale": {"each": [2, 2]}}, tmp_path, 2)
+    for got, wanted in zip(twice.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
+def test_a_step_returns_the_mean_loss_and_squared_error(tmp_path: Path) -> None:
+    recipe = recipe_of(write_pictures(tmp_path / "data"), loss="l1", model=dict(NLRN))
+    restorer = Restorer(recipe.model)
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=1)
+    module, optimizer = accelerator.prepare(TrainedModule(restorer), torch.optim.SGD(restorer.parameters(), 0.0))
+    batch = Batches(recipe, pictures_of(recipe, tmp_path / "run"))[0]
+    loss, squared_error = take_step(recipe, accelerator, module, optimizer, [batch])
+    restored = restorer(batch.degraded)
+    assert loss == pytest.approx(F.l1_loss(restored, batch.clean).item())
+    assert squared_error == pytest.approx(F.mse_loss(restored, batch.clean).item())

@@ -1,0 +1,62 @@
+"""Scores and pictures of a network in training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.training.runs import IMPLICIT, implicit_recipe, recipe_of, write_pictures
+from toolbox.errors import ImageError, SpecError
+from toolbox.evaluation.evaluate import evaluate
+from toolbox.images.compare import GAP
+from toolbox.plugins import registries
+from toolbox.restorer import Restorer
+from toolbox.training.recipe import Validation
+from toolbox.training.validation import check_validation, mean_score, sample_picture
+
+
+def validation(folder: Path, protocol: str, **more: object) -> Validation:
+    data = {"folder": folder, "protocol": protocol, **more}
+    return Validation.model_validate(data, context=registries())
+
+
+def test_the_score_is_the_mean_that_eval_gives(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path)
+    restorer = Restorer(implicit_recipe(folder).model)
+    protocol = registries().protocols["sr-y"]
+    scores = [score.psnr for score in evaluate(restorer, folder, protocol, scales=[2, 3])]
+    assert len(scores) == 6
+    got = mean_score(restorer, validation(folder, "sr-y", scales=[2, 3]))
+    assert got == pytest.approx(np.mean(scores))
+
+
+def test_scores_are_checked_before_they_are_needed(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path)
+    assert check_validation(validation(folder, "denoise-gray")) == sorted(folder.iterdir())
+    with pytest.raises(SpecError, match=r"got --lr or --scale, but denoise-gray adds noise"):
+        check_validation(validation(folder, "denoise-gray", scales=[2]))
+    with pytest.raises(ImageError, match=r"nothing to score"):
+        check_validation(validation(folder, "sr-y"))
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0, 3.0])
+def test_the_sample_is_degraded_by_the_recipe_and_restored(scale: float, tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "data", count=1, side=40)
+    chain = ["bicubic", {"name": "gaussian-noise", "sigma": 25}]
+    recipe = implicit_recipe(folder, model={**IMPLICIT, "global_skip": "input"}, degradation=chain, scale=scale)
+    picture = sample_picture(recipe, Restorer(recipe.model), folder / "0.png")
+    side = round(int(40 / scale) * scale)
+    assert picture.size == (2 * side + GAP, side)
+
+
+def test_large_pictures_are_shown_in_part_and_color_as_the_network_sees_it(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((300, 400, 3), dtype=np.uint8)).save(tmp_path / "0.png")
+    recipe = recipe_of(tmp_path)
+    picture = np.asarray(sample_picture(recipe, Restorer(recipe.model), tmp_path / "0.png"))
+    assert picture.shape == (256, 2 * 256 + GAP, 3)
+    noisy = picture[:, :256]
+    assert (noisy == noisy[..., :1]).all()
+    assert 5 < noisy.std() < 25  # half of it is clipped at black

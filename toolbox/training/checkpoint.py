@@ -1,0 +1,162 @@
+"""The state of a run in one safetensors file, from which it goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from toolbox.errors import TrainingError, WeightsError
+from toolbox.files import written_beside
+from toolbox.weights.file import describe_mismatch, read_tensors
+
+
+@dataclass
+class RunProgress:
+    """How far a run is and how it does."""
+
+    step: int = 0
+    seconds: float = 0.0  # of training, before and after interruptions
+    loss: float = 0.0  # running average
+    squared_error: float = 0.0  # running average
+    validation: float | None = None  # the last score in dB
+
+    def add(self, seconds: float, loss: float, squared_error: float) -> None:
+        """Count a step; the averages are plain means at first, then of about the last hundred steps."""
+        self.step += 1
+        self.seconds += seconds
+        weight = max(0.01, 1 / self.step)
+        self.loss += weight * (loss - self.loss)
+        self.squared_error += weight * (squared_error - self.squared_error)
+
+    @property
+    def psnr(self) -> float:
+        """Of the running average, in dB."""
+        return -10 * math.log10(max(self.squared_error, 1e-10))
+
+
+@dataclass
+class RunState:
+    """Everything that changes while a run goes on. Random numbers do not: they follow from the step."""
+
+    restorer: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    progress: RunProgress
+
+
+def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
+    """Write the state beside ``path`` and rename it.
+
+    Args:
+        path: the checkpoint.
+        state: what is written.
+        identity: what a run that goes on from here must have in common with this one.
+
+    Raises:
+        TrainingError: it cannot be written; the checkpoint before is untouched.
+    """
+    tensors = {f"model.{name}": tensor for name, tensor in state.restorer.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
+    optimizer_tensors, numbers = _pack(state.optimizer)
+    tensors |= optimizer_tensors
+    metadata = {
+        "progress": json.dumps(asdict(state.progress)),
+        "identity": json.dumps(identity),
+        "optimizer": json.dumps(numbers),
+    }
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    try:
+        with written_beside(path) as partial:
+            save_file(copies, partial, metadata)
+    except (OSError, SafetensorError) as error:
+        last = "the last one is untouched" if path.exists() else "there is none yet"
+        raise TrainingError(f"{path}: the checkpoint cannot be written: {error}; {last}") from None
+
+
+def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
+    """Put a run into the state of a checkpoint.
+
+    Raises:
+        TrainingError: the checkpoint is of another run; the message has every difference.
+        WeightsError: it cannot be read.
+    """
+    tensors = read_tensors(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+    try:
+        progress, before, content = (json.loads(metadata[key]) for key in ("progress", "identity", "optimizer"))
+    except (KeyError, ValueError):
+        raise WeightsError(f"{path}: is no checkpoint of a training run") from None
+    if changes := differences(before, json.loads(json.dumps(identity))):
+        raise TrainingError(
+            f"{path}: cannot go on with another recipe: {'; '.join(changes)}; "
+            "give what the run was started with, or start another with --run"
+        )
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "group": {}}
+    for name, tensor in tensors.items():
+        part, _, key = name.partition(".")
+        parts.setdefault(part, {})[key] = tensor
+    for part, module in (("model", state.restorer), ("average", state.average)):
+        given, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (parts[part], module.state_dict()))
+        if complaint := describe_mismatch(given, ours):
+            raise WeightsError(f"{path}: is the checkpoint of another network: {complaint}")
+        module.load_state_dict(parts[part])
+    _unpack(state.optimizer, parts, content)
+    state.progress = RunProgress(**progress)
+
+
+def _pack(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimizer's state: tensors by part, number and key, and numbers as JSON data."""
+    content = optimizer.state_dict()
+    parts = {"optimizer": content["state"], "group": dict(enumerate(content["param_groups"]))}
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, dict[int, dict[str, Any]]] = {part: {} for part in parts}
+    for part, members in parts.items():
+        for i, values in members.items():
+            numbers[part][i] = {key: value for key, value in values.items() if _is_plain(value)}
+            tensors |= {f"{part}.{i}.{key}": value for key, value in values.items() if isinstance(value, Tensor)}
+            odd = [key for key in values if f"{part}.{i}.{key}" not in tensors and key not in numbers[part][i]]
+            if odd and part == "optimizer":  # of a group it is a setting, which a new optimizer has too
+                raise TrainingError(
+                    f"optimizer {type(optimizer).__name__} keeps {', '.join(odd)}, which no checkpoint can hold; "
+                    "choose another"
+                )
+    return tensors, {"groups": list(numbers["group"].values()), "numbers": numbers["optimizer"]}
+
+
+def _unpack(optimizer: torch.optim.Optimizer, parts: Mapping[str, Mapping[str, Tensor]], numbers: Any) -> None:
+    """Put an optimizer into the state that ``_pack`` gave."""
+    fresh = optimizer.state_dict()["param_groups"]
+    groups = [{**new, **old} for new, old in zip(fresh, numbers["groups"], strict=True)]
+    state: dict[int, dict[str, Any]] = {int(number): values for number, values in numbers["numbers"].items()}
+    for part, members in (("optimizer", state), ("group", dict(enumerate(groups)))):
+        for name, tensor in parts[part].items():
+            number, _, key = name.partition(".")
+            members.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is the same when it comes back from JSON, but for tuples."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """What changed between two trees of JSON data, each with its path."""
+    if before == now:
+        return []
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [each for key in keys for each in differences(before.get(key), now.get(key), f"{path}.{key}".strip("."))]
+    return [f"{path} was {before!r}, is {now!r}"]
