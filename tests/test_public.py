@@ -31,7 +31,7 @@ NET: dict[str, Any] = {
         ("load", ["path_or_name", "registries"]),
         ("save", ["restorer", "path"]),
         ("convert", ["source", "format", "hints"]),
-        ("restore", ["image", "model", "scale", "size", "output", "progress"]),
+        ("restore", ["image", "model", "scale", "size", "output", "max_memory", "halo", "progress"]),
         ("list_components", ["kind"]),
         ("list_architectures", []),
     ],

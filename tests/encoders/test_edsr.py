@@ -57,7 +57,7 @@ def test_untrained_nonlocal_blocks_change_nothing() -> None:
     untrained = resolve({"channels": 2, "encoder": spec, "decoder": "residual-conv"}).encoder.build(channels=2)
     untrained.load_state_dict(without.state_dict(), strict=False)
     image = torch.randn(1, 2, 5, 7)
-    assert torch.equal(untrained(image), without(image))
+    torch.testing.assert_close(untrained(image), without(image))  # the layout changes, and with it the rounding
 
 
 @pytest.mark.parametrize(
