@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
 
 CPU = torch.device("cpu")
-LOW = 96  # side of the features that decoders are timed on
+LOW = 64  # side of the features that decoders are timed on
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -88,7 +89,7 @@ def nlrn() -> list[Result]:
                 parameter.data.mul_(0.02)
     image, patches = torch.rand(1, 1, side, side), torch.rand(8, 1, PATCH, PATCH)
     count = (math.ceil((side - PATCH) / STRIDE) + 1) ** 2
-    times = interleaved({"ours": lambda: restorer(image), "patches": lambda: patchwise(patches)}, 3, CPU)
+    times = interleaved({"ours": lambda: restorer(image), "patches": lambda: patchwise(patches)}, 2, CPU)
     ours, published = times["ours"].median, times["patches"].median / len(patches) * count
     with measured(CPU) as cost:
         restorer(image)
@@ -105,12 +106,8 @@ class _PublishedNLRN(nn.Module):
         self.restorer = restorer
 
     def forward(self, patches: Tensor) -> Tensor:
-        fast = soft_block_matching.attend
-        soft_block_matching.attend = _plain_attend
-        try:
+        with patch.object(soft_block_matching, "attend", _plain_attend):
             result: Tensor = self.restorer(patches)
-        finally:
-            soft_block_matching.attend = fast
         return result
 
 
@@ -157,7 +154,7 @@ def decoders() -> list[Result]:
 def _against_plain(name: str, decoder: nn.Module, features: Tensor, size: tuple[int, int], work: str) -> Result:
     plain = _plain(name)
     times = interleaved(
-        {"fast": lambda: decoder(features, size), "plain": lambda: plain(decoder, features, size)}, 5, CPU
+        {"fast": lambda: decoder(features, size), "plain": lambda: plain(decoder, features, size)}, 3, CPU
     )
     per_pixel = 1e6 * times["fast"].median / math.prod(size)
     detail = f"{per_pixel:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
@@ -173,12 +170,16 @@ def networks() -> list[Result]:
     """DIINN on RDN as a whole, its decoder fast and plain."""
     restorer, image = toolbox.build("diinn").eval(), torch.rand(1, 3, 48, 48)
     plain = _plain("dual-interactive")
+
+    def plainly(size: tuple[int, int]) -> Tensor:
+        return plain(restorer.decoder, restorer.encode(image), size)
+
     results = []
     for scale in (4, 8):
         size = (48 * scale, 48 * scale)
         pieces: dict[str, Callable[[], object]] = {
             "fast": partial(restorer, image, size=size),
-            "plain": lambda size=size: plain(restorer.decoder, restorer.encode(image), size),
+            "plain": partial(plainly, size),
         }
         times = interleaved(pieces, 3, CPU)
         ratio = times["plain"].median / times["fast"].median
@@ -250,19 +251,15 @@ def training() -> list[Result]:
     used: dict[str, int | None] = {}
 
     def step(attends: Callable[..., object]) -> None:
-        fast = soft_block_matching.attend
-        soft_block_matching.attend = attends  # type: ignore[assignment]  # the same signature
-        try:
+        with patch.object(soft_block_matching, "attend", attends):
             restorer(patches).square().mean().backward()
-        finally:
-            soft_block_matching.attend = fast
 
     pieces: dict[str, Callable[[], object]] = {"fast": lambda: step(attend), "plain": lambda: step(_plain_attend)}
     with torch.enable_grad():
         times = interleaved(pieces, 5, CPU)
-        for name, work in pieces.items():
+        for name, piece in pieces.items():
             with measured(CPU) as cost:
-                work()
+                piece()
             used[name] = cost.peak_memory
     work = "training step of nlrn-lite, 16 patches of 40 × 40"
     detail = f"{1e3 * times['fast'].median:.0f} ms"
