@@ -14,7 +14,7 @@ from toolbox.cli.options import Catalog, parse_scale, parse_size, registries_wit
 def bench(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Architectures, decoders, non-local blocks or encoders."),
+        typer.Argument(metavar="NAME", help="Architectures, decoders, non-local blocks or encoders."),
     ],
     size: Annotated[
         Any, typer.Option("--size", metavar="WxH", parser=parse_size, help="Of the input. Default: 128x128.")

@@ -42,7 +42,7 @@ def restore(
     ] = None,
     max_memory: Annotated[
         str | None,
-        typer.Option("--max-memory", metavar="BYTES", help="What the process may take in all, such as 2GB."),
+        typer.Option("--max-memory", metavar="MEMORY", help="What the process may take in all, such as 2GB."),
     ] = None,
     halo: Annotated[
         int | None,
