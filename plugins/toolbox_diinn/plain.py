@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from toolbox.decoders.plain import linear
+
 
 def dual_interactive(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
     """DIINN's decoder at output resolution: unfold, nearest-exact, concatenate, 1×1 convolutions."""
@@ -29,30 +31,26 @@ def dual_interactive(decoder: Any, features: Tensor, size: tuple[int, int]) -> T
     position = torch.stack((2 * dy, 2 * dx, ratio)).expand(batch, -1, -1, -1)
 
     if config.initial_synthesis:
-        position = torch.sin(_linear(position, decoder.initial.weight, decoder.initial.bias))
+        position = torch.sin(linear(position, decoder.initial.weight, decoder.initial.bias))
         content = position * content
 
     of_content = decoder.content.weight.flatten(1)
-    k = F.relu(_linear(content, of_content[: config.hidden[0]], decoder.content.bias[: config.hidden[0]]))
-    q = k * torch.sin(_linear(position, decoder.synthesis[0].weight, decoder.synthesis[0].bias))
+    k = F.relu(linear(content, of_content[: config.hidden[0]], decoder.content.bias[: config.hidden[0]]))
+    q = k * torch.sin(linear(position, decoder.synthesis[0].weight, decoder.synthesis[0].bias))
     done = config.hidden[0]
     for i, channels in enumerate(config.hidden[1:], 1):
         own = decoder.modulation[i - 1]
         if config.modulation_input == "modulation":
-            k = F.relu(_linear(k, own.weight, own.bias))
+            k = F.relu(linear(k, own.weight, own.bias))
         else:
             carried = k if config.modulation_input == "modulation+content" else q
             weight = torch.cat((own.weight, of_content[done : done + channels]), 1)
             bias = decoder.content.bias[done : done + channels]
-            k = F.relu(_linear(torch.cat((carried, content), 1), weight, bias))
-        q = k * torch.sin(_linear(q, decoder.synthesis[i].weight, decoder.synthesis[i].bias))
+            k = F.relu(linear(torch.cat((carried, content), 1), weight, bias))
+        q = k * torch.sin(linear(q, decoder.synthesis[i].weight, decoder.synthesis[i].bias))
         done += channels
     kernel = config.output_kernel
     if kernel == 1:
-        return _linear(q, decoder.output.weight[:, :, 0, 0], decoder.output.bias)
+        return linear(q, decoder.output.weight[:, :, 0, 0], decoder.output.bias)
     reflected = F.pad(q, [1] * 4, mode="reflect")
     return F.conv2d(reflected, decoder.output.weight, decoder.output.bias)
-
-
-def _linear(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.conv2d(image, weight[:, :, None, None], bias)

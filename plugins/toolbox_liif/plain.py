@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from toolbox.decoders.plain import linear, sampled
+
 
 def local_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
     """LIIF's decoder as published: grid_sample at four shifted coordinates, one network for all, areas swapped."""
@@ -21,7 +23,7 @@ def local_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) -> Ten
     seen = F.unfold(features, 3, padding=1) if config.feature_unfolding else features.flatten(2)
     predictions, areas = [], []
     for vertical, horizontal in [(-1, -1), (-1, 1), (1, -1), (1, 1)] if config.local_ensemble else [(0, 0)]:
-        pixel = _sampled(
+        pixel = sampled(
             (height, width),
             y + (vertical / height + 1e-6 if vertical else 0),
             x + (horizontal / width + 1e-6 if horizontal else 0),
@@ -33,9 +35,9 @@ def local_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) -> Ten
         inputs += [cell.expand(-1, -1, *size)] if config.cell_decoding else []
         hidden = torch.cat([each.expand(len(features), -1, -1, -1) for each in inputs], 1)
         first = torch.cat((decoder.content.weight.flatten(1), decoder.position.weight), 1)
-        hidden = _linear(hidden, first, decoder.content.bias)
+        hidden = linear(hidden, first, decoder.content.bias)
         for layer in decoder.layers:
-            hidden = F.relu(hidden) if isinstance(layer, nn.ReLU) else _linear(hidden, layer.weight, layer.bias)
+            hidden = F.relu(hidden) if isinstance(layer, nn.ReLU) else linear(hidden, layer.weight, layer.bias)
         predictions.append(hidden)
         areas.append((dy * dx).abs().to(features.dtype) + 1e-9)
     total = sum(areas)
@@ -46,15 +48,3 @@ def local_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) -> Ten
 def _published_centers(count: int) -> Tensor:
     """In float32: where both pixels of an axis are the same one, the published weights are its rounding."""
     return -1 + 1 / count + 2 / count * torch.arange(count).float()
-
-
-def _sampled(shape: tuple[int, int], y: Tensor, x: Tensor) -> Tensor:
-    """Numbers of the pixels that nearest ``grid_sample`` picks at float32 coordinates, clamped inside."""
-    edge = 1 - 1e-6
-    grid = torch.stack(torch.broadcast_tensors(x[None, :].clamp(-edge, edge), y[:, None].clamp(-edge, edge)), -1)
-    numbers = torch.arange(shape[0] * shape[1], dtype=torch.float32).view(1, 1, *shape)
-    return F.grid_sample(numbers, grid[None], mode="nearest", align_corners=False)[0, 0].long()
-
-
-def _linear(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.conv2d(image, weight[:, :, None, None], bias)

@@ -12,32 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from toolbox.decoders.plain import linear, sampled
+
 
 def meta_upscale(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
     """Meta-SR's decoder as published: the filter of each output pixel from its top-left corner's offset."""
     height, width = features.shape[-2:]
     y, x = _centers(size[0]) - 1 / size[0], _centers(size[1]) - 1 / size[1]
-    pixel = _sampled((height, width), y.float() + 1e-6, x.float() + 1e-6)
+    pixel = sampled((height, width), y.float() + 1e-6, x.float() + 1e-6)
     dy = (y[:, None] - (_centers(height)[pixel // width] - 1 / height)) * height / 2
     dx = (x[None, :] - (_centers(width)[pixel % width] - 1 / width)) * width / 2
     position = torch.stack((dy, dx, torch.full_like(dy, height / size[0])))[None].to(features.dtype)
-    hidden = F.relu(_linear(position, decoder.hidden.weight, decoder.hidden.bias))
-    filters = _linear(hidden, decoder.filters.weight, decoder.filters.bias).unflatten(1, (-1, decoder.channels))
+    hidden = F.relu(linear(position, decoder.hidden.weight, decoder.hidden.bias))
+    filters = linear(hidden, decoder.filters.weight, decoder.filters.bias).unflatten(1, (-1, decoder.channels))
     seen = F.unfold(features, 3, padding=1)[:, :, pixel.flatten()].unflatten(2, size)
     return (seen[:, :, None] * filters).sum(1)
 
 
 def _centers(count: int) -> Tensor:
     return torch.tensor([-1 + (2 * i + 1) / count for i in range(count)], dtype=torch.float64)
-
-
-def _sampled(shape: tuple[int, int], y: Tensor, x: Tensor) -> Tensor:
-    """Numbers of the pixels that nearest ``grid_sample`` picks at float32 coordinates, clamped inside."""
-    edge = 1 - 1e-6
-    grid = torch.stack(torch.broadcast_tensors(x[None, :].clamp(-edge, edge), y[:, None].clamp(-edge, edge)), -1)
-    numbers = torch.arange(shape[0] * shape[1], dtype=torch.float32).view(1, 1, *shape)
-    return F.grid_sample(numbers, grid[None], mode="nearest", align_corners=False)[0, 0].long()
-
-
-def _linear(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.conv2d(image, weight[:, :, None, None], bias)
