@@ -1,0 +1,72 @@
+"""Write the generated part of the documentation: everything in docs/reference/ that carries its mark.
+
+    python docs/generate.py           # write it again, and remove pages of what is gone
+    python docs/generate.py --check   # only compare; the exit code is 1 when something differs
+
+It tells what is registered when it runs: after a component, a command or a hook is added, run it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from generator import architectures, commands, components, hooks, python_api, records, specs
+from generator.markdown import MARK
+
+DOCS = Path(__file__).parent
+REFERENCE = DOCS / "reference"
+
+
+def generated() -> dict[Path, str]:
+    """The text of every generated file."""
+    makers = (components, architectures, commands, hooks, records, specs, python_api)
+    return {DOCS / path: text for maker in makers for path, text in maker.pages()}
+
+
+def differences(files: dict[Path, str]) -> dict[Path, str]:
+    """The generated files that are not as they should be, and why."""
+    found = {}
+    for path, text in files.items():
+        if not path.exists():
+            found[path] = "is missing"
+        elif path.read_text(encoding="utf-8") != text:
+            found[path] = "is not what is generated"
+    return found | {path: "is of something that is gone" for path in leftovers(files)}
+
+
+def leftovers(files: Iterable[Path]) -> list[Path]:
+    """Pages with the mark, and pictures, that nothing generates any more."""
+    kept = set(files)
+    present = [*REFERENCE.rglob("*.svg"), *REFERENCE.rglob("*.md")]
+    return [
+        path
+        for path in present
+        if path not in kept and (path.suffix == ".svg" or MARK in path.read_text(encoding="utf-8"))
+    ]
+
+
+def main() -> None:
+    """Write or compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args().check
+    files = generated()
+    different = differences(files)
+    if check:
+        for path, reason in sorted(different.items()):
+            print(f"{path.relative_to(DOCS.parent)} {reason}; run `python docs/generate.py`", file=sys.stderr)
+        sys.exit(1 if different else 0)
+    for path in leftovers(files):
+        path.unlink()
+    for path, text in files.items():
+        if path in different:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    print(f"{len(files)} files, {len(different)} of them changed")
+
+
+if __name__ == "__main__":
+    main()

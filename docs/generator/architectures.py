@@ -1,0 +1,178 @@
+"""One page for each architecture of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from generator import figures
+from generator.components import FOLDER as COMPONENTS
+from generator.installed import architectures, kinds, specs
+from generator.markdown import as_yaml, code, facts, memory, number, page, table
+from generator.measured import SCALE, SIDE, MeasuredArchitecture, measure_architecture
+
+from toolbox.registry import ArchitectureInfo
+from toolbox.spec import ArchitectureSpec
+from toolbox.weights.file import read_header
+
+FOLDER = "reference/architectures"
+PICTURES = Path(__file__).parents[1] / "pictures"
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """(path, text) of every page and picture."""
+    measured = {name: measure_architecture(spec) for name, spec in specs().items()}
+    yield f"{FOLDER}/index.md", _index(measured)
+    for info in architectures():
+        yield f"{FOLDER}/{info.name}.md", _page(info, specs()[info.name], measured[info.name])
+        yield f"{FOLDER}/{info.name}.svg", _picture(info, specs()[info.name], measured[info.name])
+
+
+def _page(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArchitecture) -> str:
+    parts = [
+        (
+            f"{half}: {_link(getattr(spec, half))}",
+            f"{each.input} → {each.output}",
+            f"{each.parameters:,}",
+            number(each.cost.multiply_adds),
+            memory(each.cost.memory),
+        )
+        for half, each in (("encoder", measured.encoder), ("decoder", measured.decoder))
+    ]
+    whole = (
+        "both",
+        "",
+        f"{measured.parameters:,}",
+        number(measured.cost.multiply_adds),
+        memory(measured.cost.memory),
+    )
+    scale = f", at ×{SCALE:g}" if measured.sizes == "any" else ""
+    radius = measured.receptive_field
+    return page(
+        info.name,
+        f"{info.summary[0].upper()}{info.summary[1:]}.",
+        f"![{_description(info, spec)}]({info.name}.svg)",
+        facts(
+            {
+                "paper": spec.paper,
+                "plugin": f"`{info.provider}`",
+                "image": {1: "gray", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels"),
+                "output": {"any": "any size", "same": "the size of the input"}.get(
+                    str(measured.sizes), f"×{measured.sizes}"
+                ),
+                "sees": "the whole image" if radius is None else f"{radius} px around an output pixel",
+                "parts": ", ".join(dict.fromkeys(map(_link, spec.parts()))),
+                "weights": _weights(info, measured),
+            }
+        ),
+        *_run(info, measured),
+        "## Spec",
+        "Complete; what the catalog leaves out is a default.",
+        code(as_yaml(_shown(spec)), "yaml"),
+        f"## Cost\n\nFor an input of {SIDE} × {SIDE} pixels{scale}. Memory is the most that is held at once, beside "
+        "input and weights; larger pictures are [cut into tiles](../../explanation/tiles.md). Measured times are in the "
+        f"README's section on performance; [`toolbox bench {info.name}`](../command-line.md#toolbox-bench) measures "
+        "them on your machine.",
+        table(("part", "shapes", "parameters", "multiply-adds", "memory"), [*parts, whole]),
+        *_training(info),
+    )
+
+
+def _shown(spec: ArchitectureSpec) -> dict[str, Any]:
+    """The spec without what the page says already, and without keys that are none."""
+    data = spec.model_dump(mode="json")
+    return {
+        key: value for key, value in data.items() if key not in ("summary", "paper") and value not in (None, "none")
+    }
+
+
+def _run(info: ArchitectureInfo, measured: MeasuredArchitecture) -> list[str]:
+    scale = "scale=2" if measured.sizes == "any" else ""
+    arguments = ", ".join(["image", *([scale] if scale else [])])
+    if info.weights is None and measured.parameters:
+        return [
+            "## In code",
+            f"Untrained, for training it or for weights of your own: `toolbox.build({info.name!r})` gives a module, "
+            f"`module({arguments})` the restored image.",
+        ]
+    if not measured.parameters:
+        return ["## Run it", f"It needs no weights: `toolbox restore photo.png -o out.png -m {info.name}`."]
+    blocks = ["## Run it", "It ships with trained weights."]
+    blocks.append(f"`toolbox restore photo.png -o out.png -m {info.name}{' --scale 2' if scale else ''}`")
+    picture = next(iter(sorted(PICTURES.glob(f"{info.name}.*"))), None)
+    if picture is not None:
+        blocks.append(f"![Before and after {info.name}](../../pictures/{picture.name})")
+        blocks.append("The picture is made by [these commands](../../how-to/pictures.md).")
+    return blocks
+
+
+def _weights(info: ArchitectureInfo, measured: MeasuredArchitecture) -> str:
+    if info.weights is not None:
+        return "trained, shipped with the plugin"
+    return "none needed" if not measured.parameters else "none shipped"
+
+
+def _training(info: ArchitectureInfo) -> list[str]:
+    if info.weights is None:
+        return []
+    record = read_header(info.weights).training
+    plain = {key: as_yaml(value).strip() if isinstance(value, dict) else value for key, value in record.items()}
+    rows = {key: value.replace("\n", "; ") if isinstance(value, str) else value for key, value in plain.items()}
+    return [
+        "## How it was trained",
+        "As the header of its weights file tells; `toolbox show` prints the same.",
+        facts({key: f"`{value}`" if isinstance(value, str) and ":" in value else value for key, value in rows.items()}),
+    ]
+
+
+def _link(part: Any) -> str:
+    return f"[{part.name}](../{COMPONENTS.rsplit('/', 1)[-1]}/{part.info.kind}/{part.name}.md)"
+
+
+def _picture(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArchitecture) -> str:
+    data = spec.model_dump(mode="json")
+    boxes = [figures.box_of(kinds()[data[half]["name"]], data[half], kinds()) for half in ("encoder", "decoder")]
+    notes = {}
+    if (data["normalization"]["mean"], data["normalization"]["std"]) != (0.0, 1.0):
+        notes["normalization"] = "normalized"
+    if spec.global_skip == "input":
+        notes["skip"] = "the input itself" if measured.sizes == "same" else "the input, bicubic"
+    sizes = {"same": "H × W", "any": "H′ × W′"}.get(str(measured.sizes), f"{measured.sizes}H × {measured.sizes}W")
+    return figures.architecture(
+        *boxes,
+        image=f"{spec.channels} × H × W",
+        features=f"{measured.encoder.output.split(' × ')[0]} × H × W",
+        output=f"{spec.decoded_channels} × {sizes}",
+        notes=notes,
+        description=_description(info, spec),
+    )
+
+
+def _description(info: ArchitectureInfo, spec: ArchitectureSpec) -> str:
+    names = [part.name for part in spec.encoder.parts()], [part.name for part in spec.decoder.parts()]
+    encoder, decoder = (" of ".join(part) for part in names)
+    skip = "; the input is added to the result" if spec.global_skip == "input" else ""
+    return f"{info.name}: encoder {encoder} feeds decoder {decoder}{skip}"
+
+
+def _index(measured: dict[str, MeasuredArchitecture]) -> str:
+    rows = [
+        (
+            f"[{info.name}]({info.name}.md)",
+            specs()[info.name].encoder.name,
+            specs()[info.name].decoder.name,
+            {"any": "any", "same": "same"}.get(str(measured[info.name].sizes), f"×{measured[info.name].sizes}"),
+            f"{measured[info.name].parameters:,}",
+            number(measured[info.name].cost.multiply_adds),
+            _weights(info, measured[info.name]).split(",")[0].replace("none shipped", ""),
+        )
+        for info in architectures()
+    ]
+    return page(
+        "Architectures",
+        "Every named network of the [catalog](../spec.md#a-catalog). Each is built by `toolbox.build(NAME)`; those with "
+        "trained weights, and those that need none, restore pictures at once.",
+        table(("name", "encoder", "decoder", "sizes", "parameters", "multiply-adds", "weights"), rows),
+        f"Multiply-adds are for an input of {SIDE} × {SIDE} pixels, at ×{SCALE:g} where any size goes.",
+    )

@@ -1,0 +1,194 @@
+"""One page for each component, with the paper, the settings, a picture, the cost and where it is used."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from generator import figures
+from generator.installed import PLURAL, components, kinds, specs, uses
+from generator.markdown import as_yaml, code, facts, memory, number, page, table
+from generator.measured import SCALE, SIDE, Measured, measure
+from generator.settings import settings
+
+from toolbox.config import validated
+from toolbox.errors import SpecError
+from toolbox.plugins import registries
+from toolbox.registry import KINDS, ComponentInfo, Kind
+
+FOLDER = "reference/components"
+CONTRACT: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "encoder": (
+        "An encoder turns an image into features of the same height and width, and says how many channels they have "
+        "and how far one of them sees.",
+        ("image B × C × H × W",),
+        ("features B × {out} × H × W",),
+    ),
+    "recurrent-wrapper": (
+        "A recurrent wrapper is an encoder that runs one transition several times with shared weights.",
+        ("image B × C × H × W",),
+        ("features B × {out} × H × W",),
+    ),
+    "transition": (
+        "A transition is the function that a recurrent wrapper repeats: from one state, and the correlation of the "
+        "state before, to the next.",
+        ("state B × {channels} × H × W", "stem B × {channels} × H × W", "correlation or None"),
+        ("state B × {channels} × H × W", "correlation or None"),
+    ),
+    "nonlocal-block": (
+        "A non-local block lets every pixel gather from the pixels that look like it, and keeps the shape of the "
+        "features. It can hand its correlation on to the next block.",
+        ("features B × C × H × W", "correlation or None"),
+        ("features B × C × H × W", "correlation or None"),
+    ),
+    "decoder": (
+        "A decoder turns features into an image of the size that is asked for, and says which sizes it can.",
+        ("features B × {features} × H × W", "size (H′, W′)"),
+        ("image B × C × H′ × W′",),
+    ),
+}
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """(path, text) of every page and picture."""
+    yield f"{FOLDER}/index.md", _index()
+    for kind in KINDS:
+        yield f"{FOLDER}/{kind}/index.md", _kind_index(kind)
+        for info in components(kind):
+            yield f"{FOLDER}/{kind}/{info.name}.md", _page(info)
+            yield f"{FOLDER}/{kind}/{info.name}.svg", _picture(info)
+
+
+def example(info: ComponentInfo) -> tuple[Any, str]:
+    """A config to show a component by, and whose it is: the defaults, or those of the first architecture that has it."""
+    try:
+        return validated(info.config, {}, registries()), "its defaults"
+    except SpecError:
+        for name in uses().get((info.kind, info.name), ()):
+            for part in specs()[name].parts():
+                if part.info is info:
+                    return part.config, f"its settings in [{name}](../../architectures/{name}.md)"
+    raise SpecError(f"{info.kind} {info.name!r} has settings without default and no architecture that gives them")
+
+
+def _page(info: ComponentInfo) -> str:
+    config, whose = example(info)
+    measured = _measured(info)
+    users = uses().get((info.kind, info.name), [])
+    links = ", ".join(f"[{name}](../../architectures/{name}.md)" for name in users)
+    presets = [(f"`preset: {name}`", f"`{dict(fields)}`") for name, fields in info.config.presets.items()]
+    scale = f", and ×{SCALE:g} as it takes any scale" if info.kind == "decoder" and config.sizes() == "any" else ""
+    return page(
+        info.name,
+        f"{info.summary[0].upper()}{info.summary[1:]}.",
+        f"![{_description(info)}]({info.name}.svg)",
+        facts({"kind": f"[{info.kind}](index.md)", "paper": info.paper, "plugin": f"`{info.provider}`", **_says(info)}),
+        "## Settings",
+        settings(info.config, ".."),
+        table(("preset", "stands for"), presets),
+        f"## Spec\n\nWith {whose}, complete:",
+        code(as_yaml({"name": info.name, **config.model_dump(mode="json")}), "yaml"),
+        f"## Cost\n\nWith the settings above, for an input of {SIDE} × {SIDE} pixels{scale}; memory is the most that is "
+        "held at once beside input and weights. Times are measured by "
+        f"[`toolbox bench {info.name}`](../../command-line.md#toolbox-bench)."
+        if info.kind in ("encoder", "nonlocal-block", "decoder")
+        else f"## Cost\n\nWith the settings above, for an input of {SIDE} × {SIDE} pixels"
+        + (", one state" if info.kind == "transition" else "")
+        + "; memory is the most that is held at once beside input and weights.",
+        table(
+            ("input", "output", "parameters", "multiply-adds", "memory"),
+            [
+                (
+                    measured.input,
+                    measured.output,
+                    f"{measured.parameters:,}",
+                    number(measured.cost.multiply_adds),
+                    memory(measured.cost.memory),
+                )
+            ],
+        ),
+        "## Used by",
+        f"{links}." if links else "No architecture of the catalog.",
+        "## In code",
+        _object(info),
+    )
+
+
+def _says(info: ComponentInfo) -> dict[str, object]:
+    """What the config says before any tensor exists."""
+    config = example(info)[0]
+    radius = config.receptive_field()
+    told: dict[str, object] = {"sees": "the whole image" if radius is None else f"{radius} px around a pixel"}
+    if info.kind == "decoder":
+        sizes = config.sizes()
+        told["sizes"] = {"any": "any", "same": "that of the features"}.get(sizes, f"×{sizes}")
+    if info.kind in ("encoder", "recurrent-wrapper"):
+        told["gives"] = f"{config.out_channels(3)} channels for an RGB image"
+    return told
+
+
+def _object(info: ComponentInfo) -> str:
+    """mkdocstrings' directive for the docstring and source of a component."""
+    path = f"{info.factory.__module__}.{info.factory.__qualname__}"
+    options = "    options:\n      heading_level: 3\n      members: [forward, query]\n      show_root_full_path: true"
+    return f"::: {path}\n{options}"
+
+
+def _picture(info: ComponentInfo) -> str:
+    config, _ = example(info)
+    box = figures.box_of(info.kind, {"name": info.name, **config.model_dump(mode="json")}, kinds())
+    _, inputs, outputs = CONTRACT[info.kind]
+    measured = _measured(info)
+    names = {
+        "out": measured.output.split(" × ")[0],
+        "features": measured.input.split(" × ")[0],
+        "channels": getattr(config, "channels", "C"),
+    }
+    return figures.component(
+        box, [each.format(**names) for each in inputs], [each.format(**names) for each in outputs], _description(info)
+    )
+
+
+def _description(info: ComponentInfo) -> str:
+    _, inputs, outputs = CONTRACT[info.kind]
+    clean = [" and ".join(label.split(" B ×")[0] for label in labels) for labels in (inputs, outputs)]
+    return f"{info.name}: {clean[0]} go in, {clean[1]} come out"
+
+
+@functools.cache
+def _measured_of(kind: str, name: str) -> Measured:
+    info = registries().components[kind][name]  # type: ignore[index]  # one of KINDS
+    return measure(info, example(info)[0])
+
+
+def _measured(info: ComponentInfo) -> Measured:
+    return _measured_of(info.kind, info.name)
+
+
+def _kind_index(kind: Kind) -> str:
+    rows = [
+        (f"[{info.name}]({info.name}.md)", info.summary, info.paper, f"`{info.provider}`") for info in components(kind)
+    ]
+    title = PLURAL[kind]
+    return page(
+        f"{title[0].upper()}{title[1:]}",
+        CONTRACT[kind][0],
+        table(("name", "what it is", "paper", "plugin"), rows),
+    )
+
+
+def _index() -> str:
+    blocks = [
+        "Every part that a spec can name. A plugin adds more by the hook "
+        "[`toolbox_components`](../hooks.md#toolbox.hookspecs.toolbox_components).",
+    ]
+    for kind in KINDS:
+        rows = [(f"[{info.name}]({kind}/{info.name}.md)", info.summary) for info in components(kind)]
+        title = PLURAL[kind]
+        blocks += [
+            f"## [{title[0].upper()}{title[1:]}]({kind}/index.md)",
+            CONTRACT[kind][0],
+            table(("name", "what it is"), rows),
+        ]
+    return page("Components", *blocks)

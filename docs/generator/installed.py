@@ -1,0 +1,83 @@
+"""What the pages are about: all that this project registers, and nothing of other plugins that may be installed."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from importlib import metadata
+from typing import Any, TypeVar
+
+from toolbox.plugins import CORE, DISTRIBUTION, PLUGIN_GROUP, registries
+from toolbox.registry import ArchitectureInfo, ComponentInfo, Kind, Record, Registry
+from toolbox.restorer import resolve
+from toolbox.spec import ArchitectureSpec
+
+R = TypeVar("R", bound=Record)
+
+# What a kind is called in prose, in the plural.
+PLURAL: dict[str, str] = {
+    "encoder": "encoders",
+    "recurrent-wrapper": "recurrent wrappers",
+    "transition": "transitions",
+    "nonlocal-block": "non-local blocks",
+    "decoder": "decoders",
+}
+
+
+@functools.cache
+def providers() -> frozenset[str]:
+    """The core and the plugins of this project."""
+    entries = metadata.entry_points(group=PLUGIN_GROUP)
+    return frozenset({CORE, *(entry.name for entry in entries if entry.dist and entry.dist.name == DISTRIBUTION)})
+
+
+def ours(registry: Registry[R]) -> list[R]:
+    """The records of a registry that this project provides."""
+    return [record for record in registry if record.provider in providers()]
+
+
+def components(kind: Kind) -> list[ComponentInfo]:
+    """Our components of a kind."""
+    return ours(registries().components[kind])
+
+
+def architectures() -> list[ArchitectureInfo]:
+    """Our architectures."""
+    return ours(registries().architectures)
+
+
+@functools.cache
+def specs() -> dict[str, ArchitectureSpec]:
+    """The validated spec of each of our architectures."""
+    return {info.name: resolve(info.name) for info in architectures()}
+
+
+@functools.cache
+def uses() -> dict[tuple[str, str], list[str]]:
+    """(kind, component) → the architectures that use it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, spec in specs().items():
+        for part in spec.parts():
+            users = found.setdefault((part.info.kind, part.name), [])
+            if name not in users:
+                users.append(name)
+    return found
+
+
+def kinds() -> dict[str, str]:
+    """The kind of each component by name."""
+    return {info.name: kind for kind, registry in registries().components.items() for info in registry}
+
+
+def records(kind: str) -> list[Any]:
+    """Our records of ``Registries``' other registries: converters, protocols, degradations and those to come."""
+    return ours(getattr(registries(), kind))
+
+
+def other_registries() -> list[str]:
+    """The names of these registries."""
+    return [
+        field.name
+        for field in dataclasses.fields(registries())
+        if isinstance(getattr(registries(), field.name), Registry) and field.name != "architectures"
+    ]

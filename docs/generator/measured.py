@@ -1,0 +1,123 @@
+"""What components and architectures cost, run on tensors without data: exact, and the same on every machine."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toolbox.images.cost import Cost, cost
+from toolbox.registry import ComponentInfo
+from toolbox.restorer import Restorer, scaled_size
+from toolbox.spec import ArchitectureSpec, ComponentSpec
+
+SIDE = 64  # pixels of the input
+SCALE = 2.0  # of a decoder that takes any
+CHANNELS = 64  # of the features that parts are measured on, unless they want an image
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Parameters and cost of a part, with the shapes that it was run on."""
+
+    input: str
+    output: str
+    parameters: int
+    cost: Cost
+
+
+def measure(info: ComponentInfo, config: Any) -> Measured:
+    """One component on SIDE × SIDE pixels."""
+    if info.kind == "decoder":
+        features = CHANNELS
+        try:
+            config.check_join(features, 3)
+        except ValueError:
+            features = 3  # it works on the image itself
+        sizes = config.sizes()
+        size = scaled_size(SIDE, SIDE, SCALE if sizes == "any" else sizes if isinstance(sizes, int) else 1)
+        return _decoder(_Key(ComponentSpec(info, config)), features, 3, size)
+    if info.kind == "transition":
+        build = functools.partial(info.factory, config, steps=1)
+        return _run(build, config.channels, lambda module, state: module(state, state, None, 0)[0])
+    if info.kind == "nonlocal-block":
+        return _run(lambda: info.factory(config, channels=CHANNELS), CHANNELS, lambda module, x: module(x, None)[0])
+    return _encoder(_Key(ComponentSpec(info, config)), 3)
+
+
+@dataclass(frozen=True)
+class MeasuredArchitecture:
+    """The same of an architecture and its two halves."""
+
+    encoder: Measured
+    decoder: Measured
+    parameters: int
+    cost: Cost
+    receptive_field: int | None
+    sizes: str | int
+
+
+def measure_architecture(spec: ArchitectureSpec) -> MeasuredArchitecture:
+    """An architecture on SIDE × SIDE pixels, at SCALE if it takes any."""
+    with torch.device("meta"):
+        restorer = Restorer(spec).eval()
+    size = restorer.output_size(SIDE, SIDE, scale=SCALE if restorer.sizes == "any" else None)
+    encoder = _encoder(_Key(spec.encoder), spec.channels)
+    decoder = _decoder(_Key(spec.decoder), restorer.encoder.out_channels, spec.decoded_channels, size)
+    features = 4.0 * restorer.encoder.out_channels * SIDE * SIDE
+    both = Cost(
+        max(encoder.cost.memory, features + decoder.cost.memory),
+        encoder.cost.multiply_adds + decoder.cost.multiply_adds,
+        encoder.cost.traffic + decoder.cost.traffic,
+    )
+    parameters = sum(parameter.numel() for parameter in restorer.parameters())
+    return MeasuredArchitecture(encoder, decoder, parameters, both, restorer.receptive_field, restorer.sizes)
+
+
+class _Key:
+    """A component's spec, equal to another of the same data: many architectures share an encoder."""
+
+    def __init__(self, spec: ComponentSpec) -> None:
+        self.spec = spec
+        self.data = repr(spec.to_data())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.data == other.data
+
+    def __hash__(self) -> int:
+        return hash(self.data)
+
+
+@functools.cache
+def _encoder(key: _Key, channels: int) -> Measured:
+    return _run(lambda: key.spec.build(channels=channels), channels, lambda module, image: module(image))
+
+
+@functools.cache
+def _decoder(key: _Key, features: int, channels: int, size: tuple[int, int]) -> Measured:
+    build = functools.partial(key.spec.build, features=features, channels=channels)
+    return _run(build, features, lambda module, x: module(x, size))
+
+
+def _run(build: Callable[[], nn.Module], channels: int, call: Callable[[nn.Module, Tensor], Tensor]) -> Measured:
+    with torch.device("meta"):
+        module = build().eval().to(memory_format=torch.channels_last)
+    given = torch.empty(1, channels, SIDE, SIDE, device="meta").contiguous(memory_format=torch.channels_last)
+    shapes: list[torch.Size] = []
+
+    def computation() -> Tensor:
+        result = call(module, given)
+        shapes.append(result.shape)
+        return result
+
+    taken = cost(computation)
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return Measured(_shape(given.shape), _shape(shapes[0]), parameters, taken)
+
+
+def _shape(shape: torch.Size) -> str:
+    return " × ".join(map(str, shape[1:]))

@@ -1,0 +1,234 @@
+"""Running a page: its blocks one after the other, in one folder and one namespace, as a reader would.
+
+- ``python`` runs. ``sh`` runs line by line. What a ``text`` block right behind shows is what they print, but
+  for blanks; ``...`` stands for anything.
+- A block with a title, or whose first line is a comment that begins with a file's name, is written to that file.
+- Any other ``yaml`` block is a spec, or part of one, and has to be valid.
+- A command may fail only where the page shows its error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+import tomllib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import yaml
+
+from toolbox import plugins
+from toolbox.cli import main
+from toolbox.config import validated
+from toolbox.restorer import resolve
+
+ROOT = Path(__file__).parents[2]
+PHOTOS = ROOT / "examples" / "photos"
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)(?P<rest>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S)
+TITLE = re.compile(r'title="([^"]+)"')
+NAMED = re.compile(r"# ([\w./-]+\.\w+)\b")
+COLUMNS = "100"  # of the terminal that commands print to
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page, with the output that is shown behind it."""
+
+    language: str
+    text: str
+    line: int
+    file: str | None = None  # to which it is written
+    shown: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.language} block at line {self.line}"
+
+
+def blocks(text: str) -> list[Block]:
+    """Every block of a page that runs, is written or is checked."""
+    found: list[Block] = []
+    end = -1  # of the block before
+    for match in FENCE.finditer(text):
+        body = textwrap.dedent(match["text"])
+        if match["language"] == "text":
+            if found and found[-1].file is None and not text[end : match.start()].strip():
+                found[-1] = Block(found[-1].language, found[-1].text, found[-1].line, None, body)
+            end = -1
+            continue
+        title = TITLE.search(match["rest"]) or NAMED.match(body)
+        line = text.count("\n", 0, match.start()) + 1
+        found.append(Block(match["language"], body, line, title[1] if title else None))
+        end = match.end()
+    return found
+
+
+@dataclass
+class Desk:
+    """Where a page is run: a folder that is the current one, the names its Python defined, what it installed."""
+
+    folder: Path
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
+    installed: list[Path] = field(default_factory=list)
+
+    def run(self, block: Block) -> None:
+        """Run, write or check one block.
+
+        Raises:
+            AssertionError: it fails, or prints something else than the page shows.
+        """
+        if block.file is not None:
+            path = self.folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "python":
+            _compare(block, self._python(block))
+        elif block.language == "sh":
+            _compare(block, "".join(self._line(line, block) for line in _lines(block.text)))
+        elif block.language == "yaml":
+            check_yaml(block.text)
+
+    def _python(self, block: Block) -> str:
+        printed = io.StringIO()
+        # Lines are counted as in the page, for tracebacks.
+        code = compile("\n" * block.line + block.text, str(block), "exec")
+        with contextlib.redirect_stdout(printed):
+            exec(code, self.names)  # noqa: S102  # our own pages
+        return printed.getvalue()
+
+    def _line(self, line: str, block: Block) -> str:
+        """What a command prints."""
+        words = shlex.split(line)
+        target = None
+        if ">" in words:
+            *words, _, target = words
+        if words[0] == "toolbox":
+            code, printed, errors = toolbox_command(words[1:])
+            assert code == 0 or "error:" in (block.shown or ""), f"{line}\n{errors}"
+            printed += "" if target else errors
+        elif words[:2] == ["pip", "install"]:
+            printed = self._install(words[2:])
+        elif words[0] == "make":
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M), line
+            printed = ""  # it would set up everything again
+        elif words[0] == "cd":
+            os.chdir(words[1])
+            printed = ""
+        else:
+            printed = self._shell(line)
+        if target is not None:
+            Path(target).write_text(printed, encoding="utf-8")
+            return ""
+        return printed
+
+    def _install(self, words: list[str]) -> str:
+        """What pip does with a folder's pyproject.toml: its entry points and its modules are found from then on."""
+        project = words[-1].partition("[")[0]
+        own = (Path(project) if (Path(project) / "pyproject.toml").exists() else ROOT) / "pyproject.toml"
+        data = tomllib.loads(own.read_text(encoding="utf-8"))["project"]
+        for extra in re.findall(r"\[([\w,]+)\]", words[-1]):
+            assert set(extra.split(",")) <= data["optional-dependencies"].keys(), words
+        if own.parent == ROOT:
+            return ""  # is installed already
+        site = self.folder / "site-packages"
+        information = site / f"{data['name'].replace('-', '_')}-{data['version']}.dist-info"
+        information.mkdir(parents=True, exist_ok=True)
+        metadata = f"Metadata-Version: 2.1\nName: {data['name']}\nVersion: {data['version']}\n"
+        (information / "METADATA").write_text(metadata, encoding="utf-8")
+        sections = [
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+            for group, entries in data.get("entry-points", {}).items()
+        ]
+        (information / "entry_points.txt").write_text("".join(sections), encoding="utf-8")
+        self.installed = [site, own.parent.resolve()]
+        sys.path[:0] = map(str, self.installed)
+        plugins.registries.cache_clear()
+        return ""
+
+    def _shell(self, line: str) -> str:
+        line = re.sub(r"^python\b", shlex.quote(sys.executable), line)
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, self.installed)), "COLUMNS": COLUMNS}
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, env=environment, check=False)  # noqa: S602  # our own pages
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def clear(self) -> None:
+        """Forget what was installed."""
+        if not self.installed:
+            return
+        for path in map(str, self.installed):
+            sys.path.remove(path)
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(str(self.folder)):
+                del sys.modules[name]
+        plugins.registries.cache_clear()
+
+
+@contextlib.contextmanager
+def desk(folder: Path) -> Iterator[Desk]:
+    """A folder to run a page in, with the example photographs in ``photos``; all is as it was when it is left."""
+    before = Path.cwd()
+    os.chdir(folder)
+    (folder / "photos").mkdir()
+    for photo in PHOTOS.glob("*.png"):
+        shutil.copy(photo, folder / "photos")
+    made = Desk(folder)
+    try:
+        yield made
+    finally:
+        made.clear()
+        os.chdir(before)
+
+
+def toolbox_command(arguments: list[str]) -> tuple[int, str, str]:
+    """Run ``toolbox ARGUMENTS`` in this process: its exit code, what it printed, and to the standard error."""
+    printed, errors = io.StringIO(), io.StringIO()
+    code: object = 0
+    with (
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(errors),
+        warnings.catch_warnings(),
+        mock.patch.object(sys, "argv", ["toolbox", *arguments]),
+        mock.patch.dict(os.environ, COLUMNS=COLUMNS),
+    ):
+        warnings.simplefilter("always")
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    return code if isinstance(code, int) else int(code is not None), printed.getvalue(), errors.getvalue()
+
+
+def check_yaml(text: str) -> None:
+    """Validate the spec of an architecture or of a component; other YAML only has to be YAML."""
+    data = yaml.safe_load(text)
+    if isinstance(data, Mapping) and {"encoder", "decoder", "channels"} <= data.keys():
+        resolve(data)
+    elif isinstance(data, Mapping) and isinstance(data.get("name"), str):
+        kinds = [kind for kind, registry in plugins.registries().components.items() if data["name"] in registry]
+        info = plugins.registries().component(tuple(kinds), data["name"])
+        validated(info.config, {key: value for key, value in data.items() if key != "name"}, plugins.registries())
+
+
+def _lines(text: str) -> list[str]:
+    """The commands of a block, without their comments; a backslash goes on in the next line."""
+    lines = [line.split("  #")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _compare(block: Block, printed: str) -> None:
+    if block.shown is None:
+        return
+    literal = [re.escape(" ".join(part.split())) for part in re.split(r"\.\.\.(?!\.)", block.shown)]
+    same = re.fullmatch(".*".join(literal), " ".join(printed.split()), re.S)
+    assert same, f"{block}: the page shows\n{block.shown}\nbut it prints\n{printed}"

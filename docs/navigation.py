@@ -1,0 +1,40 @@
+"""MkDocs' hook that puts the reference into the navigation: what is in its folder, so that new pages need no list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+FIRST = ("python", "command-line.md", "components", "architectures", "spec.md", "recipe.md", "weights-file.md")
+TITLES = {
+    "architectures": "Architectures",
+    "components": "Components",
+    "python": "Python",
+    "encoder": "Encoders",
+    "recurrent-wrapper": "Recurrent wrappers",
+    "transition": "Transitions",
+    "nonlocal-block": "Non-local blocks",
+    "decoder": "Decoders",
+}
+
+
+def on_config(config: Any) -> Any:
+    """Append the reference to the navigation of mkdocs.yml."""
+    docs = Path(config.docs_dir)
+    config.nav.append({"Reference": _entries(docs / "reference", docs)})
+    return config
+
+
+def _entries(folder: Path, docs: Path) -> list[Any]:
+    """The index, then what comes first, then the rest by name; a folder is a section."""
+    found: list[Any] = []
+    for path in sorted(folder.iterdir(), key=_order):
+        if path.is_dir():
+            found.append({TITLES.get(path.name, path.name): _entries(path, docs)})
+        elif path.suffix == ".md":
+            found.append(path.relative_to(docs).as_posix())
+    return found
+
+
+def _order(path: Path) -> tuple[bool, int, str]:
+    return path.name != "index.md", FIRST.index(path.name) if path.name in FIRST else len(FIRST), path.name
