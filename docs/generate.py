@@ -2,6 +2,7 @@
 
     python docs/generate.py           # write it again, and remove pages of what is gone
     python docs/generate.py --check   # only compare; the exit code is 1 when something differs
+    python docs/generate.py --pictures    # run the pages that embed photographs, and keep what they make
 
 It tells what is registered when it runs: after a component, a command or a hook is added, run it again.
 """
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from generator import architectures, commands, components, hooks, python_api, records, specs
+from generator import architectures, commands, components, hooks, python_api, records, running, specs
 from generator.markdown import MARK
 
 DOCS = Path(__file__).parent
@@ -52,8 +53,13 @@ def main() -> None:
     """Write or compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    check = parser.parse_args().check
-    files = generated()
+    parser.add_argument("--pictures", action="store_true", help="make the photographs anew, and write nothing else")
+    arguments = parser.parse_args()
+    if arguments.pictures:
+        for picture in running.make_pictures(DOCS):
+            print(f"wrote {picture.relative_to(DOCS.parent)}")
+        return
+    check, files = arguments.check, generated()
     different = differences(files)
     if check:
         for path, reason in sorted(different.items()):

@@ -12,12 +12,14 @@ from generator.markdown import as_yaml, code, facts, memory, number, page, table
 from generator.measured import SCALE, SIDE, Measured, measure
 from generator.settings import settings
 
+from toolbox.benchmarking.bench import TIMED
 from toolbox.config import validated
 from toolbox.errors import SpecError
 from toolbox.plugins import registries
 from toolbox.registry import KINDS, ComponentInfo, Kind
 
 FOLDER = "reference/components"
+DEFAULTS = "its defaults"  # whose settings a page shows
 CONTRACT: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "encoder": (
         "An encoder turns an image into features of the same height and width, and says how many channels they have "
@@ -63,7 +65,7 @@ def pages() -> Iterator[tuple[str, str]]:
 def example(info: ComponentInfo) -> tuple[Any, str]:
     """A config to show a component by, and whose it is: the defaults, or those of the first architecture that has it."""
     try:
-        return validated(info.config, {}, registries()), "its defaults"
+        return validated(info.config, {}, registries()), DEFAULTS
     except SpecError:
         for name in uses().get((info.kind, info.name), ()):
             for part in specs()[name].parts():
@@ -78,7 +80,13 @@ def _page(info: ComponentInfo) -> str:
     users = uses().get((info.kind, info.name), [])
     links = ", ".join(f"[{name}](../../architectures/{name}.md)" for name in users)
     presets = [(f"`preset: {name}`", f"`{dict(fields)}`") for name, fields in info.config.presets.items()]
-    scale = f", and ×{SCALE:g} as it takes any scale" if info.kind == "decoder" and config.sizes() == "any" else ""
+    how = ", one state" if info.kind == "transition" else ""
+    if info.kind == "decoder" and config.sizes() == "any":
+        how = f", at ×{SCALE:g}"
+    timed = ""
+    if info.kind in TIMED and whose == DEFAULTS:
+        command = f"[`toolbox bench {info.name}`](../../command-line.md#toolbox-bench)"
+        timed = f" Times are measured by {command}."
     return page(
         info.name,
         f"{info.summary[0].upper()}{info.summary[1:]}.",
@@ -89,13 +97,8 @@ def _page(info: ComponentInfo) -> str:
         table(("preset", "stands for"), presets),
         f"## Spec\n\nWith {whose}, complete:",
         code(as_yaml({"name": info.name, **config.model_dump(mode="json")}), "yaml"),
-        f"## Cost\n\nWith the settings above, for an input of {SIDE} × {SIDE} pixels{scale}; memory is the most that is "
-        "held at once beside input and weights. Times are measured by "
-        f"[`toolbox bench {info.name}`](../../command-line.md#toolbox-bench)."
-        if info.kind in ("encoder", "nonlocal-block", "decoder")
-        else f"## Cost\n\nWith the settings above, for an input of {SIDE} × {SIDE} pixels"
-        + (", one state" if info.kind == "transition" else "")
-        + "; memory is the most that is held at once beside input and weights.",
+        f"## Cost\n\nWith the settings above, for an input of {SIDE} × {SIDE} pixels{how}; memory is the most that is "
+        f"held at once beside input and weights.{timed}",
         table(
             ("input", "output", "parameters", "multiply-adds", "memory"),
             [

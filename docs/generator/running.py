@@ -17,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import tomllib
 import warnings
@@ -188,6 +189,18 @@ def desk(folder: Path) -> Iterator[Desk]:
     finally:
         made.clear()
         os.chdir(before)
+
+
+def make_pictures(docs: Path) -> Iterator[Path]:
+    """Run every page that makes photographs (all that it writes as WebP), and put them into docs/pictures."""
+    for page in sorted(docs.rglob("*.md")):
+        found = blocks(page.read_text(encoding="utf-8"))
+        if any(".webp" in block.text for block in found):
+            with tempfile.TemporaryDirectory() as folder, desk(Path(folder).resolve()) as here:
+                for block in found:
+                    here.run(block)
+                for picture in sorted(here.folder.glob("*.webp")):
+                    yield Path(shutil.copy(picture, docs / "pictures"))
 
 
 def toolbox_command(arguments: list[str]) -> tuple[int, str, str]:
