@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-FIRST = ("python", "command-line.md", "components", "architectures", "spec.md", "recipe.md", "weights-file.md")
+KINDS = ("encoder", "recurrent-wrapper", "transition", "nonlocal-block", "decoder")
+FIRST = ("python", "command-line.md", "components", "architectures", "spec.md", "recipe.md", "weights-file.md", *KINDS)
 TITLES = {
     "architectures": "Architectures",
     "components": "Components",
@@ -37,4 +38,4 @@ def _entries(folder: Path, docs: Path) -> list[Any]:
 
 
 def _order(path: Path) -> tuple[bool, int, str]:
-    return path.name != "index.md", FIRST.index(path.name) if path.name in FIRST else len(FIRST), path.name
+    return path.name != "index.md", FIRST.index(path.name) if path.name in FIRST else len(FIRST), path.stem

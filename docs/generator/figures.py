@@ -26,11 +26,12 @@ text { fill: currentColor }
 .dashed { stroke-dasharray: 4 3 }
 .glyph { stroke: currentColor; stroke-width: 1.2; fill: currentColor; fill-opacity: .06 }
 .grid { stroke: currentColor; stroke-width: .6; opacity: .35; fill: none }
+.paper { fill: #fff }
 .box { stroke-width: 1.4; fill-opacity: .08 }
 .encoder { stroke: #1976d2; fill: #1976d2 } .recurrent-wrapper { stroke: #7b4bc4; fill: #7b4bc4 }
 .transition { stroke: #00897b; fill: #00897b } .nonlocal-block { stroke: #d9730d; fill: #d9730d }
 .decoder { stroke: #2e8b3d; fill: #2e8b3d } .other { stroke: #78828c; fill: #78828c }
-@media (prefers-color-scheme: dark) { svg { color: #e2e5ea } .box { fill-opacity: .16 } }
+@media (prefers-color-scheme: dark) { svg { color: #e2e5ea } .paper { fill: #1f222b } .box { fill-opacity: .2 } }
 """
 
 
@@ -57,8 +58,9 @@ class Box:
     def draw(self, x: float, y: float, width: float | None = None) -> list[str]:
         """Its SVG elements, with the top left corner at (x, y)."""
         width = width or self.width
+        place = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{self.height:g}" rx="6"'
         parts = [
-            f'<rect class="box {self.kind}" x="{x:g}" y="{y:g}" width="{width:g}" height="{self.height:g}" rx="6"/>',
+            f'<rect class="paper" {place}/><rect class="box {self.kind}" {place}/>',
             _text(x + PAD, y + 20, self.title, "title"),
         ]
         parts += [_text(x + PAD, y + 37 + LINE * i, line, "text") for i, line in enumerate(self.lines)]
@@ -100,7 +102,7 @@ def architecture(
     top = 44 if skip is not None else 12
     height = max(encoder.height, decoder.height, 120)
     middle = top + height / 2
-    into, between, out = (max(_width(each, TEXT) + 10, 64) for each in ("", features, ""))
+    into, between, out = (max(_width(each, TEXT) + 28, 64) for each in ("", features, ""))
     left = max(_width(image, TEXT), _width(notes.get("normalization", ""), TEXT), GLYPH)
     right = max(_width(output, TEXT), GLYPH)
     parts: list[str] = []
@@ -205,7 +207,8 @@ def _width(text: str, size: float) -> float:
 
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(str(each) if key == "kind" else f"{key} {_short(each)}" for key, each in value.items())
+        rest = [f"{key} {_short(each)}" for key, each in value.items() if key != "kind"]
+        return ", ".join([value["kind"], *rest] if "kind" in value else rest)
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_short, value))
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

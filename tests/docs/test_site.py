@@ -1,0 +1,82 @@
+"""The built site: no warning, no broken link, nothing from another host."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Page(HTMLParser):
+    """The anchors of a page, where it leads and what it loads."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        self.anchors |= {values[key] for key in ("id", "name") if key in values}
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        elif tag == "link" and values.get("rel") in ("stylesheet", "icon", "preload"):
+            self.loaded.append(values["href"])
+        elif "src" in values:
+            self.loaded.append(values["src"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built with every warning an error."""
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    return folder
+
+
+def pages(site: Path) -> Iterator[Path]:
+    yield from (path for path in sorted(site.rglob("*.html")) if path.name != "404.html")  # whose links are absolute
+
+
+def test_every_link_and_anchor_leads_somewhere(site: Path) -> None:
+    read = cache(Page)
+    broken = []
+    for path in pages(site):
+        for link in (*read(path).links, *read(path).loaded):
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.is_file() or (
+                parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in read(target).anchors
+            ):
+                broken.append(f"{path.relative_to(site)} → {link}")
+    assert broken == []
+
+
+def test_nothing_is_loaded_from_another_host(site: Path) -> None:
+    elsewhere = {url for path in pages(site) for url in Page(path).loaded if urlsplit(url).netloc}
+    assert elsewhere == set()
+
+
+def test_the_site_has_the_pages_and_none_of_what_makes_them(site: Path) -> None:
+    written = [path for path in (ROOT / "docs").rglob("*.md") if "generator" not in path.parts]
+    assert len(list(pages(site))) >= len(written)
+    assert list(site.rglob("*.py")) == []
+    assert (site / "reference" / "architectures" / "nlrn" / "index.html").exists()
