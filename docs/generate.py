@@ -1,4 +1,4 @@
-"""Write the generated part of the documentation: everything in docs/reference/ that carries its mark.
+"""Write the generated part of the documentation: what carries its mark in docs/reference/, and all drawings.
 
     python docs/generate.py           # write it again, and remove pages of what is gone
     python docs/generate.py --check   # only compare; the exit code is 1 when something differs
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from generator import architectures, commands, components, hooks, python_api, records, running, specs
+from generator import architectures, commands, components, drawings, hooks, python_api, records, running, specs
 from generator.markdown import MARK
 
 DOCS = Path(__file__).parent
@@ -23,7 +23,7 @@ REFERENCE = DOCS / "reference"
 
 def generated() -> dict[Path, str]:
     """The text of every generated file."""
-    makers = (components, architectures, commands, hooks, records, specs, python_api)
+    makers = (components, architectures, commands, hooks, records, specs, python_api, drawings)
     return {DOCS / path: text for maker in makers for path, text in maker.pages()}
 
 
@@ -35,7 +35,7 @@ def differences(files: dict[Path, str]) -> dict[Path, str]:
             found[path] = "is missing"
         elif path.read_text(encoding="utf-8") != text:
             found[path] = "is not what is generated"
-    return found | {path: "is of something that is gone" for path in leftovers(files)}
+    return found | dict.fromkeys(leftovers(files), "is of something that is gone")
 
 
 def leftovers(files: Iterable[Path]) -> list[Path]:

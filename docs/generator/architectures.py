@@ -11,7 +11,6 @@ from generator.components import FOLDER as COMPONENTS
 from generator.installed import architectures, kinds, specs
 from generator.markdown import as_yaml, code, facts, memory, number, page, table
 from generator.measured import SCALE, SIDE, MeasuredArchitecture, measure_architecture
-
 from toolbox.registry import ArchitectureInfo
 from toolbox.spec import ArchitectureSpec
 from toolbox.weights.file import read_header
@@ -70,9 +69,9 @@ def _page(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArch
         "## Spec",
         "Complete; what the catalog leaves out is a default.",
         code(as_yaml(_shown(spec)), "yaml"),
-        f"## Cost\n\nFor an input of {SIDE} × {SIDE} pixels{scale}. Memory is the most that is held at once, beside "
-        "input and weights; larger pictures are [cut into tiles](../../explanation/tiles.md). Measured times are in the "
-        f"README's section on performance; [`toolbox bench {info.name}`](../command-line.md#toolbox-bench) measures "
+        f"## Cost\n\nFor an input of {SIDE} × {SIDE} pixels{scale}. Memory is the most that is held at once beside "
+        "input and weights; larger pictures are [cut into tiles](../../explanation/tiles.md). Measured times are in "
+        f"the README's section on performance; [`toolbox bench {info.name}`](../command-line.md#toolbox-bench) measures "
         "them on your machine.",
         table(("part", "shapes", "parameters", "multiply-adds", "memory"), [*parts, whole]),
         *_training(info),
@@ -93,8 +92,7 @@ def _run(info: ArchitectureInfo, measured: MeasuredArchitecture) -> list[str]:
     if info.weights is None and measured.parameters:
         return [
             "## In code",
-            f"Untrained, for training it or for weights of your own: `toolbox.build({info.name!r})` gives a module, "
-            f"`module({arguments})` the restored image.",
+            f"Untrained: `toolbox.build({info.name!r})` gives a module, `module({arguments})` the restored image.",
         ]
     if not measured.parameters:
         return ["## Run it", f"It needs no weights: `toolbox restore photo.png -o out.png -m {info.name}`."]
@@ -171,8 +169,8 @@ def _index(measured: dict[str, MeasuredArchitecture]) -> str:
     ]
     return page(
         "Architectures",
-        "Every named network of the [catalog](../spec.md#a-catalog). Each is built by `toolbox.build(NAME)`; those with "
-        "trained weights, and those that need none, restore pictures at once.",
+        "Every named network of the [catalog](../spec.md#a-catalog). Each is built by `toolbox.build(NAME)`; those "
+        "with trained weights, and those that need none, restore pictures at once.",
         table(("name", "encoder", "decoder", "sizes", "parameters", "multiply-adds", "weights"), rows),
         f"Multiply-adds are for an input of {SIDE} × {SIDE} pixels, at ×{SCALE:g} where any size goes.",
     )

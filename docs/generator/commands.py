@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from generator.markdown import code, page
 
+from generator.markdown import code, page
 from toolbox.cli import app
 
 WIDTH = 100
@@ -34,8 +34,8 @@ def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
 
 def _blocks() -> Iterator[str]:
     yield (
-        "Also as `python -m toolbox`. Exit codes: 0, done; 1, an input failed; 2, wrong usage. An error is one sentence "
-        "on the standard error; `--debug` before the command shows the traceback. `--json`, where a command has it, "
+        "Also as `python -m toolbox`. Exit codes: 0, done; 1, an input failed; 2, wrong usage. An error is one "
+        "sentence on the standard error; `--debug` before the command shows the traceback. `--json`, where a command has it, "
         "prints what a program would read."
     )
     for path, text in commands():

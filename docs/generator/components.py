@@ -11,7 +11,6 @@ from generator.installed import PLURAL, components, kinds, specs, uses
 from generator.markdown import as_yaml, code, facts, memory, number, page, table
 from generator.measured import SCALE, SIDE, Measured, measure
 from generator.settings import settings
-
 from toolbox.benchmarking.bench import TIMED
 from toolbox.config import validated
 from toolbox.errors import SpecError
@@ -20,10 +19,16 @@ from toolbox.registry import KINDS, ComponentInfo, Kind
 
 FOLDER = "reference/components"
 DEFAULTS = "its defaults"  # whose settings a page shows
+ENCODER = """An encoder turns an image into features of the same height and width, and says how many channels they have
+and how far one of them sees."""
+TRANSITION = """A transition is the function that a recurrent wrapper repeats: from one state, and the correlation of the
+state before, to the next."""
+NONLOCAL_BLOCK = """A non-local block lets every pixel gather from the pixels that look like it, and keeps the shape of
+the features. It can hand its correlation on to the next block."""
+# Of each kind: what it is, what goes in, what comes out.
 CONTRACT: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "encoder": (
-        "An encoder turns an image into features of the same height and width, and says how many channels they have "
-        "and how far one of them sees.",
+        ENCODER,
         ("image B × C × H × W",),
         ("features B × {out} × H × W",),
     ),
@@ -33,14 +38,12 @@ CONTRACT: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("features B × {out} × H × W",),
     ),
     "transition": (
-        "A transition is the function that a recurrent wrapper repeats: from one state, and the correlation of the "
-        "state before, to the next.",
+        TRANSITION,
         ("state B × {channels} × H × W", "stem B × {channels} × H × W", "correlation or None"),
         ("state B × {channels} × H × W", "correlation or None"),
     ),
     "nonlocal-block": (
-        "A non-local block lets every pixel gather from the pixels that look like it, and keeps the shape of the "
-        "features. It can hand its correlation on to the next block.",
+        NONLOCAL_BLOCK,
         ("features B × C × H × W", "correlation or None"),
         ("features B × C × H × W", "correlation or None"),
     ),
@@ -63,7 +66,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def example(info: ComponentInfo) -> tuple[Any, str]:
-    """A config to show a component by, and whose it is: the defaults, or those of the first architecture that has it."""
+    """A config to show a component by, and whose it is: the defaults, or the first architecture's that has it."""
     try:
         return validated(info.config, {}, registries()), DEFAULTS
     except SpecError:
@@ -132,7 +135,7 @@ def _says(info: ComponentInfo) -> dict[str, object]:
 
 
 def _object(info: ComponentInfo) -> str:
-    """mkdocstrings' directive for the docstring and source of a component."""
+    """The directive of mkdocstrings for the docstring and source of a component."""
     path = f"{info.factory.__module__}.{info.factory.__qualname__}"
     options = "    options:\n      heading_level: 3\n      members: [forward, query]\n      show_root_full_path: true"
     return f"::: {path}\n{options}"
@@ -182,10 +185,8 @@ def _kind_index(kind: Kind) -> str:
 
 
 def _index() -> str:
-    blocks = [
-        "Every part that a spec can name. A plugin adds more by the hook "
-        "[`toolbox_components`](../hooks.md#toolbox.hookspecs.toolbox_components).",
-    ]
+    hook = "[`toolbox_components`](../hooks.md#toolbox.hookspecs.toolbox_components)"
+    blocks = [f"Every part that a spec can name. A plugin adds more by the hook {hook}."]
     for kind in KINDS:
         rows = [(f"[{info.name}]({kind}/{info.name}.md)", info.summary) for info in components(kind)]
         title = PLURAL[kind]

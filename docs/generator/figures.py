@@ -61,12 +61,12 @@ class Box:
         place = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{self.height:g}" rx="6"'
         parts = [
             f'<rect class="paper" {place}/><rect class="box {self.kind}" {place}/>',
-            _text(x + PAD, y + 20, self.title, "title"),
+            text(x + PAD, y + 20, self.title, "title"),
         ]
-        parts += [_text(x + PAD, y + 37 + LINE * i, line, "text") for i, line in enumerate(self.lines)]
+        parts += [text(x + PAD, y + 37 + LINE * i, line, "text") for i, line in enumerate(self.lines)]
         y += 30 + LINE * len(self.lines)
         for slot, box in self.inside:
-            parts += [_text(x + PAD, y + 15, slot, "slot"), *box.draw(x + PAD, y + 24, width - 2 * PAD)]
+            parts += [text(x + PAD, y + 15, slot, "slot"), *box.draw(x + PAD, y + 24, width - 2 * PAD)]
             y += 24 + box.height
         return parts
 
@@ -117,7 +117,7 @@ def architecture(
     x += encoder.width
     parts += _arrow(x + 4, middle, x + between - 4)
     parts += _sheets(x + between / 2, middle - 34)
-    parts.append(_text(x + between / 2, middle + 18, features, "text", anchor="middle"))
+    parts.append(text(x + between / 2, middle + 18, features, "text", anchor="middle"))
     x += between
     parts += decoder.draw(x, middle - decoder.height / 2)
     x += decoder.width
@@ -125,15 +125,15 @@ def architecture(
         plus = x + 30
         parts += _arrow(x + 4, middle, plus - 11)
         parts.append(f'<circle class="glyph" cx="{plus:g}" cy="{middle:g}" r="9"/>')
-        parts.append(_text(plus, middle + 4.5, "+", "title", anchor="middle"))
+        parts.append(text(plus, middle + 4.5, "+", "title", anchor="middle"))
         path = f"M{glyph:g} {middle - GLYPH / 2 - 4:g}V18H{plus:g}V{middle - 11:g}"
         parts.append(f'<path class="arrow" d="{path}" marker-end="url(#head)"/>')
-        parts.append(_text((glyph + plus) / 2, 34, skip, "text", anchor="middle"))
+        parts.append(text((glyph + plus) / 2, 34, skip, "text", anchor="middle"))
         x = plus + 9
     parts += _arrow(x + 4, middle, x + out - 28 + max(0, (right - GLYPH) / 2))
     x += out - 24
     parts += _picture(x + right / 2, middle, [output])
-    return _svg(x + right + 12, top + height + 12, parts, description)
+    return svg(x + right + 12, top + height + 12, parts, description)
 
 
 def component(box: Box, inputs: Sequence[str], outputs: Sequence[str], description: str) -> str:
@@ -149,8 +149,8 @@ def component(box: Box, inputs: Sequence[str], outputs: Sequence[str], descripti
             y = middle + 36 * (i - (len(labels) - 1) / 2)
             dashed = " or None" in label
             parts += _arrow(x + 4, y, x + (left + 16 if x == 12 else width - 4), dashed=dashed)
-            parts.append(_text(x + 6, y - 6, label, "text"))
-    return _svg(12 + left + 20 + box.width + right + 32, height + 24, parts, description)
+            parts.append(text(x + 6, y - 6, label, "text"))
+    return svg(12 + left + 20 + box.width + right + 32, height + 24, parts, description)
 
 
 def _picture(x: float, y: float, labels: Sequence[str]) -> list[str]:
@@ -162,7 +162,7 @@ def _picture(x: float, y: float, labels: Sequence[str]) -> list[str]:
         f'<path class="grid" d="{lines}"/>',
     ]
     shown = [label for label in labels if label]
-    parts += [_text(x, y + GLYPH / 2 + LINE * (i + 1), label, "text", anchor="middle") for i, label in enumerate(shown)]
+    parts += [text(x, y + GLYPH / 2 + LINE * (i + 1), label, "text", anchor="middle") for i, label in enumerate(shown)]
     return parts
 
 
@@ -179,12 +179,14 @@ def _arrow(x: float, y: float, to: float, *, dashed: bool = False) -> list[str]:
     return [f'<path class="{style}" d="M{x:g} {y:g}H{to:g}" marker-end="url(#head)"/>']
 
 
-def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> str:
+def text(x: float, y: float, words: str, style: str, anchor: str = "start") -> str:
+    """Words at (x, y)."""
     where = f'x="{x:g}" y="{y:g}"' + (f' text-anchor="{anchor}"' if anchor != "start" else "")
-    return f'<text class="{style}" {where}>{escape(text, quote=False)}</text>'
+    return f'<text class="{style}" {where}>{escape(words, quote=False)}</text>'
 
 
-def _svg(width: float, height: float, parts: Sequence[str], description: str) -> str:
+def svg(width: float, height: float, parts: Sequence[str], description: str) -> str:
+    """A whole picture of the parts."""
     size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
     head = (
         '<marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'

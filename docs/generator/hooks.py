@@ -7,7 +7,6 @@ from importlib import import_module
 
 from generator.installed import providers
 from generator.markdown import page, table
-
 from toolbox import hookspecs
 
 

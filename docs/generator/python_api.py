@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 
+import toolbox
 from generator.installed import components
 from generator.markdown import page, table
-
-import toolbox
 from toolbox.registry import KINDS
 
 FOLDER = "reference/python"
@@ -32,7 +31,10 @@ def pages() -> Iterator[tuple[str, str]]:
             "Python",
             "The public calls. Importing `toolbox` is quick: each name loads what it needs when it is first used.",
             table(("call", "what it does"), rows),
-            *(_directive(_path(item), f"toolbox.{name}", 2) for name, item in zip(toolbox.__all__, public, strict=True)),
+            *(
+                _directive(_path(item), f"toolbox.{name}", 2)
+                for name, item in zip(toolbox.__all__, public, strict=True)
+            ),
         ),
     )
     shown = {_path(item) for item in public}

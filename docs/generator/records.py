@@ -8,7 +8,6 @@ from typing import Any
 from generator.installed import other_registries, records
 from generator.markdown import facts, page, table
 from generator.settings import settings
-
 from toolbox.evaluation.protocols import describe
 
 FOLDER = "reference"

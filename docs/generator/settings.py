@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from generator.markdown import table
-
 from toolbox.cli.schema import settings_schema
 from toolbox.config import Config
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from generator.markdown import page
 from generator.settings import settings
-
 from toolbox.nonlocal_blocks.neighborhood import TopK, Whole, Window
 from toolbox.spec import ArchitectureSpec, Normalization
 from toolbox.training.recipe import Budget, Clip, Optimizer, Recipe, Scale, Schedule, Validation

@@ -36,7 +36,9 @@ def difference(first: Path, second: Path) -> float:
 
 
 def test_every_picture_of_the_site_is_made_by_a_page() -> None:
-    written = {name for page in PAGES for block in blocks(text_of(page)) for name in re.findall(r"[\w-]+\.webp", block.text)}
+    written = {
+        name for page in PAGES for block in blocks(text_of(page)) for name in re.findall(r"[\w-]+\.webp", block.text)
+    }
     shipped = {f"{info.name}.webp" for info in toolbox.list_architectures() if info.weights is not None}
     assert {path.name for path in (DOCS / "pictures").iterdir()} <= written | shipped
 
