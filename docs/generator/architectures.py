@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from generator import figures
@@ -16,7 +15,7 @@ from toolbox.spec import ArchitectureSpec
 from toolbox.weights.file import read_header
 
 FOLDER = "reference/architectures"
-PICTURES = Path(__file__).parents[1] / "pictures"
+HALVES = ("encoder", "decoder")
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -71,8 +70,8 @@ def _page(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArch
         code(as_yaml(_shown(spec)), "yaml"),
         f"## Cost\n\nFor an input of {SIDE} × {SIDE} pixels{scale}. Memory is the most that is held at once beside "
         "input and weights; larger pictures are [cut into tiles](../../explanation/tiles.md). Measured times are in "
-        f"the README's section on performance; [`toolbox bench {info.name}`](../command-line.md#toolbox-bench) measures "
-        "them on your machine.",
+        f"the README's section on performance; [`toolbox bench {info.name}`](../command-line.md#toolbox-bench) "
+        "measures them on your machine.",
         table(("part", "shapes", "parameters", "multiply-adds", "memory"), [*parts, whole]),
         *_training(info),
     )
@@ -98,11 +97,8 @@ def _run(info: ArchitectureInfo, measured: MeasuredArchitecture) -> list[str]:
         return ["## Run it", f"It needs no weights: `toolbox restore photo.png -o out.png -m {info.name}`."]
     blocks = ["## Run it", "It ships with trained weights."]
     blocks.append(f"`toolbox restore photo.png -o out.png -m {info.name}{' --scale 2' if scale else ''}`")
-    picture = next(iter(sorted(PICTURES.glob(f"{info.name}.*"))), None)
-    if picture is not None:
-        blocks.append(f"![Before and after {info.name}](../../pictures/{picture.name})")
-        blocks.append("The picture is made by [these commands](../../how-to/pictures.md).")
-    return blocks
+    blocks.append(f"![Before and after {info.name}](../../pictures/{info.name}.webp)")
+    return [*blocks, "The picture is made by [these commands](../../how-to/pictures.md)."]
 
 
 def _weights(info: ArchitectureInfo, measured: MeasuredArchitecture) -> str:
@@ -130,7 +126,7 @@ def _link(part: Any) -> str:
 
 def _picture(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArchitecture) -> str:
     data = spec.model_dump(mode="json")
-    boxes = [figures.box_of(kinds()[data[half]["name"]], data[half], kinds()) for half in ("encoder", "decoder")]
+    encoder, decoder = (figures.box_of(getattr(spec, half).info.kind, data[half], kinds()) for half in HALVES)
     notes = {}
     if (data["normalization"]["mean"], data["normalization"]["std"]) != (0.0, 1.0):
         notes["normalization"] = "normalized"
@@ -138,7 +134,8 @@ def _picture(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredA
         notes["skip"] = "the input itself" if measured.sizes == "same" else "the input, bicubic"
     sizes = {"same": "H × W", "any": "H′ × W′"}.get(str(measured.sizes), f"{measured.sizes}H × {measured.sizes}W")
     return figures.architecture(
-        *boxes,
+        encoder,
+        decoder,
         image=f"{spec.channels} × H × W",
         features=f"{measured.encoder.output.split(' × ')[0]} × H × W",
         output=f"{spec.decoded_channels} × {sizes}",

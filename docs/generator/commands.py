@@ -35,8 +35,8 @@ def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
 def _blocks() -> Iterator[str]:
     yield (
         "Also as `python -m toolbox`. Exit codes: 0, done; 1, an input failed; 2, wrong usage. An error is one "
-        "sentence on the standard error; `--debug` before the command shows the traceback. `--json`, where a command has it, "
-        "prints what a program would read."
+        "sentence on the standard error; `--debug` before the command shows the traceback. `--json`, where a command "
+        "has it, prints what a program would read."
     )
     for path, text in commands():
         yield f"## {path}" if path != "toolbox" else ""

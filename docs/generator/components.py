@@ -21,8 +21,8 @@ FOLDER = "reference/components"
 DEFAULTS = "its defaults"  # whose settings a page shows
 ENCODER = """An encoder turns an image into features of the same height and width, and says how many channels they have
 and how far one of them sees."""
-TRANSITION = """A transition is the function that a recurrent wrapper repeats: from one state, and the correlation of the
-state before, to the next."""
+TRANSITION = """A transition is the function that a recurrent wrapper repeats: from one state, and the correlation of
+the state before, to the next."""
 NONLOCAL_BLOCK = """A non-local block lets every pixel gather from the pixels that look like it, and keeps the shape of
 the features. It can hand its correlation on to the next block."""
 # Of each kind: what it is, what goes in, what comes out.

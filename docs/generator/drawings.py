@@ -24,7 +24,7 @@ def _region() -> str:
     left, top = 14.0, 34.0
     side = REGION * CELL
     margin = WINDOW // 2 * CELL
-    parts = [text(left, 20, f"{TILE} × {TILE} queries, windows of {WINDOW} × {WINDOW}", "title")]
+    parts = [text(left, 20, f"{TILE} × {TILE} queries, their region", "title")]
     parts += [
         _rect(left, top, side, side, "#78828c", 0.08),
         f'<path class="grid" d="{_grid(left, top, REGION, REGION, CELL)}"/>',
@@ -49,7 +49,7 @@ def _region() -> str:
     )
     parts.append(text(left, top + side + shift + 18, f"dashed: the region of the next tile, {TILE} rows on", "text"))
 
-    x, step = left + side + 60, 4.4
+    x, step = left + side + 110, 4.0
     parts.append(text(x, 20, f"the mask: {TILE**2} queries × {REGION**2} keys", "title"))
     height, width = TILE**2 * 10, REGION**2 * step
     parts.append(_rect(x, top, width, height, "#78828c", 0.08))

@@ -26,7 +26,6 @@ def pages() -> Iterator[tuple[str, str]]:
         )
         for hook in hooks()
     ]
-    members = ", ".join(hooks())
     yield (
         "reference/hooks.md",
         page(
@@ -37,7 +36,6 @@ def pages() -> Iterator[tuple[str, str]]:
             "[Write a plugin](../tutorials/plugin.md) shows one from the start; the records that hooks return are in "
             "[`toolbox.registry`](python/toolbox.md#toolbox.registry).",
             table(("hook", "implemented by"), rows),
-            f"::: toolbox.hookspecs\n    options:\n      members: [{members}]\n      heading_level: 2\n"
-            "      show_root_heading: false\n      show_root_toc_entry: false\n      show_docstring_description: false",
+            *(f"::: toolbox.hookspecs.{hook}\n    options:\n      show_source: false" for hook in hooks()),
         ),
     )

@@ -31,10 +31,7 @@ def pages() -> Iterator[tuple[str, str]]:
             "Python",
             "The public calls. Importing `toolbox` is quick: each name loads what it needs when it is first used.",
             table(("call", "what it does"), rows),
-            *(
-                _directive(_path(item), f"toolbox.{name}", 2)
-                for name, item in zip(toolbox.__all__, public, strict=True)
-            ),
+            *(_directive(_path(item), f"toolbox.{name}") for name, item in zip(toolbox.__all__, public, strict=True)),
         ),
     )
     shown = {_path(item) for item in public}
@@ -76,11 +73,11 @@ def _module(module: ModuleType, shown: set[str]) -> str:
     ]
     if not members:
         return ""
-    return _directive(module.__name__, module.__name__, 2, members)
+    return _directive(module.__name__, module.__name__, members)
 
 
-def _directive(path: str, heading: str, level: int, members: list[str] | None = None) -> str:
-    options = [f"heading: {heading}", f"heading_level: {level}"]
+def _directive(path: str, heading: str, members: list[str] | None = None) -> str:
+    options = [f"heading: {heading}", "heading_level: 2"]
     if members is not None:
         options.append(f"members: [{', '.join(members)}]")
     return "\n".join([f"::: {path}", "    options:", *(f"      {option}" for option in options)])

@@ -12,8 +12,8 @@ from toolbox.evaluation.protocols import describe
 
 FOLDER = "reference"
 INTRODUCTION = {
-    "protocols": "How a score is made: what `toolbox eval --protocol NAME` does, in full. Scores of different protocols "
-    "do not compare; [why](../explanation/protocols.md). A plugin adds protocols by the hook "
+    "protocols": "How a score is made: what `toolbox eval --protocol NAME` does, in full. Scores of different "
+    "protocols do not compare; [why](../explanation/protocols.md). A plugin adds protocols by the hook "
     "[`toolbox_protocols`](hooks.md#toolbox.hookspecs.toolbox_protocols).",
     "degradations": "What a [training recipe](recipe.md) can make of good pictures, one after the other, for a network "
     "to undo. A plugin adds degradations by the hook "

@@ -13,6 +13,7 @@ from PIL import Image
 import toolbox
 
 DOCS = Path(__file__).parents[2] / "docs"
+WEBP = re.compile(r"[\w-]+\.webp")
 PAGES = sorted(DOCS.rglob("*.md"))
 
 
@@ -36,9 +37,7 @@ def difference(first: Path, second: Path) -> float:
 
 
 def test_every_picture_of_the_site_is_made_by_a_page() -> None:
-    written = {
-        name for page in PAGES for block in blocks(text_of(page)) for name in re.findall(r"[\w-]+\.webp", block.text)
-    }
+    written = {name for page in PAGES for block in blocks(text_of(page)) for name in WEBP.findall(block.text)}
     shipped = {f"{info.name}.webp" for info in toolbox.list_architectures() if info.weights is not None}
     assert {path.name for path in (DOCS / "pictures").iterdir()} <= written | shipped
 
