@@ -8,9 +8,12 @@ from typing import Any
 import typer
 
 from generator.markdown import code, page
+from generator.running import toolbox_command
 from toolbox.cli import app
 
-WIDTH = 100
+INTRODUCTION = """Also as `python -m toolbox`. Exit codes: 0, done; 1, an input failed; 2, wrong usage. An error is one
+sentence on the standard error; `--debug` before the command shows the traceback. `--json`, where a command has it,
+prints what a program would read."""
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -18,26 +21,27 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/command-line.md", page("Command line", *_blocks())
 
 
-def commands() -> list[tuple[str, str]]:
-    """(``toolbox NAME``, its help) of the program itself and every command, and of commands inside commands."""
-    return list(_helps(typer.main.get_command(app), "toolbox", None))
+def commands() -> list[tuple[str, ...]]:
+    """The words of every command, those of commands inside commands too."""
+    return list(_inside(typer.main.get_command(app), ()))
 
 
-def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
-    context = command.context_class(
-        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH
-    )
-    yield context.command_path, command.get_help(context)
-    for inner_name, inner in getattr(command, "commands", {}).items():
-        yield from _helps(inner, inner_name, context)
+def _inside(group: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, command in getattr(group, "commands", {}).items():
+        if not command.hidden:
+            yield (*words, name)
+            yield from _inside(command, (*words, name))
 
 
 def _blocks() -> Iterator[str]:
-    yield (
-        "Also as `python -m toolbox`. Exit codes: 0, done; 1, an input failed; 2, wrong usage. An error is one "
-        "sentence on the standard error; `--debug` before the command shows the traceback. `--json`, where a command "
-        "has it, prints what a program would read."
-    )
-    for path, text in commands():
-        yield f"## {path}" if path != "toolbox" else ""
-        yield code(text)
+    yield INTRODUCTION
+    yield _help()
+    for words in commands():
+        yield f"## toolbox {' '.join(words)}"
+        yield _help(*words)
+
+
+def _help(*words: str) -> str:
+    result, printed, errors = toolbox_command([*words, "--help"])
+    assert result == 0, errors
+    return code(printed)

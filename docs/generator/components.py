@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from generator import figures
@@ -82,7 +82,7 @@ def _page(info: ComponentInfo) -> str:
     measured = _measured(info)
     users = uses().get((info.kind, info.name), [])
     links = ", ".join(f"[{name}](../../architectures/{name}.md)" for name in users)
-    presets = [(f"`preset: {name}`", f"`{dict(fields)}`") for name, fields in info.config.presets.items()]
+    presets = [(f"`preset: {name}`", f"`{_flat(fields)}`") for name, fields in info.config.presets.items()]
     how = ", one state" if info.kind == "transition" else ""
     if info.kind == "decoder" and config.sizes() == "any":
         how = f", at ×{SCALE:g}"
@@ -170,6 +170,10 @@ def _measured_of(kind: str, name: str) -> Measured:
 
 def _measured(info: ComponentInfo) -> Measured:
     return _measured_of(info.kind, info.name)
+
+
+def _flat(fields: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in fields.items())
 
 
 def _kind_index(kind: Kind) -> str:

@@ -212,6 +212,7 @@ def toolbox_command(arguments: list[str]) -> tuple[int, str, str]:
         contextlib.redirect_stderr(errors),
         warnings.catch_warnings(),
         mock.patch.object(sys, "argv", ["toolbox", *arguments]),
+        mock.patch.object(sys.modules["__main__"], "__package__", ""),  # else usage names what runs us
         mock.patch.dict(os.environ, COLUMNS=COLUMNS),
     ):
         warnings.simplefilter("always")

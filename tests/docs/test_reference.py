@@ -6,10 +6,12 @@ from pathlib import Path
 
 import generate
 import pytest
+import typer
 from generator import commands, figures, installed, markdown
 
 import toolbox
 from toolbox import hookspecs
+from toolbox.cli import app
 from toolbox.plugins import registries
 from toolbox.registry import KINDS
 
@@ -54,10 +56,15 @@ def test_every_hook_has_its_place() -> None:
 
 def test_every_command_and_option_has_its_place() -> None:
     text = (REFERENCE / "command-line.md").read_text(encoding="utf-8")
-    paths = [path for path, _ in commands.commands()]
-    assert "toolbox restore" in paths
-    for path in paths[1:]:
-        assert f"## {path}\n" in text
+    found = commands.commands()
+    assert {("restore",), ("train",), ("eval",)} <= set(found)
+    for words in found:
+        section = text.split(f"## toolbox {' '.join(words)}\n")[1].split("\n## ")[0]
+        command = typer.main.get_command(app)
+        for word in words:
+            command = command.commands[word]  # type: ignore[attr-defined]  # it is a group
+        for option in command.params:
+            assert all(name in section for name in option.opts if name.startswith("-"))
 
 
 @pytest.mark.parametrize("kind", installed.other_registries())
