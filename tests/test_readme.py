@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from toolbox.errors import ToolboxError
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
-from generator.running import Block, Desk, blocks, desk, toolbox_command  # noqa: E402  # found once docs/ is on the path
+from generator.running import Block, Desk, blocks, desk  # noqa: E402  # found once docs/ is on the path
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHECKPOINT = ROOT.parent / "shared" / "weights" / "edsr-baseline-liif.pth"
@@ -42,15 +41,14 @@ def here(tmp_path: Path) -> Iterator[Desk]:
         yield made
 
 
+def run(here: Desk, command: str) -> None:
+    here.run(Block("sh", command, line=0))
+
+
 def commands() -> list[str]:
     """The lines of shell blocks that call toolbox, without their comments."""
     lines = [line for block in blocks(README) if block.language == "sh" for line in block.text.splitlines()]
     return [line.split("  #")[0].strip() for line in lines if line.startswith("toolbox ")]
-
-
-def run(command: str) -> None:
-    code, printed, errors = toolbox_command(shlex.split(command)[1:])
-    assert code == 0, f"{command}\n{printed}{errors}"
 
 
 @pytest.mark.parametrize("block", [block for block in blocks(README) if block.language != "sh"], ids=str)
@@ -64,7 +62,7 @@ def test_commands_run(command: str, here: Desk) -> None:
         if not CHECKPOINT.exists():
             pytest.skip("LIIF's published checkpoint is not here")
         shutil.copy(CHECKPOINT, here.folder)
-    run(command + next((more for start, more in SHORTER.items() if command.startswith(start)), ""))
+    run(here, command + next((more for start, more in SHORTER.items() if command.startswith(start)), ""))
 
 
 def test_other_commands_of_shell_blocks_exist(here: Desk) -> None:
@@ -84,7 +82,7 @@ def test_every_system_that_ships_with_weights_or_needs_none_restores(here: Desk)
     ours = [command for command in rows if ".safetensors" not in command]
     assert len(ours) >= 4
     for command in ours:
-        run(command)
+        run(here, command)
         Path("out.png").unlink()
 
 

@@ -66,7 +66,7 @@ def _module(module: ModuleType, shown: set[str]) -> str:
         name
         for name, item in vars(module).items()
         if not name.startswith("_")
-        and (inspect.isclass(item) or inspect.isfunction(item))
+        and hasattr(item, "__qualname__")  # a class or a function, also one that is cached
         and item.__module__ == module.__name__
         and name not in parts
         and _path(item) not in shown

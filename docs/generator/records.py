@@ -28,7 +28,7 @@ TITLE = {"converters": "Checkpoint formats"}
 
 def pages() -> Iterator[tuple[str, str]]:
     """(path, text) of every page."""
-    for kind in other_registries():
+    for kind in filter(records, other_registries()):
         rows = [(f"[`{each.name}`](#{each.name})", each.summary) for each in records(kind)]
         entries = [block for record in records(kind) for block in _entry(kind, record)]
         title = TITLE.get(kind, kind.replace("_", " ").capitalize())

@@ -109,11 +109,11 @@ class Desk:
 
     def _line(self, line: str, block: Block) -> str:
         """What a command prints."""
-        words = shlex.split(line)
+        words = [each for word in shlex.split(line) for each in _expanded(word)]
         target = None
         if ">" in words:
             *words, _, target = words
-        if words[0] == "toolbox":
+        if words[0] == "toolbox" and not {"|", "<"} & set(words):
             code, printed, errors = toolbox_command(words[1:])
             assert code == 0 or "error:" in (block.shown or ""), f"{line}\n{errors}"
             printed += "" if target else errors
@@ -157,8 +157,11 @@ class Desk:
         return ""
 
     def _shell(self, line: str) -> str:
-        line = re.sub(r"^python\b", shlex.quote(sys.executable), line)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, self.installed)), "COLUMNS": COLUMNS}
+        environment = os.environ | {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),  # our python and toolbox
+            "PYTHONPATH": os.pathsep.join(map(str, self.installed)),
+            "COLUMNS": COLUMNS,
+        }
         done = subprocess.run(line, shell=True, capture_output=True, text=True, env=environment, check=False)  # noqa: S602  # our own pages
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -238,6 +241,11 @@ def _lines(text: str) -> list[str]:
     """The commands of a block, without their comments; a backslash goes on in the next line."""
     lines = [line.split("  #")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def _expanded(word: str) -> list[str]:
+    """The files that a word with a star stands for, as a shell has it."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
 
 
 def _compare(block: Block, printed: str) -> None:
