@@ -28,42 +28,12 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def _page(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArchitecture) -> str:
-    parts = [
-        (
-            f"{half}: {_link(getattr(spec, half))}",
-            f"{each.input} → {each.output}",
-            f"{each.parameters:,}",
-            number(each.cost.multiply_adds),
-            memory(each.cost.memory),
-        )
-        for half, each in (("encoder", measured.encoder), ("decoder", measured.decoder))
-    ]
-    whole = (
-        "both",
-        "",
-        f"{measured.parameters:,}",
-        number(measured.cost.multiply_adds),
-        memory(measured.cost.memory),
-    )
     scale = f", at ×{SCALE:g}" if measured.sizes == "any" else ""
-    radius = measured.receptive_field
     return page(
         info.name,
         f"{info.summary[0].upper()}{info.summary[1:]}.",
         f"![{_description(info, spec)}]({info.name}.svg)",
-        facts(
-            {
-                "paper": spec.paper,
-                "plugin": f"`{info.provider}`",
-                "image": {1: "gray", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels"),
-                "output": {"any": "any size", "same": "the size of the input"}.get(
-                    str(measured.sizes), f"×{measured.sizes}"
-                ),
-                "sees": "the whole image" if radius is None else f"{radius} px around an output pixel",
-                "parts": ", ".join(dict.fromkeys(map(_link, spec.parts()))),
-                "weights": _weights(info, measured),
-            }
-        ),
+        _facts(info, spec, measured),
         *_run(info, measured),
         "## Spec",
         "Complete; what the catalog leaves out is a default.",
@@ -72,8 +42,39 @@ def _page(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArch
         "input and weights; larger pictures are [cut into tiles](../../explanation/tiles.md). Measured times are in "
         f"the README's section on performance; [`toolbox bench {info.name}`](../command-line.md#toolbox-bench) "
         "measures them on your machine.",
-        table(("part", "shapes", "parameters", "multiply-adds", "memory"), [*parts, whole]),
+        _costs(spec, measured),
         *_training(info),
+    )
+
+
+def _facts(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArchitecture) -> str:
+    sizes = {"any": "any size", "same": "the size of the input"}
+    radius = measured.receptive_field
+    return facts(
+        {
+            "paper": spec.paper,
+            "plugin": f"`{info.provider}`",
+            "image": {1: "gray", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels"),
+            "output": sizes.get(str(measured.sizes), f"×{measured.sizes}"),
+            "sees": "the whole image" if radius is None else f"{radius} px around an output pixel",
+            "parts": ", ".join(dict.fromkeys(map(_link, spec.parts()))),
+            "weights": _weights(info, measured),
+        }
+    )
+
+
+def _costs(spec: ArchitectureSpec, measured: MeasuredArchitecture) -> str:
+    rows = [
+        (f"{half}: {_link(getattr(spec, half))}", f"{each.input} → {each.output}", each.parameters, each.cost)
+        for half, each in zip(HALVES, (measured.encoder, measured.decoder), strict=True)
+    ]
+    rows.append(("both", "", measured.parameters, measured.cost))
+    return table(
+        ("part", "shapes", "parameters", "multiply-adds", "memory"),
+        [
+            (part, shapes, f"{parameters:,}", number(taken.multiply_adds), memory(taken.memory))
+            for part, shapes, parameters, taken in rows
+        ],
     )
 
 
@@ -86,19 +87,22 @@ def _shown(spec: ArchitectureSpec) -> dict[str, Any]:
 
 
 def _run(info: ArchitectureInfo, measured: MeasuredArchitecture) -> list[str]:
-    scale = "scale=2" if measured.sizes == "any" else ""
-    arguments = ", ".join(["image", *([scale] if scale else [])])
-    if info.weights is None and measured.parameters:
+    any_size = measured.sizes == "any"
+    if info.weights is not None:
         return [
-            "## In code",
-            f"Untrained: `toolbox.build({info.name!r})` gives a module, `module({arguments})` the restored image.",
+            "## Run it",
+            "It ships with trained weights.",
+            f"`toolbox restore photo.png -o out.png -m {info.name}{' --scale 2' if any_size else ''}`",
+            f"![Before and after {info.name}](../../pictures/{info.name}.webp)",
+            "The picture is made by [these commands](../../how-to/pictures.md).",
         ]
     if not measured.parameters:
         return ["## Run it", f"It needs no weights: `toolbox restore photo.png -o out.png -m {info.name}`."]
-    blocks = ["## Run it", "It ships with trained weights."]
-    blocks.append(f"`toolbox restore photo.png -o out.png -m {info.name}{' --scale 2' if scale else ''}`")
-    blocks.append(f"![Before and after {info.name}](../../pictures/{info.name}.webp)")
-    return [*blocks, "The picture is made by [these commands](../../how-to/pictures.md)."]
+    call = "module(image, scale=2)" if any_size else "module(image)"
+    return [
+        "## In code",
+        f"Untrained: `toolbox.build({info.name!r})` gives a module, `{call}` the restored image.",
+    ]
 
 
 def _weights(info: ArchitectureInfo, measured: MeasuredArchitecture) -> str:
