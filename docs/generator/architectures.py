@@ -8,8 +8,8 @@ from typing import Any
 from generator import figures
 from generator.components import FOLDER as COMPONENTS
 from generator.installed import architectures, kinds, specs
-from generator.markdown import as_yaml, code, facts, memory, number, page, table
-from generator.measured import SCALE, SIDE, MeasuredArchitecture, measure_architecture
+from generator.markdown import as_yaml, code, facts, number, page, table
+from generator.measured import SCALE, SIDE, MeasuredArchitecture, cells, measure_architecture
 from toolbox.registry import ArchitectureInfo
 from toolbox.spec import ArchitectureSpec
 from toolbox.weights.file import read_header
@@ -71,10 +71,7 @@ def _costs(spec: ArchitectureSpec, measured: MeasuredArchitecture) -> str:
     rows.append(("both", "", measured.parameters, measured.cost))
     return table(
         ("part", "shapes", "parameters", "multiply-adds", "memory"),
-        [
-            (part, shapes, f"{parameters:,}", number(taken.multiply_adds), memory(taken.memory))
-            for part, shapes, parameters, taken in rows
-        ],
+        [(part, shapes, *cells(parameters, taken)) for part, shapes, parameters, taken in rows],
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from generator import figures
 from generator.installed import PLURAL, components, kinds, specs, uses
-from generator.markdown import as_yaml, code, facts, memory, number, page, table
-from generator.measured import SCALE, SIDE, Measured, measure
+from generator.markdown import as_yaml, code, facts, page, table
+from generator.measured import SCALE, SIDE, Measured, cells, measure
 from generator.settings import settings
 from toolbox.benchmarking.bench import TIMED
 from toolbox.config import validated
@@ -79,17 +79,9 @@ def example(info: ComponentInfo) -> tuple[Any, str]:
 
 def _page(info: ComponentInfo) -> str:
     config, whose = example(info)
-    measured = _measured(info)
     users = uses().get((info.kind, info.name), [])
     links = ", ".join(f"[{name}](../../architectures/{name}.md)" for name in users)
     presets = [(f"`preset: {name}`", f"`{_flat(fields)}`") for name, fields in info.config.presets.items()]
-    how = ", one state" if info.kind == "transition" else ""
-    if info.kind == "decoder" and config.sizes() == "any":
-        how = f", at ×{SCALE:g}"
-    timed = ""
-    if info.kind in TIMED and whose == DEFAULTS:
-        command = f"[`toolbox bench {info.name}`](../../command-line.md#toolbox-bench)"
-        timed = f" Times are measured by {command}."
     return page(
         info.name,
         f"{info.summary[0].upper()}{info.summary[1:]}.",
@@ -100,24 +92,28 @@ def _page(info: ComponentInfo) -> str:
         table(("preset", "stands for"), presets),
         f"## Spec\n\nWith {whose}, complete:",
         code(as_yaml({"name": info.name, **config.model_dump(mode="json")}), "yaml"),
-        f"## Cost\n\nWith the settings above, for an input of {SIDE} × {SIDE} pixels{how}; memory is the most that is "
-        f"held at once beside input and weights.{timed}",
-        table(
-            ("input", "output", "parameters", "multiply-adds", "memory"),
-            [
-                (
-                    measured.input,
-                    measured.output,
-                    f"{measured.parameters:,}",
-                    number(measured.cost.multiply_adds),
-                    memory(measured.cost.memory),
-                )
-            ],
-        ),
+        "## Cost",
+        _cost(info, config, whose),
         "## Used by",
         f"{links}." if links else "No architecture of the catalog.",
         "## In code",
         _object(info),
+    )
+
+
+def _cost(info: ComponentInfo, config: Any, whose: str) -> str:
+    how = ", one state" if info.kind == "transition" else ""
+    if info.kind == "decoder" and config.sizes() == "any":
+        how = f", at ×{SCALE:g}"
+    timed = ""
+    if info.kind in TIMED and whose == DEFAULTS:
+        timed = f" Times are measured by [`toolbox bench {info.name}`](../../command-line.md#toolbox-bench)."
+    measured = _measured(info)
+    head = ("input", "output", "parameters", "multiply-adds", "memory")
+    row = (measured.input, measured.output, *cells(measured.parameters, measured.cost))
+    return (
+        f"With the settings above, for an input of {SIDE} × {SIDE} pixels{how}; memory is the most that is held at once "
+        f"beside input and weights.{timed}\n\n{table(head, [row])}"
     )
 
 

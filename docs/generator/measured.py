@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from generator.markdown import memory, number
 from toolbox.images.cost import Cost, cost
 from toolbox.registry import ComponentInfo
 from toolbox.restorer import Restorer, scaled_size
@@ -76,6 +77,11 @@ def measure_architecture(spec: ArchitectureSpec) -> MeasuredArchitecture:
     )
     parameters = sum(parameter.numel() for parameter in restorer.parameters())
     return MeasuredArchitecture(encoder, decoder, parameters, both, restorer.receptive_field, restorer.sizes)
+
+
+def cells(parameters: int, taken: Cost) -> tuple[str, str, str]:
+    """Parameters, multiply-adds and memory, as tables show them."""
+    return f"{parameters:,}", number(taken.multiply_adds), memory(taken.memory)
 
 
 class _Key:
