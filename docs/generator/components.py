@@ -112,8 +112,8 @@ def _cost(info: ComponentInfo, config: Any, whose: str) -> str:
     head = ("input", "output", "parameters", "multiply-adds", "memory")
     row = (measured.input, measured.output, *cells(measured.parameters, measured.cost))
     return (
-        f"With the settings above, for an input of {SIDE} × {SIDE} pixels{how}; memory is the most that is held at once "
-        f"beside input and weights.{timed}\n\n{table(head, [row])}"
+        f"With the settings above, for an input of {SIDE} × {SIDE} pixels{how}; memory is the most that is held at "
+        f"once beside input and weights.{timed}\n\n{table(head, [row])}"
     )
 
 

@@ -53,7 +53,8 @@ def pages(site: Path) -> Iterator[Path]:
     yield from (path for path in sorted(site.rglob("*.html")) if path.name != "404.html")  # whose links are absolute
 
 
-def test_every_link_and_anchor_leads_somewhere(site: Path) -> None:
+def broken_links(site: Path) -> list[str]:
+    """What the pages lead to within the site, and that is not there."""
     read = cache(Page)
     broken = []
     for path in pages(site):
@@ -66,8 +67,22 @@ def test_every_link_and_anchor_leads_somewhere(site: Path) -> None:
             if not target.is_file() or (
                 parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in read(target).anchors
             ):
-                broken.append(f"{path.relative_to(site)} → {link}")
-    assert broken == []
+                broken.append(f"{path.relative_to(site)}: {link}")
+    return broken
+
+
+def test_every_link_and_anchor_leads_somewhere(site: Path) -> None:
+    assert broken_links(site) == []
+
+
+def test_a_broken_link_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "index.html").write_text('<h1 id="here">', encoding="utf-8")
+    good = '<a href="deep/"><a href="deep/#here"><a href="#top" id="top"><a href="https://example.org/none">'
+    (tmp_path / "index.html").write_text(
+        f'{good}<a href="none/"><a href="deep/#none"><a href="#none"><img src="none.png">', encoding="utf-8"
+    )
+    assert broken_links(tmp_path) == [f"index.html: {link}" for link in ("none/", "deep/#none", "#none", "none.png")]
 
 
 def test_nothing_is_loaded_from_another_host(site: Path) -> None:
