@@ -39,7 +39,7 @@ def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, mon
     data = write_pictures(tmp_path / "data", side=100)
     kept = write_pictures(tmp_path / "kept", count=1, side=50)
     folders = ("--data", data, "--gray", kept, "--color", kept, "--out", tmp_path / "out")
-    command = [str(each) for each in ("ablation.py", *folders, "--minutes", 0.0005, "--seeds", 2)]
+    command = [str(each) for each in ("ablation.py", *folders, "--steps", 2, "--seeds", 2)]
     monkeypatch.setattr(sys, "argv", command)
     main()
     table = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
