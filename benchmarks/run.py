@@ -52,7 +52,8 @@ class Result:
 def attention() -> list[Result]:
     """NLRN's attention against the time that its own products would take at the machine's peak."""
     window, side = Window(size=45), 128
-    queries, keys, values = (0.3 * torch.randn(1, channels, side, side) for channels in (64, 64, 128))
+    drawn = (0.3 * torch.randn(1, channels, side, side) for channels in (64, 64, 128))
+    queries, keys, values = (each.to(memory_format=torch.channels_last) for each in drawn)  # as the networks run
     _, correlation = attend(queries, keys, values, window, propagates=True)
     peak, multiply_adds = peak_work(CPU)
     times = interleaved(
