@@ -34,7 +34,7 @@ from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
 
 CPU = torch.device("cpu")
-LOW = 64  # side of the features that decoders are timed on
+DECODED = 256  # side of the pictures that decoders are timed on, about
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -145,10 +145,12 @@ def decoders() -> list[Result]:
     results = []
     for name, scales in cases.items():
         decoder = toolbox.build(networks[name]).eval().decoder
-        features = torch.rand(1, 64, LOW, LOW).to(memory_format=torch.channels_last)
         for scale in scales:
-            size = (round(LOW * scale),) * 2
-            results.append(_against_plain(name, decoder, features, size, f"{name}, {LOW} × {LOW}, ×{scale:g}"))
+            side = 2 * round(DECODED / scale / 2)
+            size = (round(side * scale),) * 2
+            features = torch.rand(1, 64, side, side).to(memory_format=torch.channels_last)
+            work = f"{name}, {side} × {side}, ×{scale:g}"
+            results.append(_against_plain(name, decoder, features, size, work))
     return results
 
 
