@@ -239,7 +239,7 @@ def _print(verdict: Verdict, partners: Mapping[str, list[str]]) -> None:
         if key in verdict.why:
             typer.echo(f"  {key:>9}  {verdict.why[key]}")
     for key, names in partners.items():
-        fixed = verdict.data[OTHER["encoder" if key == "encoders" else "decoder"]]
+        fixed = verdict.data["encoder" if key == "decoders" else "decoder"]
         typer.echo(f"  {key:>9}  that fit {_name(fixed)}: {', '.join(names) or 'none'}")
 
 

@@ -83,8 +83,7 @@ def stages_of(model: str) -> Stages:
         else:
             info = network.feature_info
             return Stages(len(info.info), tuple(info.out_indices), tuple(settings.items()))
-    sentence = str(reason).split("\n", 1)[0]
-    raise ValueError(f"timm's {model!r} gives no feature maps ({sentence}); choose another model, such as 'resnet18'")
+    raise _no_maps(model, reason)
 
 
 @functools.lru_cache(maxsize=256)
@@ -95,14 +94,25 @@ def facts(model: str, stages: tuple[int, ...]) -> Facts:
         ValueError: it gives no such maps of pictures of any size.
     """
     with _without_data():
-        network = _create(model, out_indices=stages, **dict(stages_of(model).settings)).eval()
+        try:
+            network = _create(model, out_indices=stages, **dict(stages_of(model).settings)).eval()
+        except Exception as error:
+            raise _no_maps(model, error) from None
         channels, strides = tuple(network.feature_info.channels()), tuple(network.feature_info.reduction())
         for window in WINDOWS:
             step = window * lcm(*strides)
             for channels_last in (False, True):
                 if _gives(network, step, channels, strides, channels_last):
                     return Facts(channels, strides, step, channels_last)
-    raise ValueError(f"timm's {model!r} takes no pictures of any size; choose another model, such as 'resnet18'")
+    raise ValueError(
+        f"timm's {model!r} takes pictures of its own size only, expected one that takes any; "
+        "choose another model, such as 'resnet18'"
+    )
+
+
+def _no_maps(model: str, reason: Exception) -> ValueError:
+    sentence = str(reason).split("\n", 1)[0]
+    return ValueError(f"timm's {model!r} gives no feature maps ({sentence}); choose another model, such as 'resnet18'")
 
 
 @contextmanager
@@ -117,7 +127,7 @@ def _gives(network: Any, step: int, channels: tuple[int, ...], strides: tuple[in
     """Whether a picture of 2 × 3 steps has maps of the declared channels and sizes."""
     try:
         with torch.no_grad():
-            maps = network(torch.empty(1, network.in_chans, 2 * step, 3 * step))
+            maps = network(torch.empty(1, 3, 2 * step, 3 * step))
     except Exception:  # what a model raises for a size that it does not take is its own
         return False
     shapes = [(count, 2 * step // stride, 3 * step // stride) for count, stride in zip(channels, strides, strict=True)]
