@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from toolbox.cli import bench, convert, eval_, list_, restore, schema, show, train
+from toolbox.cli import bench, compose, convert, eval_, list_, restore, schema, show, train
 from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.command("list")(list_.list_)
 app.command("show")(show.show)
+app.command("compose")(compose.compose)
 app.command("schema")(schema.schema)
 
 
