@@ -36,9 +36,9 @@ def settings(config: type[Config], links: str = "") -> str:
 def type_text(schema: dict[str, Any], links: str = "") -> str:
     """What a value may be, in words."""
     if "const" in schema:
-        return f"`{schema['const']}`"
+        return f"`{_written(schema['const'])}`"
     if "enum" in schema:
-        return ", ".join(f"`{each}`" for each in schema["enum"])
+        return ", ".join(f"`{_written(each)}`" for each in schema["enum"])
     if "anyOf" in schema or "oneOf" in schema:
         texts = [type_text(each, links) for each in schema.get("anyOf") or schema["oneOf"]]
         return " or ".join(dict.fromkeys(texts))
@@ -55,6 +55,11 @@ def type_text(schema: dict[str, Any], links: str = "") -> str:
     name = names.get(schema.get("type", ""), schema.get("type", "any"))
     bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema]
     return " ".join([name, ", ".join(bounds)]).strip()
+
+
+def _written(value: Any) -> str:
+    """As YAML has it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _default(schema: dict[str, Any]) -> str:
