@@ -1,4 +1,4 @@
-"""Pictures side by side, and where they differ most."""
+"""Pictures side by side."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,7 +20,6 @@ from toolbox.images.compare import (
     SHEET,
     SMALLEST,
     compare,
-    most_different,
     side_by_side,
 )
 
@@ -169,38 +166,3 @@ def test_a_picture_of_another_size_is_compared_at_the_reference_s() -> None:
 
 def test_without_a_reference_there_is_no_score() -> None:
     assert compare((Image.new("L", (5, 5)),) * 2, ("a", "b")).psnr is None
-
-
-# Where they differ most.
-
-
-@given(
-    shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    window=st.tuples(st.integers(1, 20), st.integers(1, 20)),
-    seed=st.integers(0, 99),
-)
-def test_the_window_is_the_one_of_most_squared_difference(
-    shape: tuple[int, int], window: tuple[int, int], seed: int
-) -> None:
-    width, height = min(window[0], shape[1]), min(window[1], shape[0])
-    pictures = [drawn(*shape, seed=seed + n) for n in range(3)]
-    found = most_different(pictures, (width, height))
-    stack = np.stack(pictures).astype(int)
-    error = np.square(stack.max(0) - stack.min(0)).sum(-1)
-    totals = {
-        (left, top): error[top : top + height, left : left + width].sum()
-        for top in range(shape[0] - height + 1)
-        for left in range(shape[1] - width + 1)
-    }
-    assert found in totals
-    if min(width, height) < 24:  # else only every so many places are tried
-        assert totals[found] == max(totals.values())
-
-
-def test_of_places_that_are_alike_it_is_the_one_with_the_most_edges() -> None:
-    noise = np.random.default_rng(0).normal(0, 20, (200, 200, 1))
-    clean = np.full((200, 200, 1), 100.0)
-    clean[120:160, 40:80] += 60 * (np.indices((40, 40)).sum(0)[..., None] // 4 % 2)
-    left, top = most_different([clean, clean + noise], (48, 48), alike=0.1)
-    assert abs(left - 36) <= 8
-    assert abs(top - 116) <= 8

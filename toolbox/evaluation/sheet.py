@@ -15,7 +15,7 @@ from toolbox.evaluation.evaluate import score
 from toolbox.evaluation.metrics import METRICS
 from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
-from toolbox.images.compare import most_different
+from toolbox.images.difference import most_different
 from toolbox.images.labels import draw_label
 from toolbox.registry import ProtocolInfo
 from toolbox.restorer import Restorer

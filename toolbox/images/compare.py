@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from toolbox.images.difference import most_different, psnr
 from toolbox.images.labels import draw_label, label_height
 
 SHEET = 1920  # pixels of a sheet's width that its pictures share
@@ -21,8 +21,6 @@ LETTERS = (18, 30)  # pixels of a name's, less and more than which a small and a
 ALIKE = 0.1  # of the largest difference
 MARK = (255, 128, 0)  # the frame around a detail
 Box = tuple[int, int, int, int]  # left, top, right, bottom
-
-Pixels = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,10 @@ def compare(pictures: Sequence[Image.Image], labels: Sequence[str], reference: I
     notes = [_size_note(each.size, target) for each in shown]
     opaque = [_on_white(eight_bits(each)) for each in shown]
     opaque = [each if each.size == target else each.resize(target, Image.Resampling.BICUBIC) for each in opaque]
-    psnr = None
+    scores = None
     if reference is not None:
-        psnr = tuple(_psnr(np.asarray(each), np.asarray(opaque[-1])) for each in opaque[:-1])
-        notes = [f"{_decibels(value)}, {note}" for value, note in zip(psnr, notes, strict=False)] + notes[-1:]
+        scores = tuple(psnr(np.asarray(each), np.asarray(opaque[-1])) for each in opaque[:-1])
+        notes = [f"{_decibels(value)}, {note}" for value, note in zip(scores, notes, strict=False)] + notes[-1:]
         labels = [*labels, "reference"]
 
     side = min(max(SHEET // len(opaque), SMALLEST), LARGEST)
@@ -69,25 +67,7 @@ def compare(pictures: Sequence[Image.Image], labels: Sequence[str], reference: I
     compared = [np.asarray(each) for each in opaque[: len(pictures)]]
     left, top = most_different(compared, (window[0], window[1]), ALIKE)
     detail = left, top, left + window[0], top + window[1]
-    return Comparison(_draw(opaque, labels, notes, whole, detail, factor), detail, psnr)
-
-
-def most_different(pictures: Sequence[Pixels], window: tuple[int, int], alike: float = 0.0) -> tuple[int, int]:
-    """Left and top of the window (width, height) in which arrays (H, W, C) of one range differ most.
-
-    How much they differ is, for each value, the square of the largest less the smallest; windows are
-    tried at about every twelfth of their side. Those within the fraction ``alike`` of the most count as
-    alike, as noise is everywhere, and of them it is the one with the most edges.
-    """
-    height, width = pictures[0].shape[:2]
-    step = max(1, min(window) // 12)
-    rows = [band for band in _bands(pictures, step) if len(band[0]) == step]
-    across, down = (max(1, side // step) for side in window)
-    differences = _window_sums(np.stack([_block_sums(np.square(np.ptp(band, axis=0))) for band in rows]), across, down)
-    edges = _window_sums(np.stack([_block_sums(_edges(np.mean(band, axis=0))) for band in rows]), across, down)
-    best = np.where(differences >= (1 - alike) * differences.max(), edges if alike else differences, -1).argmax()
-    top, left = divmod(int(best), differences.shape[1])
-    return min(left * step, width - window[0]), min(top * step, height - window[1])
+    return Comparison(_draw(opaque, labels, notes, whole, detail, factor), detail, scores)
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
@@ -95,25 +75,6 @@ def eight_bits(image: Image.Image) -> Image.Image:
     if image.mode != "I;16":
         return image
     return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
-
-
-def _block_sums(band: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(step, W, C) → (W // step,): sums over squares of ``step`` pixels."""
-    step, width, _ = band.shape
-    columns = width // step
-    return band[:, : columns * step].reshape(step, columns, -1).sum((0, 2), dtype=np.float64)
-
-
-def _edges(band: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(step, W, C): how much a value differs from its neighbors in the band, squared."""
-    right, below = (np.diff(band, axis=axis, append=band.take([-1], axis)) for axis in (1, 0))
-    return np.square(right) + np.square(below)
-
-
-def _window_sums(blocks: NDArray[np.float64], across: int, down: int) -> NDArray[np.float64]:
-    """(H, W) → (H − down + 1, W − across + 1): sums of each window."""
-    sums = np.pad(blocks.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    return sums[down:, across:] - sums[:-down, across:] - sums[down:, :-across] + sums[:-down, :-across]
 
 
 def _draw(
@@ -192,18 +153,5 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def _psnr(picture: Pixels, reference: Pixels) -> float:
-    """In dB, of 8-bit values; a band at a time, since a picture may be large."""
-    bands = _bands((picture, reference), 256)
-    error = sum(float(np.square(one - other).sum(dtype=np.float64)) for one, other in bands) / picture.size
-    return 10 * math.log10(255**2 / error) if error else math.inf
-
-
-def _decibels(psnr: float) -> str:
-    return f"PSNR {psnr:.2f} dB" if math.isfinite(psnr) else "equal to the reference"
-
-
-def _bands(pictures: Sequence[Pixels], rows: int) -> Iterator[list[NDArray[np.float32]]]:
-    """The same rows of each picture as float32, from top to bottom."""
-    for top in range(0, len(pictures[0]), rows):
-        yield [each[top : top + rows].astype(np.float32) for each in pictures]
+def _decibels(score: float) -> str:
+    return f"PSNR {score:.2f} dB" if math.isfinite(score) else "equal to the reference"
