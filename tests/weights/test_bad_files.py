@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import random
@@ -21,7 +22,8 @@ from tests.weights.mutations import KINDS
 from tests.weights.test_file import metadata_of
 from toolbox.errors import WeightsError
 from toolbox.plugins import registries
-from toolbox.weights.file import HEADER_LIMIT, SPEC_LIMIT, read_header
+from toolbox.restorer import Restorer, resolve
+from toolbox.weights.file import HEADER_LIMIT, SPEC_LIMIT, _AtMost, _TooManyError, read_header
 
 ROOT = Path(__file__).parents[2]
 Tensors = dict[str, torch.Tensor]
@@ -260,6 +262,16 @@ def test_thousands_of_mutants_are_refused_in_little_memory(tmp_path: Path) -> No
 def test_a_spec_of_far_more_layers_than_the_file_has_is_refused_at_once(path: Path) -> None:
     with_spec(path, lambda spec: spec.update(encoder={"name": "rdn", "channels": 4, "blocks": 1000, "layers": 1000}))
     refused(path, r": its spec is of a far larger network than its 17 tensors$")
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("calls", range(1, 40))
+def test_building_stops_anywhere_and_leaves_gradients_on(calls: int) -> None:
+    spec = resolve(SPEC)
+    with contextlib.suppress(_TooManyError), torch.device("meta"), _AtMost(calls):
+        Restorer(spec)
+    assert torch.is_grad_enabled()
+    assert torch.zeros(1).device.type == "cpu"
 
 
 def test_a_spec_that_no_network_needs_is_neither_read_nor_written(path: Path, tmp_path: Path) -> None:

@@ -217,17 +217,22 @@ class _TooManyError(Exception):
 
 
 class _AtMost(TorchFunctionMode):
-    """Stops a network from being built after so many calls of torch; a tensor takes about nine."""
+    """Stops a network from being built after so many calls of torch that give a tensor; one of its own takes a few.
+
+    It raises once, and never in a call that gives none: such calls put back what ``no_grad`` changed.
+    """
 
     def __init__(self, calls: int) -> None:
         super().__init__()
         self.left = calls
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.left -= 1
-        if self.left < 0:
-            raise _TooManyError
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.left -= 1
+            if self.left == 0:
+                raise _TooManyError
+        return result
 
 
 def _check_length(path: Path) -> None:
