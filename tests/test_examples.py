@@ -15,9 +15,12 @@ from typing import Protocol
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import toolbox
+from tests.parts import architecture, restorer_of
 from tests.training.runs import write_pictures
 from toolbox.cli import app
 
@@ -133,3 +136,36 @@ def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, mon
     monkeypatch.setitem(main.__globals__, "train", lambda *_, **__: pytest.fail("trained again"))
     main()
     assert (tmp_path / "out" / "results.md").read_text(encoding="utf-8") == table
+
+
+DOWNSTREAM = """
+import runpy, sys
+script, *runs = sys.argv[1:]
+for run in runs:
+    sys.argv = [script, *run.split("|")]
+    runpy.run_path(script, run_name="__main__")
+assert not [name for name in sys.modules if name.split(".")[0].startswith("toolbox")]
+"""
+
+
+# Its weights are channels last, which torch.export.save takes for slices of something larger.
+@pytest.mark.filterwarnings("ignore:No complete tensor found")
+def test_a_program_without_toolbox_gets_the_same_numbers(tmp_path: Path) -> None:
+    image = torch.rand(1, 3, 6, 7)
+    save_file({"image": image}, tmp_path / "image.safetensors")
+    edsr = {"name": "edsr", "channels": 4, "blocks": 2, "residual_scale": 0.1}
+    expected = {}
+    with torch.no_grad():
+        for scale, mean in ((2, [0.4, 0.5, 0.6]), (4, 0.5)):
+            decoder = {"name": "pixel-shuffle", "scale": scale, "channels": 4}
+            network = restorer_of(architecture(edsr, decoder, normalization={"mean": mean, "std": 0.25})).float()
+            toolbox.save(network, tmp_path / f"{scale}.safetensors")
+            expected[f"{scale}.safetensors"] = network(image)
+        network = restorer_of(architecture("recurrent", "residual-conv")).float()
+        torch.export.save(torch.export.export(network, (image,)), tmp_path / "network.pt2")
+        expected["network.pt2"] = network(image)
+    runs = [f"{tmp_path / name}|{tmp_path / 'image.safetensors'}|{tmp_path / name}.out" for name in expected]
+    script = ROOT / "examples" / "downstream.py"
+    subprocess.run([sys.executable, "-c", DOWNSTREAM, script, *runs], check=True, capture_output=True)
+    for name, restored in expected.items():
+        torch.testing.assert_close(load_file(tmp_path / f"{name}.out")["image"], restored, atol=1e-6, rtol=1e-5)

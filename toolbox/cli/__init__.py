@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from toolbox.cli import bench, compose, convert, eval_, list_, restore, schema, show, train
+from toolbox.cli import bench, compare, compose, convert, eval_, list_, restore, schema, show, train
 from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("restore")(restore.restore)
+app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("eval")(eval_.eval_)
 app.command("train")(train.train)

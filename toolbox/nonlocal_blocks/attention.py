@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Literal
 
 import torch
@@ -55,7 +54,8 @@ def attend(
     Returns:
         (B, C, H, W), and the raw correlations or None: θφᵀ plus ``previous``, −inf outside the window.
     """
-    height, width = queries.shape[-2:]
+    batch = queries.shape[0]
+    height, width = (int(side) for side in queries.shape[-2:])  # not symbolic when traced: they decide the tiles
     if isinstance(neighborhood, Whole):
         tile = max(1, WHOLE_IMAGE_QUERIES // width), width
     else:
@@ -70,7 +70,9 @@ def attend(
     tensors = (queries, keys, values, *(previous or ()))
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     device = queries.device.type
-    reuses = not recorded and not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device))
+    autocasts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    traced = torch.compiler.is_compiling()  # also by torch.export: it plans memory itself, and for any batch
+    reuses = not (recorded or autocasts or traced)
     key_memory, value_memory, scores = (_Scratch(queries, usable=reuses) for _ in range(3))
     earlier = iter(previous or ())
     correlation: list[Tensor] = []
@@ -81,11 +83,11 @@ def attend(
         strip_keys = key_memory.copied(keys[:, :, x.key_start : x.key_stop])
         strip_values = value_memory.copied(values[:, :, x.key_start : x.key_stop])
         strip_results = []
-        for run in _runs(rows, x, len(queries)):
+        for run in _runs(rows, x, 1 if traced else batch):
             query = strip_queries[:, run[0].start : run[-1].stop].unflatten(1, (len(run), -1))  # (B, tiles, h, w, L)
             query = query.flatten(0, 1).flatten(1, 2)
             key, value = (_regions(strip, run).flatten(0, 1).flatten(1, 2) for strip in (strip_keys, strip_values))
-            shape = (len(query), query.shape[1], value.shape[1])
+            shape = (query.shape[0], query.shape[1], value.shape[1])
             if previous is not None:  # its entries outside the window are −inf already
                 start = next(earlier)
             else:
@@ -96,21 +98,22 @@ def attend(
             if propagates:
                 correlation.append(score)
             weights = _weights(score, neighborhood, weighting, scores.room(*shape))
-            strip_results.append((weights @ value).unflatten(0, (len(queries), -1)).flatten(1, 2))
+            strip_results.append((weights @ value).unflatten(0, (batch, -1)).flatten(1, 2))
         strips.append(torch.cat(strip_results, 1).unflatten(1, (height, -1)))
     return torch.cat(strips, 2).permute(0, 3, 1, 2), tuple(correlation) if propagates else None
 
 
 def _runs(rows: list[Segment], x: Segment, batch: int) -> Iterator[list[Segment]]:
     """Successive tiles that can be one batched product: alike, and not too many for the cache."""
-    for _, group in groupby(rows, Segment.alike):
-        alike = list(group)
-        y = alike[0]
-        pairs = (
-            batch * (y.stop - y.start) * (y.key_stop - y.key_start) * (x.stop - x.start) * (x.key_stop - x.key_start)
-        )
-        most = max(1, PAIRS_AT_A_TIME // pairs)
-        yield from (alike[i : i + most] for i in range(0, len(alike), most))
+    start = 0
+    while start < len(rows):
+        y = rows[start]
+        most = max(1, PAIRS_AT_A_TIME // (batch * y.pairs() * x.pairs()))
+        stop = start + 1
+        while stop < min(start + most, len(rows)) and rows[stop].alike() == y.alike():
+            stop += 1
+        yield rows[start:stop]
+        start = stop
 
 
 def _regions(strip: Tensor, run: list[Segment]) -> Tensor:
