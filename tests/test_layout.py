@@ -27,7 +27,7 @@ LAYERS = [
     {"weights"},
     {"training", "evaluation", "images"},
     {"components"},
-    {"benchmarking"},
+    {"benchmarking", "testing"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
