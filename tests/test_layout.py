@@ -18,7 +18,7 @@ IDS = [str(path.relative_to(CORE)) for path in SOURCES]
 
 # From the bottom up: a part imports from its own layer and those before it.
 LAYERS = [
-    {"errors", "files"},
+    {"errors", "files", "entry_points"},
     {"registry", "config"},
     {"spec", "catalog", "hookspecs"},
     {"encoders", "nonlocal_blocks", "recurrent", "decoders"},

@@ -165,6 +165,18 @@ class Registry(Generic[R]):
         return f"{sentence}; expected one of {', '.join(sorted(self._records)) or 'none: the registry is empty'}"
 
 
+@dataclass(frozen=True)
+class SetAside:
+    """A plugin that is broken: why, and what its user can do about it."""
+
+    plugin: str
+    package: str
+    version: str
+    module: str
+    reason: str
+    remedy: str
+
+
 @dataclass
 class Registries:
     """One registry per kind of component, and one each of the other records."""
@@ -174,7 +186,8 @@ class Registries:
     converters: Registry[ConverterInfo]
     protocols: Registry[ProtocolInfo]
     degradations: Registry[DegradationInfo]
-    set_aside: dict[str, str] = field(default_factory=dict)  # plugin → why it is not active
+    set_aside: list[SetAside] = field(default_factory=list)  # what is broken
+    left_out: list[str] = field(default_factory=list)  # plugins that the user did not select
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
 
     @classmethod
@@ -248,6 +261,12 @@ class Registries:
         more = replace(self, components=dict(self.components))
         more.add_plugin(provider, architectures=architectures)
         return more
+
+    def why_inactive(self, plugin: str) -> str:
+        """The reason for which a plugin that is asked for is not there."""
+        if plugin in self.left_out:
+            return "TOOLBOX_PLUGINS leaves it out"
+        return next((each.reason for each in self.set_aside if each.plugin == plugin), "it is not installed")
 
     def component(self, kinds: tuple[Kind, ...], name: str) -> ComponentInfo:
         """The record of that name among several kinds: a recurrent wrapper, say, is an encoder too.

@@ -115,7 +115,7 @@ def conformance_cases(
 
     found = registries()
     if plugin not in found.versions:
-        raise PluginError(f"plugin {plugin} is not active: {found.set_aside.get(plugin, 'it is not installed')}")
+        raise PluginError(f"plugin {plugin} is not active: {found.why_inactive(plugin)}")
     own = [info for kind in found.components.values() for info in kind if info.provider == plugin]
     given = dict(settings or {})
     for name in given.keys() - {info.name for info in own}:

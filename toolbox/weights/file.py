@@ -178,7 +178,7 @@ def describe_mismatch(given: Mapping[str, tuple[int, ...]], expected: Mapping[st
 def _checked_spec(path: Path, header: Header, registries: Registries) -> ArchitectureSpec:
     for plugin, version in sorted(header.plugins.items()):
         if plugin not in registries.versions:
-            why = registries.set_aside.get(plugin, "it is not installed")
+            why = registries.why_inactive(plugin)
             raise WeightsError(f"{path}: needs plugin {plugin} (written with version {version}), but {why}")
     try:
         return resolve(header.spec, registries=registries)
