@@ -21,6 +21,8 @@ def declared(group: str) -> list[metadata.EntryPoint]:
     packages: dict[str, Any] = {}
     for package in metadata.distributions():
         try:
+            if PLUGIN_GROUP not in (package.read_text("entry_points.txt") or ""):
+                continue  # most packages; reading more of each would slow --help down
             name = package.metadata["Name"].lower().replace("_", "-").replace(".", "-")
             packages.setdefault(name, package.entry_points.select(group=group))
         # Whatever a half-removed or hand-made package has for metadata.

@@ -152,7 +152,7 @@ def test_a_command_of_a_package_is_in_the_help_and_runs(site: Path) -> None:
     assert "said" in toolbox(site, "say").out
     help_text = toolbox(site, "--help")
     assert "  say " in help_text.out
-    assert "(package stranger 1.0)" in help_text.out
+    assert "stranger 1.0: a command" in help_text.out
     assert "--times" in toolbox(site, "say", "--help").out
     assert toolbox(site, "speak").out.startswith("error: command 'speak' of package speechless 1.0 cannot be loaded: ")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -41,7 +40,7 @@ def doctor(
         for fault in faults:
             typer.echo(f"fault: {fault}")
         typer.echo(f"{len(faults)} fault{'s' * (len(faults) != 1)}")
-    sys.exit(1 if faults else 0)
+    raise typer.Exit(1 if faults else 0)
 
 
 def _machine() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -18,24 +19,28 @@ if TYPE_CHECKING:
 class Commands(TyperGroup):
     """The built-in commands, and after them those of other packages."""
 
+    @cached_property
+    def foreign(self) -> dict[str, metadata.EntryPoint]:
+        """The commands of other packages that do not have the name of a built-in one."""
+        return {name: entry for name, entry in plugin_commands().items() if name not in self.commands}
+
     def list_commands(self, ctx: Context) -> list[str]:
         """Names, in the order of the help text."""
-        own = super().list_commands(ctx)
-        return [*own, *(name for name in plugin_commands() if name not in own)]
+        return [*super().list_commands(ctx), *self.foreign]
 
     def get_command(self, ctx: Context, cmd_name: str) -> Any:
         """A command; one of another package as far as its metadata describe it, so that help imports nothing."""
         own = super().get_command(ctx, cmd_name)
-        if own is not None or (entry := plugin_commands().get(cmd_name)) is None:
+        if own is not None or (entry := self.foreign.get(cmd_name)) is None:
             return own
-        summary = entry.dist.metadata["Summary"] if entry.dist else None
-        return TyperCommand(cmd_name, help=f"{summary or 'A command'} (package {' '.join(package_of(entry))}).")
+        summary = (entry.dist.metadata["Summary"] if entry.dist else None) or "a command"
+        return TyperCommand(cmd_name, help=f"{' '.join(package_of(entry))}: {summary}.")
 
     def resolve_command(self, ctx: Context, args: list[str]) -> Any:
         """The command that is about to run, imported."""
         name, command, rest = super().resolve_command(ctx, args)
-        if name is not None and super().get_command(ctx, name) is None:
-            entry = plugin_commands()[name]
+        if name is not None and name not in self.commands:
+            entry = self.foreign[name]
             try:
                 command = load_command(entry)
             except PluginError as error:
