@@ -229,28 +229,16 @@ class Registries:
                         f"{info.kind} {info.name!r} of {provider} has the name of a {kind} of {holder}; rename it"
                     )
             after[info.kind].add(replace(info, provider=provider))
-        architectures_after = _copy(self.architectures)
-        for architecture in architectures:
-            if not isinstance(architecture, ArchitectureInfo):
-                raise PluginError(f"got {architecture!r}, expected an ArchitectureInfo")
-            architectures_after.add(replace(architecture, provider=provider))
-        converters_after = _copy(self.converters)
-        for converter in converters:
-            if not isinstance(converter, ConverterInfo):
-                raise PluginError(f"got {converter!r}, expected a ConverterInfo")
-            converters_after.add(replace(converter, provider=provider))
-        protocols_after = _copy(self.protocols)
-        for protocol in protocols:
-            if not isinstance(protocol, ProtocolInfo):
-                raise PluginError(f"got {protocol!r}, expected a ProtocolInfo")
-            protocols_after.add(replace(protocol, provider=provider))
-        degradations_after = _copy(self.degradations)
-        for degradation in degradations:
-            if not isinstance(degradation, DegradationInfo):
-                raise PluginError(f"got {degradation!r}, expected a DegradationInfo")
-            degradations_after.add(replace(degradation, provider=provider))
-        self.components, self.architectures, self.converters = after, architectures_after, converters_after
-        self.protocols, self.degradations = protocols_after, degradations_after
+        others = {
+            "architectures": (ArchitectureInfo, architectures),
+            "converters": (ConverterInfo, converters),
+            "protocols": (ProtocolInfo, protocols),
+            "degradations": (DegradationInfo, degradations),
+        }
+        others_after = {name: _with(getattr(self, name), provider, *given) for name, given in others.items()}
+        self.components = after
+        for name, registry in others_after.items():
+            setattr(self, name, registry)
 
     def with_architectures(self, provider: str, architectures: Iterable[ArchitectureInfo]) -> Registries:
         """A copy that has these architectures too; this one is unchanged.
@@ -300,6 +288,18 @@ def _check_component(info: object) -> None:
         raise PluginError(
             f"{info.kind} {info.name!r} has the config {info.config!r}, expected a subclass of {base.__name__}"
         )
+
+
+def _with(registry: Registry[R], provider: str, kind: type[R], records: Iterable[object]) -> Registry[R]:
+    """A copy that has a plugin's records too."""
+    copy = _copy(registry)
+    for record in records:
+        if not isinstance(record, kind):
+            raise PluginError(f"got {record!r}, expected {'an' if kind.__name__[0] in 'AEIO' else 'a'} {kind.__name__}")
+        if not isinstance(record.name, str) or not record.name:
+            raise PluginError(f"got the {registry.kind} name {record.name!r}, expected some text")
+        copy.add(replace(record, provider=provider))  # type: ignore[type-var]  # every record is a dataclass
+    return copy
 
 
 def _copy(registry: Registry[R]) -> Registry[R]:
