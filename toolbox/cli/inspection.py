@@ -27,6 +27,7 @@ from toolbox.entry_points import (
     package_names,
     package_of,
     selected,
+    selection,
 )
 from toolbox.errors import PluginError
 from toolbox.registry import Record, Registries
@@ -53,7 +54,7 @@ class Fault:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.package} {self.version} ({self.file}): {self.fault}; {self.remedy}"
+        return f"{f'{self.package} {self.version}'.strip()} ({self.file}): {self.fault}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ def inspect(time_limit: float) -> tuple[list[Brought], list[Fault]]:
         if selected(entry) and not is_built_in(entry):
             packages.setdefault(package_of(entry)[0], entry)
     faults = list(_shadows())
+    unknown = sorted((selection() or set()) - set().union(*map(package_names, entries)))
+    faults += (
+        Fault("no package", "", SELECTION, f"no plugin is named {name}", "install it, or leave it out")
+        for name in unknown
+    )
     answer, _ = _probe([*packages.values()], time_limit)
     if answer is None:
         good = []
@@ -103,7 +109,7 @@ def report(answer: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = registries()
-    entries = {entry.name: entry for entry in declared(PLUGIN_GROUP)}
+    entries = {entry.name: entry for entry in sorted(declared(PLUGIN_GROUP), key=is_built_in)}
     brought = []
     for plugin, version in found.versions.items():
         entry = entries.get(plugin)

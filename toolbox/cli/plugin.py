@@ -18,11 +18,6 @@ TEMPLATE = "toolbox-plugin-minimal"  # the example that a new plugin begins as
 app = typer.Typer(help="Make a plugin of your own.", no_args_is_help=True)
 
 
-@app.callback()
-def plugin() -> None:
-    """Make a plugin of your own."""
-
-
 @app.command("new")
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package, such as toolbox-plugin-swin.")],

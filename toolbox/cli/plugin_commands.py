@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -12,23 +12,23 @@ from typer.core import TyperCommand, TyperGroup
 from toolbox.entry_points import COMMAND_GROUP, declared, package_of, selected
 from toolbox.errors import PluginError
 
-if TYPE_CHECKING:
-    Context = Any  # click's, which some versions of typer bring inside
-
 
 class Commands(TyperGroup):
-    """The built-in commands, and after them those of other packages."""
+    """The built-in commands, and after them those of other packages.
+
+    Contexts and commands are click's, which some versions of typer bring inside; hence ``Any``.
+    """
 
     @cached_property
     def foreign(self) -> dict[str, metadata.EntryPoint]:
         """The commands of other packages that do not have the name of a built-in one."""
         return {name: entry for name, entry in plugin_commands().items() if name not in self.commands}
 
-    def list_commands(self, ctx: Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Names, in the order of the help text."""
         return [*super().list_commands(ctx), *self.foreign]
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; one of another package as far as its metadata describe it, so that help imports nothing."""
         own = super().get_command(ctx, cmd_name)
         if own is not None or (entry := self.foreign.get(cmd_name)) is None:
@@ -36,7 +36,7 @@ class Commands(TyperGroup):
         summary = (entry.dist.metadata["Summary"] if entry.dist else None) or "a command"
         return TyperCommand(cmd_name, help=f"{' '.join(package_of(entry))}: {summary}.")
 
-    def resolve_command(self, ctx: Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is about to run, imported."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and name not in self.commands:

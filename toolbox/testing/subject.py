@@ -127,7 +127,7 @@ class Subject:
 
     def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Output sizes that the network accepts for a picture of that size."""
-        accepted = self.restorer().sizes
+        accepted = self.spec.decoder.config.sizes()
         if accepted == "any":
             reduced = ((height + 1) // 2, (width + 2) // 3)
             return [(2 * height, 2 * width), (3 * height + 1, width), (height, width), reduced]
