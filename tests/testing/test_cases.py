@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import torch
 from tests.parts import component
 from toolbox.encoders.edsr import EDSR_ENCODER
 from toolbox.errors import ConformanceError, PluginError, SpecError
+from toolbox.plugins import registries
 from toolbox.testing import RULES, Case, check_component, conformance_cases
+from toolbox.testing.cases import ArchitectureCase
 
 
 def test_every_rule_has_a_name_and_a_sentence() -> None:
@@ -67,3 +70,13 @@ def test_checking_leaves_the_random_states_alone() -> None:
 def test_the_kit_needs_no_test_framework() -> None:
     code = "import sys, toolbox.testing; assert 'pytest' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_architecture_must_say_what_it_is_and_fit_its_weights() -> None:
+    found = registries()
+    lite, full = found.architectures["diinn-lite"], found.architectures["diinn"]
+    ArchitectureCase(lite, found)()
+    with pytest.raises(ConformanceError, match=r"^architecture 'diinn-lite' has no summary; expected one line$"):
+        ArchitectureCase(dataclasses.replace(lite, summary=""), found)()
+    with pytest.raises(ConformanceError, match=r"^the weights of architecture 'diinn' do not fit it: missing "):
+        ArchitectureCase(dataclasses.replace(full, weights=lite.weights), found)()

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from toolbox.config import Config
-from toolbox.recurrent.per_state import EPSILON
 from toolbox.registry import ConverterInfo
 from toolbox.weights.checkpoint import Checkpoint, Conversion, Source
+
+EPSILON = 1e-3  # of the batch norm in residual-conv
 
 
 class DnCNNHints(Config):
