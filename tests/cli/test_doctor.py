@@ -139,7 +139,11 @@ def test_nothing_else_is_a_fault_and_the_exit_code_says_so(checked: Checked) -> 
 
 def test_what_plugins_bring_is_told(checked: Checked) -> None:
     brought = {plugin["plugin"]: plugin for plugin in checked.data["plugins"]}
-    assert brought["stranger"]["brings"] == {"encoders": ["one-conv"], "protocols": ["rgb-wide"]}
+    assert brought["stranger"]["brings"] == {
+        "encoders": ["one-conv"],
+        "protocols": ["rgb-wide"],
+        "commands": ["say"],
+    }
     assert brought["first"]["brings"] == {"encoders": ["same"]}
     assert brought["toolbox"]["package"] == "toolbox-restoration"
     assert "edsr" in brought["toolbox"]["brings"]["encoders"]

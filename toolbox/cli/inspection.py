@@ -114,7 +114,10 @@ def report(answer: str) -> None:
     for plugin, version in found.versions.items():
         entry = entries.get(plugin)
         package, module = (package_of(entry)[0], entry.module) if entry else (DISTRIBUTION, "toolbox")
-        brought.append(Brought(plugin, package, version, file_of(module), _names(found, plugin)))
+        brings = _names(found, plugin)
+        if commands := [command.name for command in declared(COMMAND_GROUP) if package_of(command)[0] == package]:
+            brings["commands"] = commands
+        brought.append(Brought(plugin, package, version, file_of(module), brings))
     faults = [
         Fault(each.package, each.version, file_of(each.module), f"plugin {each.plugin}: {each.reason}", each.remedy)
         for each in found.set_aside
