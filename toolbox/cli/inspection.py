@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -68,8 +69,20 @@ class Brought:
     brings: dict[str, list[str]]
 
 
-def inspect(time_limit: float) -> tuple[list[Brought], list[Fault]]:
-    """What every selected plugin brings, and every fault of every selected package.
+@dataclass(frozen=True)
+class Inspection:
+    """What is installed, and what is wrong with it."""
+
+    versions: dict[str, str]
+    devices: list[str]
+    threads: int
+    plugins: list[Brought]
+    left_out: list[str]
+    faults: list[Fault]
+
+
+def inspect(time_limit: float) -> Inspection:
+    """Versions, devices, what every selected plugin brings, and every fault of every selected package.
 
     All are imported in one process. When that does not end in time, or dies, each package is tried in a
     process of its own, and those that end well once more together.
@@ -97,9 +110,12 @@ def inspect(time_limit: float) -> tuple[list[Brought], list[Fault]]:
         if answer is None or len(good) > 1:
             answer, fault = _probe(good, time_limit)
         if answer is None:
-            raise PluginError(f"the plugins work one by one but not together: {fault}; try TOOLBOX_PLUGINS=NAME,NAME")
-    faults += (Fault(**each) for each in answer["faults"])
-    return [Brought(**each) for each in answer["brought"]], sorted(faults, key=str)
+            with_plugins = f"with {', '.join(package_of(entry)[0] for entry in good)} " if good else ""
+            raise PluginError(f"Toolbox does not start {with_plugins}in a process of its own: {fault}")
+    faults += (Fault(**each) for each in answer.pop("faults"))
+    plugins = [Brought(**each) for each in answer.pop("plugins")]
+    left_out = sorted(entry.name for entry in declared(PLUGIN_GROUP) if not selected(entry))
+    return Inspection(**answer, plugins=plugins, left_out=left_out, faults=sorted(faults, key=str))
 
 
 def report(answer: str) -> None:
@@ -122,8 +138,25 @@ def report(answer: str) -> None:
         Fault(each.package, each.version, file_of(each.module), f"plugin {each.plugin}: {each.reason}", each.remedy)
         for each in found.set_aside
     ]
-    data = {"brought": list(map(asdict, brought)), "faults": list(map(asdict, [*faults, *_command_faults()]))}
+    plugins, faults = [asdict(each) for each in brought], [*faults, *_command_faults()]
+    data = {**_machine(), "plugins": plugins, "faults": [asdict(each) for each in faults]}
     Path(answer).write_text(json.dumps(data), encoding="utf-8")
+
+
+def _machine() -> dict[str, Any]:
+    import torch
+
+    devices = [f"cpu ({platform.processor() or platform.machine()})"]
+    if torch.accelerator.is_available():
+        kind = torch.accelerator.current_accelerator()
+        devices += [f"{kind}:{number}" for number in range(torch.accelerator.device_count())]
+    versions = {
+        "toolbox": metadata.version(DISTRIBUTION),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "platform": platform.platform(),
+    }
+    return {"versions": versions, "devices": devices, "threads": torch.get_num_threads()}
 
 
 def _names(found: Registries, plugin: str) -> dict[str, list[str]]:
