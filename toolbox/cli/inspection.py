@@ -34,13 +34,13 @@ from toolbox.errors import PluginError
 from toolbox.registry import Record, Registries
 
 PROBE = """
-import sys
+import os, sys
 sys.path[:] = {path!r}
-from toolbox.cli.inspection import report
-from toolbox.plugins import create_plugin_manager
-create_plugin_manager()  # imports the core
+from toolbox.cli.inspection import report, warm_up
+warm_up()
 print("ready", flush=True)
 report({answer!r})
+os._exit(0)  # tidying up before the end takes long, and is not importing
 """
 
 
@@ -118,6 +118,13 @@ def inspect(time_limit: float) -> Inspection:
     return Inspection(**answer, plugins=plugins, left_out=left_out, faults=sorted(faults, key=str))
 
 
+def warm_up() -> None:
+    """Import Toolbox with all that it brings itself."""
+    from toolbox.plugins import discover
+
+    discover(filter(is_built_in, declared(PLUGIN_GROUP)))
+
+
 def report(answer: str) -> None:
     """Write what this process discovers, as JSON, to a file."""
     from toolbox.plugins import registries
@@ -193,7 +200,7 @@ def _probe(packages: list[metadata.EntryPoint], time_limit: float) -> tuple[dict
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             if process.stdout is not None:
-                process.stdout.readline()  # what the core takes is not the plugins' time
+                process.stdout.readline()  # "ready": what Toolbox itself takes is not the plugins' time
             try:
                 _, said = process.communicate(timeout=time_limit)
             except subprocess.TimeoutExpired:
