@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from toolbox.cli import bench, convert, doctor, eval_, list_, plugin, restore, schema, show, train
+from toolbox.cli import bench, compose, convert, doctor, eval_, list_, plugin, restore, schema, show, train
 from toolbox.cli.plugin_commands import Commands
 from toolbox.entry_points import SELECTION
 from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
@@ -32,6 +32,7 @@ app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.command("list")(list_.list_)
 app.command("show")(show.show)
+app.command("compose")(compose.compose)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 app.add_typer(plugin.app, name="plugin")

@@ -44,7 +44,7 @@ def save(restorer: Restorer, path: str | Path) -> None:
     providers = sorted({part.info.provider for part in restorer.spec.parts()})
     metadata = {
         "toolbox.format": str(FORMAT),
-        "toolbox.spec": restorer.spec.to_json(),
+        "toolbox.spec": restorer.spec.trained().to_json(),
         "toolbox.plugins": json.dumps({name: registries().versions.get(name, "unknown") for name in providers}),
     }
     if restorer.training_record:
@@ -181,7 +181,8 @@ def _checked_spec(path: Path, header: Header, registries: Registries) -> Archite
             why = registries.why_inactive(plugin)
             raise WeightsError(f"{path}: needs plugin {plugin} (written with version {version}), but {why}")
     try:
-        return resolve(header.spec, registries=registries)
+        # Whatever the header says: the weights are in this file, and nobody else is asked for any.
+        return resolve(header.spec, registries=registries).trained()
     except SpecError as error:
         raise WeightsError(f"{path}: the spec in its header is not valid here: {error}") from None
 
