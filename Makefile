@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs release clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
@@ -24,10 +24,25 @@ docs: $(INSTALLED)
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m mkdocs build --strict
 
+# The wheel and the sdist; then the wheel in an empty environment, outside the checkout, with plugins of other packages.
+release: NEW = build/new-plugin
+release: $(INSTALLED)
+	rm -rf dist build
+	$(BIN)/python -m build --no-isolation
+	$(PYTHON) -m venv build/venv
+	build/venv/bin/pip install dist/*.whl './examples/toolbox-plugin-minimal[test]' './examples/toolbox-plugin-dncnn[test]'
+	build/venv/bin/toolbox plugin new new-plugin --folder $(NEW)
+	build/venv/bin/pip install '$(NEW)[test]'
+	cd examples/toolbox-plugin-minimal && ../../build/venv/bin/pytest
+	cd examples/toolbox-plugin-dncnn && ../../build/venv/bin/pytest -rs
+	cd $(NEW) && ../venv/bin/pytest
+	cd build && venv/bin/toolbox restore ../examples/photos/coffee.png -o coffee.png --scale 1.5
+	cd build && venv/bin/toolbox doctor
+
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv out site
+	rm -rf .venv out site dist build

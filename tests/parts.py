@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from toolbox.encoders.identity import Identity, IdentityConfig
 from toolbox.plugins import registries
 from toolbox.registry import ComponentInfo, Kind, Registries
 from toolbox.restorer import Restorer, resolve
+from toolbox.testing.measure import drawn
 
 Spec = dict[str, Any]
 M = TypeVar("M", bound=nn.Module)
@@ -90,24 +90,6 @@ def restorer_of(spec: Any, registries: Registries | None = None) -> Restorer:
     return drawn(Restorer(resolve(spec, registries=registries)))
 
 
-def drawn(module: M) -> M:
-    """The module in float64 and eval mode, each parameter and running statistic drawn at random, none zero."""
-    module.double().eval()
-    with torch.no_grad():
-        for parameter in module.parameters():
-            noise = torch.randn_like(parameter)
-            inputs = math.prod(parameter.shape[1:])
-            parameter.copy_(noise / math.sqrt(inputs) if parameter.ndim > 1 else 0.3 + 0.2 * noise)
-        for norm in module.modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                assert norm.running_mean is not None
-                assert norm.running_var is not None
-                norm.weight.add_(0.7)
-                norm.running_mean.normal_(0, 0.2)
-                norm.running_var.uniform_(0.5, 1.5)
-    return module
-
-
 def reach(network: Callable[[Tensor], Tensor], image: Tensor) -> set[tuple[int, int, int, int]]:
     """Which input pixel moves which output pixel, found by moving each: {(y, x, output y, output x)}."""
     height, width = image.shape[-2:]
@@ -118,14 +100,6 @@ def reach(network: Callable[[Tensor], Tensor], image: Tensor) -> set[tuple[int, 
         outputs = network(moved)
     differs = ((outputs[:-1] - outputs[-1]).abs() > 1e-11).any(1)  # what is less is rounding
     return {(int(i) // width, int(i) % width, int(y), int(x)) for i, y, x in differs.nonzero()}
-
-
-def distances(pairs: set[tuple[int, int, int, int]], scale: tuple[float, float] = (1.0, 1.0)) -> list[int]:
-    """How far, in input pixels, each output pixel lies from the input pixel that moves it."""
-    return [
-        max(abs(y - math.floor((out_y + 0.5) / scale[0])), abs(x - math.floor((out_x + 0.5) / scale[1])))
-        for y, x, out_y, out_x in pairs
-    ]
 
 
 def component(

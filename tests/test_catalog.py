@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from torch import nn
 import toolbox
 from tests.parts import SMALL
 from toolbox.catalog import read_catalog, read_yaml, shipped, shipped_catalog, shipped_providers
-from toolbox.config import CONFIG_OF_KIND, Config
+from toolbox.config import Config
 from toolbox.errors import SpecError
 from toolbox.plugins import registries
 from toolbox.registry import KINDS, ComponentInfo, Kind
@@ -31,31 +30,6 @@ architecture = pytest.mark.parametrize("name", ARCHITECTURES)
 
 
 # Every component is complete.
-
-
-@component
-def test_a_component_has_a_name_a_summary_and_a_paper(info: ComponentInfo) -> None:
-    assert info.name == info.name.lower().replace("_", "-").replace(" ", "-")
-    assert info.summary
-    assert not info.summary.endswith(".")
-    assert info.paper
-
-
-@component
-def test_a_component_documents_its_factory_and_its_config(info: ComponentInfo) -> None:
-    assert inspect.getdoc(info.factory)
-    assert info.config.__dict__.get("__doc__")
-    forward = getattr(info.factory, "forward", None)
-    assert forward is None or "→" in str(inspect.getdoc(forward)), "forward says the shapes that go in and come out"
-
-
-@component
-def test_a_config_is_of_its_kind_and_each_required_setting_says_what_it_is(info: ComponentInfo) -> None:
-    assert issubclass(info.config, CONFIG_OF_KIND[info.kind])
-    for name, setting in info.config.model_fields.items():
-        is_component = any("OfKind" in type(mark).__name__ for mark in setting.metadata)
-        has_choices = "Literal" in str(setting.annotation)
-        assert not setting.is_required() or setting.description or is_component or has_choices, name
 
 
 @component

@@ -18,7 +18,7 @@ IDS = [str(path.relative_to(CORE)) for path in SOURCES]
 
 # From the bottom up: a part imports from its own layer and those before it.
 LAYERS = [
-    {"errors", "files"},
+    {"errors", "files", "entry_points"},
     {"registry", "config"},
     {"spec", "catalog", "hookspecs"},
     {"encoders", "nonlocal_blocks", "recurrent", "decoders"},
@@ -27,7 +27,7 @@ LAYERS = [
     {"weights"},
     {"training", "evaluation", "images"},
     {"components"},
-    {"benchmarking"},
+    {"benchmarking", "testing"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

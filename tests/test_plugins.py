@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 
 from toolbox import hookspecs
+from toolbox.entry_points import COMPONENT_GROUP, PLUGIN_GROUP, SELECTION, declared
 from toolbox.errors import UnknownComponent
-from toolbox.plugins import COMPONENT_GROUP, PLUGIN_GROUP, PluginWarning, create_plugin_manager, discover, registries
+from toolbox.plugins import PluginWarning, create_plugin_manager, discover, registries
 from toolbox.registry import Registries
 
 BUILT_IN = {"toolbox_diinn", "toolbox_hybrids", "toolbox_nlrn"}
+SEE = "; see `toolbox doctor`"
 
 HEAD = """
 from toolbox.hookspecs import hookimpl
@@ -104,7 +106,22 @@ BROKEN = [
     Broken(
         "signature",
         f"{HEAD}\n@hookimpl\ndef toolbox_components(registry):\n    return []\n",
-        "PluginValidationError: ",
+        "Plugin 'signature' for hook 'toolbox_components' hookimpl definition: toolbox_components(registry) ",
+    ),
+    Broken(
+        "from_the_future",
+        f"{HEAD}\nTOOLBOX_API = 99\n@hookimpl\ndef toolbox_components():\n    return []\n",
+        f"it is written for version 99 of the plugin API, this toolbox has {hookspecs.API_VERSION}",
+    ),
+    Broken(
+        "unmarked",
+        f"{HEAD}\ndef toolbox_components():\n    return []\n",
+        "it implements no hook; mark at least one of toolbox_architectures, ",
+    ),
+    Broken(
+        "talkative",
+        "import warnings\nwarnings.warn('old', DeprecationWarning)\nraise ValueError('tired')\n",
+        "ValueError: tired",
     ),
     Broken(
         "duplicate",
@@ -187,7 +204,7 @@ print(json.dumps({
     "components": components,
     "architectures": architectures,
     "warnings": [[type(w.message).__name__, str(w.message)] for w in caught],
-    "set_aside": registries().set_aside,
+    "set_aside": {each.plugin: each.reason for each in registries().set_aside},
     "versions": registries().versions,
     "any": list(toolbox.build("one-conv-any").eval()(image, scale=1.5).shape) if "one-conv-any" in architectures else 0,
     "mine": list(toolbox.build(mine).eval()(image, size=(3, 4)).shape) if "one-conv" in components else 0,
@@ -226,6 +243,7 @@ def test_a_broken_plugin_is_set_aside_with_one_warning(used: Any, broken: Broken
     kind, message = about[0]
     assert kind == PluginWarning.__name__
     assert message.startswith(f"plugin {broken.name} (package {broken.name} 1.0) is set aside: {broken.reason}")
+    assert message.endswith(SEE)
     assert used["set_aside"][broken.name].startswith(broken.reason)
     assert broken.name not in used["versions"]
 
@@ -297,9 +315,8 @@ def test_what_a_missing_plugin_would_provide_is_explained() -> None:
 
 def test_a_second_plugin_of_one_name_is_set_aside_and_the_first_stays() -> None:
     found, messages = quiet(entry_point("toolbox_nlrn", "toolbox_nlrn"), entry_point("toolbox_nlrn", "toolbox_diinn"))
-    assert messages == [
-        "plugin toolbox_nlrn is set aside: a plugin named 'toolbox_nlrn' is already active; rename the entry point"
-    ]
+    reason = "a plugin named 'toolbox_nlrn' is already active; rename the entry point"
+    assert messages == [f"plugin toolbox_nlrn is set aside: {reason}{SEE}"]
     assert "nonlocal-residual" in found.components["transition"]
     assert "dual-interactive" not in found.components["decoder"]
 
@@ -315,6 +332,62 @@ def test_the_order_of_discovery_does_not_matter() -> None:
     forward, backward = quiet(*entries)[0], quiet(*reversed(entries))[0]
     assert forward.versions == backward.versions
     assert list(forward.architectures) == list(backward.architectures)
+
+
+def test_a_package_with_several_broken_plugins_costs_one_warning() -> None:
+    found, messages = quiet(entry_point("one", "nowhere_one"), entry_point("two", "nowhere_two"))
+    (message,) = messages
+    assert message.startswith(
+        "plugin one is set aside: ModuleNotFoundError: No module named 'nowhere_one'; plugin two is"
+    )
+    assert [each.plugin for each in found.set_aside] == ["one", "two"]
+
+
+def test_what_is_to_be_done_is_said_with_each_reason() -> None:
+    found, _ = quiet(entry_point("one", "nowhere_one"), entry_point("toolbox", "toolbox_nlrn"))
+    assert [each.remedy for each in found.set_aside] == [
+        "repair it: pip install --force-reinstall unknown, or remove it: pip uninstall unknown",
+        "tell its author, or remove it: pip uninstall unknown",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "left_out"), [("", {"one", "two"}), ("two", {"one"}), (" two , one", set()), (None, set())], ids=str
+)
+def test_the_environment_selects_plugins_of_other_packages(
+    names: str | None, left_out: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if names is not None:
+        monkeypatch.setenv(SELECTION, names)
+    strangers = [entry_point("one", "toolbox_nowhere"), entry_point("two", "toolbox_nowhere")]
+    found, _ = quiet(*declared(PLUGIN_GROUP), *strangers)
+    assert set(found.left_out) == left_out
+    assert {each.plugin for each in found.set_aside} == {"one", "two"} - left_out
+    assert set(found.versions) >= BUILT_IN
+    for plugin in left_out:
+        assert found.why_inactive(plugin) == "TOOLBOX_PLUGINS leaves it out"
+
+
+def test_a_selected_plugin_that_is_not_installed_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SELECTION, "nobody")
+    assert quiet()[1] == [f"TOOLBOX_PLUGINS names nobody, which is no plugin that is installed{SEE}"]
+
+
+def test_a_package_whose_metadata_cannot_be_read_names_no_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {entry.name for entry in declared(PLUGIN_GROUP)}
+    for name, entry_points, description in (
+        ("cut", "[toolbox]\ncut", "Name: cut\nVersion: 1\n"),
+        ("bare", "[toolbox]\nbare = bare\n", ""),
+        ("fine", "[toolbox]\nfine = fine\n", "Name: fine\nVersion: 1\n"),
+    ):
+        info = tmp_path / f"{name}-1.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_text(entry_points, encoding="utf-8")
+        (info / "METADATA").write_text(description, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert {entry.name for entry in declared(PLUGIN_GROUP)} == before | {"fine"}
 
 
 def test_discovery_happens_once() -> None:
@@ -372,5 +445,5 @@ def test_a_fault_of_ours_is_reported_without_its_type(monkeypatch: pytest.Monkey
     (tmp_path / "needy_plugin.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     found, messages = quiet(entry_point("needy", "needy_plugin"))
-    assert messages == ["plugin needy is set aside: needs a newer toolbox"]
-    assert found.set_aside == {"needy": "needs a newer toolbox"}
+    assert messages == [f"plugin needy is set aside: needs a newer toolbox{SEE}"]
+    assert found.why_inactive("needy") == "needs a newer toolbox"

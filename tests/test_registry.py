@@ -130,6 +130,8 @@ def architecture(name: str) -> ArchitectureInfo:
         ([], [{"tiny": {}}], [], [], "^got {'tiny': {}}, expected an ArchitectureInfo$"),
         ([], [], ["pth"], [], "^got 'pth', expected a ConverterInfo$"),
         ([], [], [], ["sr-y"], "^got 'sr-y', expected a ProtocolInfo$"),
+        ([], [architecture(None)], [], [], "^got the architecture name None, expected some text$"),  # type: ignore[arg-type]
+        ([], [], [converter("")], [], "^got the checkpoint format name '', expected some text$"),
     ],
 )
 def test_a_plugin_with_one_fault_adds_nothing(

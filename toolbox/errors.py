@@ -25,5 +25,9 @@ class TrainingError(ToolboxError):
     """A training run that cannot start, go on or be resumed."""
 
 
+class ConformanceError(ToolboxError):
+    """A component that breaks a rule of ``toolbox.testing``."""
+
+
 class PluginError(ToolboxError):
     """A plugin that cannot be imported or registers wrongly."""

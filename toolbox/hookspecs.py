@@ -3,9 +3,14 @@
 A plugin is a module, named by an entry point in the group ``toolbox``, whose functions are marked
 with ``toolbox.hookspecs.hookimpl``::
 
+    TOOLBOX_API = 1  # the API_VERSION that it is written for
+
     @hookimpl
     def toolbox_components():
         return [ComponentInfo(kind="encoder", name="my-encoder", ...)]
+
+Commands are no hook but entry points of their own, in the group ``toolbox.commands``: ``name =
+"module:function"``, a function as typer takes them, imported when the command is run.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import pluggy
 
 from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
 
+API_VERSION = 1  # what a plugin's TOOLBOX_API must be; CONTRIBUTING.md says what it promises
 PROJECT = "toolbox"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

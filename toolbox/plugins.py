@@ -12,17 +12,29 @@ from typing import Any
 import pluggy
 
 from toolbox import catalog, hookspecs
+from toolbox.entry_points import (
+    COMPONENT_GROUP,
+    DISTRIBUTION,
+    PLUGIN_GROUP,
+    SELECTION,
+    declared,
+    is_built_in,
+    package_of,
+    selected,
+    selection,
+)
 from toolbox.errors import PluginError, ToolboxError
-from toolbox.registry import Registries
+from toolbox.registry import Registries, SetAside
 
-PLUGIN_GROUP = "toolbox"  # entry points that name a plugin's module
-COMPONENT_GROUP = "toolbox.components"  # entry points "component = plugin": readable when the plugin is broken
 CORE = "toolbox"
-DISTRIBUTION = "toolbox-restoration"  # the package that the core and the built-in plugins come in
 
 
 class PluginWarning(UserWarning):
     """A plugin was set aside; everything else works."""
+
+
+class IncompatiblePlugin(PluginError):
+    """A plugin for another version of the plugin API."""
 
 
 def create_plugin_manager() -> pluggy.PluginManager:
@@ -38,47 +50,71 @@ def create_plugin_manager() -> pluggy.PluginManager:
 @functools.cache
 def registries() -> Registries:
     """What is installed: the core and every plugin, discovered on the first call."""
-    return discover(metadata.entry_points(group=PLUGIN_GROUP))
+    return discover(declared(PLUGIN_GROUP))
 
 
 def discover(entry_points: Iterable[metadata.EntryPoint]) -> Registries:
     """Registries of the core and of the plugins that these entry points name.
 
-    A plugin that cannot be imported or registers wrongly adds nothing; it is set aside with one
-    PluginWarning that names it and says why.
+    A plugin that cannot be imported or registers wrongly adds nothing; it is set aside. A package of
+    which plugins are set aside costs one PluginWarning, which names them and says why.
     """
     manager = create_plugin_manager()
     found = Registries.empty(
-        {entry.name: entry.value for entry in metadata.entry_points(group=COMPONENT_GROUP)},
-        catalog.shipped_providers(),
+        {entry.name: entry.value for entry in declared(COMPONENT_GROUP)}, catalog.shipped_providers()
     )
     found.versions[CORE] = metadata.version(DISTRIBUTION)
     _collect(manager, CORE, found)
-    for entry in sorted(entry_points, key=_ours_first):
+    complaints: dict[str, list[str]] = {}
+    for entry in sorted(entry_points, key=lambda entry: (not is_built_in(entry), entry.name)):
+        if not selected(entry):
+            found.left_out.append(entry.name)
+            continue
         try:
-            _register(manager, entry)
-            _collect(manager, entry.name, found)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what a module has to say to its author is not for its users
+                _register(manager, entry)
+                _collect(manager, entry.name, found)
         # A stranger's module can fail in any way, even by leaving the interpreter.
         except (Exception, SystemExit) as error:
             if (plugin := manager.get_plugin(entry.name)) is not None and entry.name not in found.versions:
                 manager.unregister(plugin)
-            reason = str(error) if isinstance(error, ToolboxError) else f"{type(error).__name__}: {error}"
-            found.set_aside[entry.name] = reason
-            warnings.warn(f"plugin {_origin(entry)} is set aside: {reason}", PluginWarning, stacklevel=2)
+            found.set_aside.append(aside := _set_aside(error, entry))
+            origin = f" (package {aside.package} {aside.version})" if entry.dist else ""
+            complaints.setdefault(aside.package, []).append(f"plugin {entry.name}{origin} is set aside: {aside.reason}")
         else:
-            found.versions[entry.name] = entry.dist.version if entry.dist else "unknown"
+            found.versions[entry.name] = package_of(entry)[1]
+    known = {*found.versions, *found.left_out, *(each.plugin for each in found.set_aside)}
+    if unknown := sorted((selection() or set()) - known):
+        complaints[SELECTION] = [f"{SELECTION} names {', '.join(unknown)}, which is no plugin that is installed"]
+    for sentences in complaints.values():
+        warnings.warn(f"{'; '.join(sentences)}; see `toolbox doctor`", PluginWarning, stacklevel=2)
     return found
+
+
+def hook_names() -> list[str]:
+    """Every hook that a plugin can implement."""
+    return sorted(name for name in vars(hookspecs) if name.startswith("toolbox_"))
 
 
 def _register(manager: pluggy.PluginManager, entry: metadata.EntryPoint) -> None:
     if manager.has_plugin(entry.name):
         raise PluginError(f"a plugin named {entry.name!r} is already active; rename the entry point")
     module: ModuleType = entry.load()
-    manager.register(module, entry.name)
+    written_for = getattr(module, "TOOLBOX_API", hookspecs.API_VERSION)
+    if written_for != hookspecs.API_VERSION:
+        raise IncompatiblePlugin(
+            f"it is written for version {written_for} of the plugin API, this toolbox has {hookspecs.API_VERSION}"
+        )
     try:
+        manager.register(module, entry.name)
         manager.check_pending()  # without it a misspelled hook would silently do nothing
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"{error}; expected one of {', '.join(_hook_names())}") from None
+        raise PluginError(
+            f"{' '.join(str(error).split())}; expected one of {', '.join(hook_names())}, without arguments"
+        ) from None
+    if not manager.get_hookcallers(module):
+        raise PluginError(f"it implements no hook; mark at least one of {', '.join(hook_names())} with @hookimpl")
 
 
 def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> None:
@@ -98,15 +134,16 @@ def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> Non
     found.add_plugin(name, *(ask(hook) for hook in hooks))
 
 
-def _hook_names() -> list[str]:
-    return sorted(name for name in vars(hookspecs) if name.startswith("toolbox_"))
-
-
-def _ours_first(entry: metadata.EntryPoint) -> tuple[bool, str]:
-    """The built-in plugins come first, so that a stranger who takes one of their names is the one set aside."""
-    return entry.dist is None or entry.dist.name != DISTRIBUTION, entry.name
-
-
-def _origin(entry: metadata.EntryPoint) -> str:
-    package = f" (package {entry.dist.name} {entry.dist.version})" if entry.dist else ""
-    return f"{entry.name}{package}"
+def _set_aside(error: BaseException, entry: metadata.EntryPoint) -> SetAside:
+    package, version = package_of(entry)
+    remove = f"or remove it: pip uninstall {package}"
+    reason = str(error) if isinstance(error, ToolboxError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, IncompatiblePlugin):
+        remedy = f"upgrade both: pip install --upgrade {DISTRIBUTION} {package}, {remove}"
+    elif isinstance(error, ToolboxError):
+        remedy = f"tell its author, {remove}"
+    elif isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] != entry.module:
+        remedy = f"install the package that has the module {error.name}, {remove}"
+    else:
+        remedy = f"repair it: pip install --force-reinstall {package}, {remove}"
+    return SetAside(entry.name, package, version, entry.module, " ".join(reason.split()), remedy)

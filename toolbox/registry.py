@@ -171,6 +171,18 @@ class Registry(Generic[R]):
         return f"{sentence}; expected one of {', '.join(sorted(self._records)) or 'none: the registry is empty'}"
 
 
+@dataclass(frozen=True)
+class SetAside:
+    """A plugin that is broken: why, and what its user can do about it."""
+
+    plugin: str
+    package: str
+    version: str
+    module: str
+    reason: str
+    remedy: str
+
+
 @dataclass
 class Registries:
     """One registry per kind of component, and one each of the other records."""
@@ -180,7 +192,8 @@ class Registries:
     converters: Registry[ConverterInfo]
     protocols: Registry[ProtocolInfo]
     degradations: Registry[DegradationInfo]
-    set_aside: dict[str, str] = field(default_factory=dict)  # plugin → why it is not active
+    set_aside: list[SetAside] = field(default_factory=list)  # what is broken
+    left_out: list[str] = field(default_factory=list)  # plugins that the user did not select
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
 
     @classmethod
@@ -222,28 +235,16 @@ class Registries:
                         f"{info.kind} {info.name!r} of {provider} has the name of a {kind} of {holder}; rename it"
                     )
             after[info.kind].add(replace(info, provider=provider))
-        architectures_after = _copy(self.architectures)
-        for architecture in architectures:
-            if not isinstance(architecture, ArchitectureInfo):
-                raise PluginError(f"got {architecture!r}, expected an ArchitectureInfo")
-            architectures_after.add(replace(architecture, provider=provider))
-        converters_after = _copy(self.converters)
-        for converter in converters:
-            if not isinstance(converter, ConverterInfo):
-                raise PluginError(f"got {converter!r}, expected a ConverterInfo")
-            converters_after.add(replace(converter, provider=provider))
-        protocols_after = _copy(self.protocols)
-        for protocol in protocols:
-            if not isinstance(protocol, ProtocolInfo):
-                raise PluginError(f"got {protocol!r}, expected a ProtocolInfo")
-            protocols_after.add(replace(protocol, provider=provider))
-        degradations_after = _copy(self.degradations)
-        for degradation in degradations:
-            if not isinstance(degradation, DegradationInfo):
-                raise PluginError(f"got {degradation!r}, expected a DegradationInfo")
-            degradations_after.add(replace(degradation, provider=provider))
-        self.components, self.architectures, self.converters = after, architectures_after, converters_after
-        self.protocols, self.degradations = protocols_after, degradations_after
+        others = {
+            "architectures": (ArchitectureInfo, architectures),
+            "converters": (ConverterInfo, converters),
+            "protocols": (ProtocolInfo, protocols),
+            "degradations": (DegradationInfo, degradations),
+        }
+        others_after = {name: _with(getattr(self, name), provider, *given) for name, given in others.items()}
+        self.components = after
+        for name, registry in others_after.items():
+            setattr(self, name, registry)
 
     def with_architectures(self, provider: str, architectures: Iterable[ArchitectureInfo]) -> Registries:
         """A copy that has these architectures too; this one is unchanged.
@@ -254,6 +255,12 @@ class Registries:
         more = replace(self, components=dict(self.components))
         more.add_plugin(provider, architectures=architectures)
         return more
+
+    def why_inactive(self, plugin: str) -> str:
+        """The reason for which a plugin that is asked for is not there."""
+        if plugin in self.left_out:
+            return "TOOLBOX_PLUGINS leaves it out"
+        return next((each.reason for each in self.set_aside if each.plugin == plugin), "it is not installed")
 
     def component(self, kinds: tuple[Kind, ...], name: str) -> ComponentInfo:
         """The record of that name among several kinds: a recurrent wrapper, say, is an encoder too.
@@ -287,6 +294,18 @@ def _check_component(info: object) -> None:
         raise PluginError(
             f"{info.kind} {info.name!r} has the config {info.config!r}, expected a subclass of {base.__name__}"
         )
+
+
+def _with(registry: Registry[R], provider: str, kind: type[R], records: Iterable[object]) -> Registry[R]:
+    """A copy that has a plugin's records too."""
+    copy = _copy(registry)
+    for record in records:
+        if not isinstance(record, kind):
+            raise PluginError(f"got {record!r}, expected {'an' if kind.__name__[0] in 'AEIO' else 'a'} {kind.__name__}")
+        if not isinstance(record.name, str) or not record.name:
+            raise PluginError(f"got the {registry.kind} name {record.name!r}, expected some text")
+        copy.add(replace(record, provider=provider))  # type: ignore[type-var]  # every record is a dataclass
+    return copy
 
 
 def _copy(registry: Registry[R]) -> Registry[R]:

@@ -8,16 +8,18 @@ few values, s² for an integer scale s: then the filters themselves are the conv
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.decoders.coordinates import Positions, grid, stack
+from toolbox.decoders.coordinates import Positions, stack
 from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.registry import ComponentInfo
 from toolbox_metasr.plain import meta_upscale
@@ -68,11 +70,12 @@ class MetaUpscale(ImplicitDecoder):
 
     def sample(self, content: Content, positions: Positions) -> Tensor:
         height, width = content.height, content.width
-        row, y = _corner(positions.y, positions.cell[0], height)
-        column, x = _corner(positions.x, positions.cell[1], width)
+        top, left = positions.y - positions.cell[0] / 2, positions.x - positions.cell[1] / 2
+        row, y = _covering(top, top.float(), height)
+        column, x = _covering(left, left.float(), width)
         hidden = F.relu(self.hidden(stack(y, x, positions.cell[0] * height / 2, like=content.values)))
         hidden = F.pad(hidden, (0, 1), value=1)  # for the bias
-        projected = content.at(row, column).unflatten(-1, (-1, self.channels))
+        projected = content.at(row.long(), column.long()).unflatten(-1, (-1, self.channels))
         return (projected * hidden[..., None]).sum(-2)
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
@@ -80,15 +83,11 @@ class MetaUpscale(ImplicitDecoder):
         if torch.compiler.is_compiling():  # how many phases there are depends on values
             return super().forward(features, size)
         height, width = features.shape[-2:]
-        positions = grid(size, torch.device("cpu"))
-        row, y = _corner(positions.y, positions.cell[0], height)
-        column, x = _corner(positions.x, positions.cell[1], width)
-        # Offsets of the same phase differ by rounding only.
-        y, row_phase = torch.unique((y * 2**20).round() / 2**20, return_inverse=True)
-        x, column_phase = torch.unique((x * 2**20).round() / 2**20, return_inverse=True)
+        rows, row_phase, y = _phases(size[0], height)
+        columns, column_phase, x = _phases(size[1], width)
         if len(y) * len(x) > MOST_PHASES:
             return super().forward(features, size)
-        hidden = F.relu(self.hidden(stack(y[:, None], x[None, :], positions.cell[0] * height / 2, like=features)))
+        hidden = F.relu(self.hidden(stack(torch.tensor(y)[:, None], torch.tensor(x), height / size[0], like=features)))
         kernels = rearrange(
             self.filters(hidden),
             "py px (f ky kx c) -> (py px c) f ky kx",
@@ -102,16 +101,31 @@ class MetaUpscale(ImplicitDecoder):
             "b (p c) h w -> b (h w p) c",
             c=self.channels,
         )
-        index = ((row * width + column) * (len(y) * len(x)) + row_phase * len(x) + column_phase).to(features.device)
+        row, column = (rows * width * len(y) + row_phase) * len(x), columns * len(y) * len(x) + column_phase
+        index = torch.tensor(row[:, None] + column, device=features.device)
         return rearrange(filtered.index_select(1, index.flatten()), "b (h w) c -> b c h w", h=size[0]).contiguous()
 
 
-def _corner(position: Tensor, cell: float, features: int) -> tuple[Tensor, Tensor]:
-    """The feature pixel that covers the corner of an output pixel, and the corner's offset from its own."""
-    corner = position - cell / 2
-    inside = (corner.float() + EPSILON).clamp(-1 + EPSILON, 1 - EPSILON)
-    pixel = (((inside + 1) * features - 1) / 2).round().long()
+def _covering(corner: Any, single: Any, features: int) -> tuple[Any, Any]:
+    """The feature pixel that covers each corner, and the corner's offset from its own; tensors or NumPy's arrays.
+
+    The pixel is that of the corner in float32, ``single``, as published.
+    """
+    inside = (single + EPSILON).clip(-1 + EPSILON, 1 - EPSILON)
+    pixel = (((inside + 1) * features - 1) / 2).round()
     return pixel, (corner + 1) * (features / 2) - pixel
+
+
+def _phases(outputs: int, features: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Along one axis: the feature pixel and the phase of each output pixel, and the offset of each phase.
+
+    Of sizes alone, hence in NumPy: to torch.export they are constants.
+    """
+    corner = (2 * np.arange(outputs) + 1) / outputs - 1 - 1 / outputs
+    pixel, offset = _covering(corner, corner.astype(np.float32), features)
+    # Offsets of the same phase differ by rounding only.
+    offsets, phase = np.unique((offset * 2**20).round() / 2**20, return_inverse=True)
+    return pixel.astype(np.int64), phase, offsets
 
 
 META_UPSCALE = ComponentInfo(

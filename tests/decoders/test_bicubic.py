@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import plain
-from tests.parts import decoder_of, distances, reach
+from tests.parts import decoder_of
 from toolbox.decoders.bicubic import resize
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 sizes = st.integers(1, 9)
 factors = st.integers(1, 13)
@@ -54,8 +55,8 @@ def test_the_decoder_is_the_resize() -> None:
 def test_an_enlarged_pixel_sees_as_far_as_declared() -> None:
     for scale in ((2.0, 2.0), (3.0, 1.5), (1.0, 4.0)):
         size = int(7 * scale[0]), int(8 * scale[1])
-        pairs = reach(lambda x, to=size: resize(x, to), torch.randn(1, 1, 7, 8, dtype=torch.float64))  # type: ignore[misc]
-        assert max(distances(pairs, scale)) == 2
+        far = farthest(lambda x, to=size: resize(x, to), torch.randn(1, 1, 7, 8, dtype=torch.float64))  # type: ignore[misc]
+        assert far == 2
     decoder = resolve({"channels": 1, "encoder": "identity", "decoder": "bicubic"}).decoder
     assert decoder.config.receptive_field() == 2
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from tests import plain
-from tests.parts import decoder_of, distances, reach
+from tests.parts import decoder_of
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 
 def shuffled(features: Tensor, factor: int) -> Tensor:
@@ -41,9 +42,9 @@ def test_a_pixel_sees_no_farther_than_declared(scale: int) -> None:
     spec = {"name": "pixel-shuffle", "scale": scale, "channels": 2}
     decoder = decoder_of(spec, features=3)
     features = torch.randn(1, 3, 6, 7, dtype=torch.float64)
-    pairs = reach(lambda x: decoder(x, (6 * scale, 7 * scale)), features)
+    far = farthest(lambda x: decoder(x, (6 * scale, 7 * scale)), features)
     declared = resolve({"channels": 2, "encoder": "identity", "decoder": spec}).decoder.config.receptive_field()
-    assert max(distances(pairs, (scale, scale))) == 2
+    assert far == 2
     assert declared >= 2
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests import plain
-from tests.parts import decoder_of, distances, reach
+from tests.parts import decoder_of
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -20,9 +21,9 @@ def test_it_is_batch_norm_relu_and_a_convolution(training: bool) -> None:
 
 def test_a_pixel_sees_as_far_as_declared() -> None:
     decoder = decoder_of({"name": "residual-conv"}, features=3)
-    pairs = reach(lambda x: decoder(x, (5, 6)), torch.randn(1, 3, 5, 6, dtype=torch.float64))
+    far = farthest(lambda x: decoder(x, (5, 6)), torch.randn(1, 3, 5, 6, dtype=torch.float64))
     config = resolve({"channels": 1, "encoder": "identity", "decoder": "residual-conv"}).decoder.config
-    assert max(distances(pairs)) == config.receptive_field() == 1
+    assert far == config.receptive_field() == 1
 
 
 def test_it_keeps_the_size() -> None:

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from tests import plain
-from tests.parts import distances, encoder_of, reach
+from tests.parts import encoder_of
 from toolbox.encoders.edsr import EDSRConfig
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 
 @pytest.mark.parametrize("residual_scale", [1.0, 0.1])
@@ -79,8 +80,8 @@ def test_nonlocal_blocks_in_no_place_are_refused(settings: dict[str, Any], messa
 def test_a_feature_sees_as_far_as_declared_with_nonlocal_blocks(after: list[int]) -> None:
     spec = {"name": "edsr", "channels": 4, "blocks": 2, "nonlocal": BLOCK, "nonlocal_after": after}
     encoder = encoder_of(spec)
-    pairs = reach(encoder, torch.randn(1, 2, 5, 11, dtype=torch.float64))
-    assert max(distances(pairs)) == encoder.receptive_field == 6 + len(set(after))
+    far = farthest(encoder, torch.randn(1, 2, 5, 11, dtype=torch.float64))
+    assert far == encoder.receptive_field == 6 + len(set(after))
 
 
 def test_with_a_nonlocal_block_over_the_whole_image_a_feature_sees_everything() -> None:
@@ -92,5 +93,5 @@ def test_with_a_nonlocal_block_over_the_whole_image_a_feature_sees_everything() 
 
 def test_a_feature_sees_as_far_as_declared() -> None:
     encoder = encoder_of({"name": "edsr", "channels": 4, "blocks": 2})
-    pairs = reach(encoder, torch.randn(1, 2, 8, 9, dtype=torch.float64))
-    assert max(distances(pairs)) == encoder.receptive_field == 6
+    far = farthest(encoder, torch.randn(1, 2, 8, 9, dtype=torch.float64))
+    assert far == encoder.receptive_field == 6

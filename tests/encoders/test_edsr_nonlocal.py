@@ -10,9 +10,10 @@ from torch import Tensor
 
 import toolbox
 from tests import plain, plain_decoders
-from tests.parts import distances, encoder_of, reach
+from tests.parts import encoder_of, reach
 from toolbox.errors import SpecError
 from toolbox.restorer import Restorer, resolve
+from toolbox.testing.measure import farthest
 
 WINDOW = {"kind": "window", "size": 3}
 BLOCKS: dict[str, dict[str, Any]] = {
@@ -104,8 +105,8 @@ def test_a_feature_sees_as_far_as_declared(name: str, after: list[int]) -> None:
     encoder = encoder_of(spec(name, after))
     convolutions = 2 + 2 * 4
     assert encoder.receptive_field == convolutions + len(set(after))
-    pairs = reach(encoder, torch.randn(1, 2, 3, encoder.receptive_field + 3, dtype=torch.float64))
-    assert max(distances(pairs)) == encoder.receptive_field
+    far = farthest(encoder, torch.randn(1, 2, 3, encoder.receptive_field + 3, dtype=torch.float64))
+    assert far == encoder.receptive_field
 
 
 def test_with_a_block_over_the_whole_image_a_feature_sees_everything() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from tests.parts import distances, encoder_of, reach
+from tests.parts import encoder_of
+from toolbox.testing.measure import farthest
 
 
 def test_the_features_are_the_image() -> None:
@@ -15,5 +16,5 @@ def test_the_features_are_the_image() -> None:
 def test_it_keeps_the_channels_and_sees_one_pixel() -> None:
     encoder = encoder_of({"name": "identity"}, channels=3)
     assert encoder.out_channels == 3
-    pairs = reach(encoder, torch.randn(1, 3, 2, 3, dtype=torch.float64))
-    assert max(distances(pairs)) == encoder.receptive_field == 0
+    far = farthest(encoder, torch.randn(1, 3, 2, 3, dtype=torch.float64))
+    assert far == encoder.receptive_field == 0

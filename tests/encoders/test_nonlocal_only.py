@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests import plain, plain_decoders
-from tests.parts import distances, encoder_of, reach
+from tests.parts import encoder_of
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 WINDOW = {"kind": "window", "size": 3}
 SOFT = {"name": "soft-block-matching", "neighborhood": WINDOW, "embedding_channels": 2}
@@ -38,8 +39,8 @@ def test_it_keeps_the_channels_and_sees_what_its_block_sees(
     assert encoder.out_channels == channels
     assert encoder.receptive_field == declared
     image = torch.rand(1, channels, 6, 7, dtype=torch.float64)
-    pairs = reach(lambda moved: torch.stack([encoder(one[None])[0] for one in moved]).round(decimals=9), image)
-    assert max(distances(pairs)) == declared
+    far = farthest(encoder, image)
+    assert far == declared
 
 
 def test_a_block_over_the_whole_image_has_no_radius() -> None:

@@ -9,9 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.parts import distances, encoder_of, reach
+from tests.parts import encoder_of
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 
 def around(factor: int, inner: dict[str, Any]) -> dict[str, Any]:
@@ -43,8 +44,8 @@ def test_the_inner_encoder_works_on_every_factor_th_pixel(height: int, width: in
 @pytest.mark.parametrize("factor", [2, 3])
 def test_a_feature_sees_as_far_as_declared(factor: int) -> None:
     encoder = encoder_of(around(factor, {"name": "edsr", "channels": factor**2, "blocks": 1}))
-    pairs = reach(encoder, torch.randn(1, 2, 6 * factor, 7 * factor - 1, dtype=torch.float64))
-    assert max(distances(pairs)) == encoder.receptive_field == factor * 5 - 1
+    far = farthest(encoder, torch.randn(1, 2, 6 * factor, 7 * factor - 1, dtype=torch.float64))
+    assert far == encoder.receptive_field == factor * 5 - 1
 
 
 def test_features_repeat_when_the_image_moves_by_the_alignment() -> None:

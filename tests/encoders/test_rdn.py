@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests import plain
-from tests.parts import distances, encoder_of, reach
+from tests.parts import encoder_of
 from toolbox.encoders.rdn import RDNConfig
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 SMALL = {"name": "rdn", "channels": 4, "blocks": 2, "layers": 3, "growth": 3}
 
@@ -32,5 +33,5 @@ def test_preset_b_is_the_default() -> None:
 
 def test_a_feature_sees_as_far_as_declared() -> None:
     encoder = encoder_of(SMALL)
-    pairs = reach(encoder, torch.randn(1, 2, 11, 12, dtype=torch.float64))
-    assert max(distances(pairs)) == encoder.receptive_field == 9
+    far = farthest(encoder, torch.randn(1, 2, 11, 12, dtype=torch.float64))
+    assert far == encoder.receptive_field == 9

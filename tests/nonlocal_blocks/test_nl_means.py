@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import toolbox
 from tests import plain
-from tests.parts import distances, reach
 from toolbox.errors import SpecError
 from toolbox.nonlocal_blocks.nl_means import NLMeans, NLMeansConfig
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 Array = npt.NDArray[np.float64]
 
@@ -139,8 +139,8 @@ def test_a_pixel_sees_as_far_as_declared(border: str, radius: int) -> None:
     module = nl_means(neighborhood={"kind": "window", "size": 5, "border": border}, patch=3, strength=0.5)
     assert module.receptive_field == radius + 1
     image = torch.rand(1, 1, 8, 9, dtype=torch.float64)
-    pairs = reach(lambda moved: torch.stack([module(one[None])[0][0] for one in moved]).round(decimals=9), image)
-    assert max(distances(pairs)) == radius + 1
+    far = farthest(lambda moved: module(moved)[0], image)
+    assert far == radius + 1
 
 
 @pytest.mark.parametrize(("setting", "value"), [("patch", 0), ("patch", -1), ("strength", 0), ("strength", -0.5)])

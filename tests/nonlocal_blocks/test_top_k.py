@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests import plain, plain_decoders
-from tests.parts import distances, drawn, reach
+from tests.parts import drawn
 from toolbox.errors import SpecError
 from toolbox.nonlocal_blocks import attention
 from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import TopK, Window
 from toolbox.nonlocal_blocks.soft_block_matching import SoftBlockMatching, SoftBlockMatchingConfig
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 BORDERS = ("clip", "zero", "shift")
 border = pytest.mark.parametrize("border", BORDERS)
@@ -99,11 +100,11 @@ def test_the_block_sees_as_far_as_declared(border: str) -> None:
     declared = 4 if border == "shift" else 2
     assert module.receptive_field == declared
     # Two images, so that whatever one of them does not choose, another may.
-    farthest = [
-        max(distances(reach(lambda features: module(features)[0], 3 * torch.randn(1, 3, 7, 8, dtype=torch.float64))))
+    found = [
+        farthest(lambda features: module(features)[0], 3 * torch.randn(1, 3, 7, 8, dtype=torch.float64))
         for _ in range(2)
     ]
-    assert max(farthest) == declared
+    assert max(found) == declared
 
 
 @border

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests import plain
-from tests.parts import distances, drawn, reach
+from tests.parts import drawn, reach
 from toolbox.nonlocal_blocks.wang import WangNonLocal, WangNonLocalConfig
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 SIMILARITIES = ("embedded-gaussian", "gaussian", "dot-product")
 similar = pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -72,8 +73,8 @@ def test_training_gets_it_away_from_the_identity(similarity: str) -> None:
 @similar
 def test_a_window_limits_what_it_sees(similarity: str) -> None:
     module = drawn(wang(similarity=similarity, neighborhood={"kind": "window", "size": 5}))
-    pairs = reach(lambda features: module(features)[0], torch.randn(1, 4, 6, 7, dtype=torch.float64))
-    assert max(distances(pairs)) == module.receptive_field == 2
+    far = farthest(lambda features: module(features)[0], torch.randn(1, 4, 6, 7, dtype=torch.float64))
+    assert far == module.receptive_field == 2
 
 
 def test_a_feature_sees_the_whole_image_unless_told_otherwise() -> None:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import toolbox
 from tests import plain
-from tests.parts import decoder_of, distances, drawn, reach
+from tests.parts import decoder_of, drawn
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 INPUTS = ("modulation", "modulation+content", "synthesis+content")
 
@@ -95,8 +96,8 @@ def test_a_pixel_sees_as_far_as_declared(kernel: int, declared: int) -> None:
     decoder = dual_interactive(output_kernel=kernel)
     assert decoder.config.receptive_field() == declared
     for size in ((14, 16), (10, 21)):
-        pairs = reach(lambda x, to=size: decoder(x, to), torch.randn(1, 3, 7, 8, dtype=torch.float64))  # type: ignore[misc]
-        assert max(distances(pairs, (size[0] / 7, size[1] / 8))) == declared
+        far = farthest(lambda x, to=size: decoder(x, to), torch.randn(1, 3, 7, 8, dtype=torch.float64))  # type: ignore[misc]
+        assert far == declared
 
 
 def test_gradients_are_those_of_the_numbers() -> None:

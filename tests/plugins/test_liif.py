@@ -13,9 +13,10 @@ from torch import Tensor
 
 import toolbox
 from tests import plain, plain_decoders
-from tests.parts import decoder_of, distances, drawn, reach
+from tests.parts import decoder_of, drawn
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 SWITCHES = ("feature_unfolding", "local_ensemble", "cell_decoding")
 VARIANTS = [dict(zip(SWITCHES, values, strict=True)) for values in product((True, False), repeat=3)]
@@ -116,8 +117,8 @@ def test_a_pixel_sees_as_far_as_declared(unfolds: bool, ensemble: bool) -> None:
     decoder = local_ensemble(feature_unfolding=unfolds, local_ensemble=ensemble).double()
     assert decoder.config.receptive_field() == int(unfolds) + int(ensemble)
     for size in ((14, 16), (10, 21)):
-        pairs = reach(lambda x, to=size: decoder(x, to), torch.randn(1, 3, 7, 8, dtype=torch.float64))  # type: ignore[misc]
-        assert max(distances(pairs, (size[0] / 7, size[1] / 8))) == decoder.config.receptive_field()
+        far = farthest(lambda x, to=size: decoder(x, to), torch.randn(1, 3, 7, 8, dtype=torch.float64))  # type: ignore[misc]
+        assert far == decoder.config.receptive_field()
 
 
 def test_the_published_network_sees_minus_one_to_one() -> None:

@@ -12,9 +12,10 @@ from torch import nn
 
 import toolbox
 from tests import plain
-from tests.parts import decoder_of, distances, drawn, encoder_of, reach, restorer_of
+from tests.parts import decoder_of, drawn, encoder_of, reach, restorer_of
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import farthest
 
 SMALL = {"name": "soft-block-matching", "embedding_channels": 2}
 
@@ -86,10 +87,10 @@ def test_propagation_changes_the_second_state_and_not_the_first() -> None:
 def test_a_feature_sees_no_farther_than_declared(block: dict[str, Any] | None, declared: int) -> None:
     encoder = nlrn(block)
     assert encoder.receptive_field == declared
-    pairs = reach(encoder, torch.randn(1, 2, 8, declared + 3, dtype=torch.float64))
-    farthest = max(distances(pairs))
+    far = farthest(encoder, torch.randn(1, 2, 8, declared + 3, dtype=torch.float64))
+    far = far
     # Only in the corners does a shifted window look that far, and two states cannot both be there.
-    assert farthest <= declared if block and "shift" in str(block) else farthest == declared
+    assert far <= declared if block and "shift" in str(block) else far == declared
 
 
 def test_over_whole_images_a_feature_sees_everything() -> None:

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import toolbox
-from tests.parts import DECODERS, ENCODERS, architecture, restorer_of
+from tests.parts import architecture, restorer_of
 from toolbox.errors import WeightsError
 from toolbox.plugins import registries
 from toolbox.registry import ArchitectureInfo
@@ -120,17 +120,6 @@ def test_a_training_record_that_is_not_json_is_refused_before_anything_is_writte
 
 
 # Round trips.
-
-
-@pytest.mark.parametrize("encoder", ENCODERS)
-def test_every_encoder_comes_back_bit_for_bit(encoder: str, tmp_path: Path) -> None:
-    comes_back(restorer_of(architecture(encoder, "dual-interactive")).float(), tmp_path)
-
-
-@pytest.mark.parametrize("decoder", DECODERS)
-def test_every_decoder_comes_back_bit_for_bit(decoder: str, tmp_path: Path) -> None:
-    encoder = "identity" if decoder in ("bicubic", "features", "refine-luma") else "edsr"
-    comes_back(restorer_of(architecture(encoder, decoder)).float(), tmp_path)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,8 @@ from tests.parts import restorer_of
 from tests.weights import published
 from tests.weights.published import EDSR, FORMATS, RDN, Arrays, Published
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent, WeightsError
-from toolbox.plugins import registries
+from toolbox.plugins import PluginWarning, registries
+from toolbox.weights.checkpoint import Checkpoint
 from toolbox.weights.convert import recognize
 
 formats = pytest.mark.parametrize("name", FORMATS)
@@ -352,3 +354,14 @@ def test_no_damage_to_a_state_dict_raises_anything_but_a_sentence(name: str) -> 
             continue
         refused += 1
     assert refused > 20
+
+
+def test_a_stranger_s_format_that_fails_on_a_file_is_passed_over() -> None:
+    def fails(checkpoint: Checkpoint) -> bool:
+        raise KeyError(checkpoint.shape("stranger.weight"))
+
+    found = dataclasses.replace(registries())
+    found.add_plugin("stranger", converters=[dataclasses.replace(found.converters["rdn"], name="odd", recognize=fails)])
+    arrays = FORMATS["rdn"]().arrays
+    with pytest.warns(PluginWarning, match=r"^format odd of plugin stranger is passed over: WeightsError: missing"):
+        assert recognize(arrays, hints={}, registries=found).converter.name == "rdn"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
@@ -9,11 +10,27 @@ from typing import Annotated
 
 import typer
 
-from toolbox.cli import bench, compare, compose, convert, eval_, list_, restore, schema, show, train
+from toolbox.cli import (
+    bench,
+    compare,
+    compose,
+    convert,
+    doctor,
+    eval_,
+    list_,
+    plugin,
+    restore,
+    schema,
+    show,
+    train,
+)
+from toolbox.cli.plugin_commands import Commands
+from toolbox.entry_points import SELECTION
 from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
 
 app = typer.Typer(
     name="toolbox",
+    cls=Commands,
     help="Restore pictures, and compose the networks that do it: an encoder feeds a decoder.",
     no_args_is_help=True,
     add_completion=False,
@@ -31,20 +48,30 @@ app.command("list")(list_.list_)
 app.command("show")(show.show)
 app.command("compose")(compose.compose)
 app.command("schema")(schema.schema)
+app.command("doctor")(doctor.doctor)
+app.add_typer(plugin.app, name="plugin")
 
 
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    no_plugins: Annotated[
+        bool,
+        typer.Option(
+            "--no-plugins", help=f"Only what Toolbox itself brings. {SELECTION}=a,b: and the plugins a and b alone."
+        ),
+    ] = False,
 ) -> None:
-    """Options of every command; ``main`` reads --debug itself, since it outlives the command."""
+    """Options of every command; ``main`` reads them itself, since they count before and after the command."""
 
 
 def main() -> None:
     """Run the command line; exit code 0 is done, 1 an input that failed, 2 wrong usage."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # it ignores where the warning was raised
     debug = "--debug" in sys.argv[1:]
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    if "--no-plugins" in sys.argv[1:]:
+        os.environ[SELECTION] = ""  # also for the processes that a command starts
+    arguments = [argument for argument in sys.argv[1:] if argument not in ("--debug", "--no-plugins")]
     try:
         app(arguments)
     except ToolboxError as error:

@@ -26,7 +26,10 @@ class BicubicConfig(DecoderConfig):
 
 
 class Bicubic(nn.Module):
-    """(B, C, H, W) → (B, C, *size), as ``resize`` does it."""
+    """(B, C, H, W) → (B, C, *size), as ``resize`` does it.
+
+    Source: Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE TASSP 1981.
+    """
 
     def __init__(self, config: BicubicConfig, features: int, channels: int) -> None:
         super().__init__()

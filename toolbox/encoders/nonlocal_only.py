@@ -24,7 +24,10 @@ class NonLocalOnlyConfig(EncoderConfig):
 
 
 class NonLocalOnly(nn.Module):
-    """Image (B, C, H, W) → the same shape: one application of a non-local block."""
+    """Image (B, C, H, W) → the same shape: one application of a non-local block.
+
+    Source: Buades et al., "A Non-Local Algorithm for Image Denoising", CVPR 2005, with their block.
+    """
 
     def __init__(self, config: NonLocalOnlyConfig, channels: int) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from toolbox.config import validated
 from toolbox.errors import SpecError, WeightsError
+from toolbox.plugins import PluginWarning
 from toolbox.registry import ConverterInfo, Registries
 from toolbox.restorer import Restorer, resolve
 from toolbox.weights.checkpoint import Checkpoint, Conversion, Source, checkpoint_of, read_checkpoint
@@ -87,7 +89,7 @@ def recognize(
     if format is not None:
         converter = registries.converters[format]
     else:
-        fitting = [each for each in registries.converters if each.recognize(checkpoint)]
+        fitting = [each for each in registries.converters if _recognizes(each, checkpoint)]
         if len(fitting) != 1:
             names = ", ".join(each.name for each in fitting or registries.converters)
             fault = "its names fit several formats" if fitting else "its names fit no known format"
@@ -99,6 +101,20 @@ def recognize(
     except WeightsError as error:
         raise WeightsError(f"{origin} as {converter.name}: {error}") from None
     return Recognized(origin, checkpoint, converter, conversion)
+
+
+def _recognizes(converter: ConverterInfo, checkpoint: Checkpoint) -> bool:
+    try:
+        return converter.recognize(checkpoint)
+    # A stranger's converter is asked about files that its author never saw.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        warnings.warn(
+            f"format {converter.name} of plugin {converter.provider} is passed over: {reason}",
+            PluginWarning,
+            stacklevel=2,
+        )
+        return False
 
 
 def _source(source: str | Source, ours: Tensor) -> Source:

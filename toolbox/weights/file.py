@@ -188,7 +188,7 @@ def describe_mismatch(given: Mapping[str, tuple[int, ...]], expected: Mapping[st
 def _checked_spec(path: Path, header: Header, registries: Registries) -> ArchitectureSpec:
     for plugin, version in sorted(header.plugins.items()):
         if plugin not in registries.versions:
-            why = registries.set_aside.get(plugin, "it is not installed")
+            why = registries.why_inactive(plugin)
             needed = _printable(f"{plugin} (written with version {version})")
             raise WeightsError(f"{path}: needs plugin {needed}, but {why}")
     try:

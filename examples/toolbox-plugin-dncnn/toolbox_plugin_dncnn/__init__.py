@@ -1,0 +1,48 @@
+"""DnCNN of Zhang et al. (IEEE TIP 2017) as a plugin of Toolbox: what each hook answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from toolbox.catalog import read_catalog
+from toolbox.hookspecs import hookimpl
+from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, ProtocolInfo
+from toolbox_plugin_dncnn.checkpoint import DNCNN_FORMAT
+from toolbox_plugin_dncnn.encoder import DNCNN_ENCODER
+
+TOOLBOX_API = 1
+
+DNCNN_PROTOCOL = ProtocolInfo(
+    name="dncnn",
+    summary="denoising of gray pictures: PSNR and SSIM after Gaussian noise",
+    source="the published test code of DnCNN (Zhang et al., IEEE TIP 2017)",
+    color="gray",
+    metrics=("psnr", "ssim"),
+    rounds=True,
+    noise_seed=0,
+)
+
+
+@hookimpl
+def toolbox_components() -> Iterable[ComponentInfo]:
+    """DnCNN's convolutions."""
+    return [DNCNN_ENCODER]
+
+
+@hookimpl
+def toolbox_architectures() -> Iterable[ArchitectureInfo]:
+    """DnCNN itself, and its features under an implicit decoder."""
+    return read_catalog(Path(__file__).with_name("dncnn.yaml"))
+
+
+@hookimpl
+def toolbox_converters() -> Iterable[ConverterInfo]:
+    """Published weights."""
+    return [DNCNN_FORMAT]
+
+
+@hookimpl
+def toolbox_protocols() -> Iterable[ProtocolInfo]:
+    """How DnCNN was scored."""
+    return [DNCNN_PROTOCOL]

@@ -1,0 +1,79 @@
+"""``toolbox plugin``: what authors of plugins need."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import shutil
+import tempfile
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TEMPLATE = "toolbox-plugin-minimal"  # the example that a new plugin begins as
+
+app = typer.Typer(help="Make a plugin of your own.", no_args_is_help=True)
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package, such as toolbox-plugin-swin.")],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", metavar="FOLDER", help="Where to make it. Default: NAME, here.")
+    ] = None,
+) -> None:
+    """Write a package with one encoder, which is installed and tested as it is.
+
+    The encoder has the package's name without `toolbox-plugin-`; write your own network into its module.
+    """
+    module = name.replace("-", "_")
+    component = name.removeprefix("toolbox-plugin-")
+    target = folder or Path(name)
+    _check(name, module, component, target)
+    renamed = {
+        TEMPLATE: name,
+        TEMPLATE.replace("-", "_"): module,
+        "Minimal": "".join(word.capitalize() for word in component.split("-")),
+        "minimal": component,
+    }
+    with tempfile.TemporaryDirectory(prefix=".plugin.", dir=target.absolute().parent) as partial:
+        for source in sorted(template().iterdir()):
+            if source.is_file():
+                written = Path(partial, "new", _renamed(source.name, renamed))
+                written.parent.mkdir(exist_ok=True)
+                written.write_text(_renamed(source.read_text(encoding="utf-8"), renamed), encoding="utf-8")
+        shutil.move(Path(partial, "new"), target)
+    typer.echo(f"wrote {target}: pip install -e '{target}[test]', then pytest {target}")
+    typer.echo(f"your network goes into {target / f'{module}.py'}, and is `encoder: {component}` in any spec")
+
+
+def template() -> Path:
+    """The example package: inside the installed toolbox, or in a checkout's examples."""
+    installed = Path(str(resources.files("toolbox"))) / TEMPLATE
+    return installed if installed.exists() else installed.parent.parent / "examples" / TEMPLATE
+
+
+def _check(name: str, module: str, component: str, target: Path) -> None:
+    from toolbox.errors import PluginError
+    from toolbox.plugins import registries
+
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(module) or not component:
+        raise PluginError(f"got the name {name!r}, expected lower-case words joined by dashes, such as my-plugin")
+    if target.exists():
+        raise PluginError(f"{target} exists; give another name or --folder")
+    if not target.absolute().parent.is_dir():
+        raise PluginError(f"{target}: the folder {target.absolute().parent} does not exist; make it first")
+    if find_spec(module) is not None:
+        raise PluginError(f"got the name {name!r}, but a module {module} is installed already; give another")
+    for kind in ("encoder", "recurrent-wrapper"):
+        if component in registries().components[kind]:
+            holder = registries().components[kind][component].provider
+            raise PluginError(f"got the name {name!r}, but {holder} has the {kind} {component!r}; give another")
+
+
+def _renamed(text: str, names: dict[str, str]) -> str:
+    """The text with every name of the template replaced, the longest first and none twice."""
+    return re.sub("|".join(map(re.escape, names)), lambda found: names[found[0]], text)

@@ -1,0 +1,15 @@
+"""The conformance kit: what every component promises, checked.
+
+Three lines in a plugin's suite::
+
+    @pytest.mark.parametrize("case", conformance_cases("my_plugin"), ids=str)
+    def test_conformance(case):
+        case()
+
+``RULES`` is what is checked, each rule a small function with a name and a sentence.
+"""
+
+from toolbox.testing.cases import Case, check_component, conformance_cases
+from toolbox.testing.rules import RULES, Rule
+
+__all__ = ["RULES", "Case", "Rule", "check_component", "conformance_cases"]

@@ -1,0 +1,130 @@
+"""Checking components against the rules: one at a time, or all that a plugin brings."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from toolbox.errors import ConformanceError, PluginError, SpecError, ToolboxError
+from toolbox.registry import ArchitectureInfo, ComponentInfo, Registries
+from toolbox.restorer import Restorer, resolve
+from toolbox.testing.rules import RULES, Rule
+from toolbox.testing.subject import subject
+from toolbox.weights.file import describe_mismatch, read_header
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One rule for one component with one setting; calling it checks it.
+
+    Raises:
+        ConformanceError: the component breaks the rule; the message has the rule's name and sentence.
+    """
+
+    rule: Rule
+    info: ComponentInfo
+    settings: Settings
+    number: int = 0  # of the setting, where a component is tested with several
+    registries: Registries | None = None
+
+    def __call__(self) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            try:
+                self.rule.check(subject(self.info, self.settings, self.registries))
+            # A stranger's component can fail in any way.
+            except Exception as error:
+                reason = str(error) if isinstance(error, ToolboxError) else f"{type(error).__name__}: {error}"
+                raise ConformanceError(
+                    f"{self.info.kind} {self.info.name!r} breaks the rule {self.rule.name}: {reason} "
+                    f"({self.rule.sentence})"
+                ) from error
+
+    def __str__(self) -> str:
+        number = f"-{self.number}" if self.number else ""
+        return f"{self.info.kind}-{self.info.name}{number}-{self.rule.name}"
+
+
+@dataclass(frozen=True)
+class ArchitectureCase:
+    """That a named architecture builds, says what it is, and fits the weights that it ships with."""
+
+    info: ArchitectureInfo
+    registries: Registries
+
+    def __call__(self) -> None:
+        spec = resolve(self.info.name, registries=self.registries)
+        with torch.device("meta"):
+            restorer = Restorer(spec)
+        if not self.info.summary:
+            raise ConformanceError(f"architecture {self.info.name!r} has no summary; expected one line")
+        if self.info.weights is not None:
+            expected = {name: tuple(tensor.shape) for name, tensor in restorer.state_dict().items()}
+            if complaint := describe_mismatch(read_header(self.info.weights).shapes, expected):
+                raise ConformanceError(f"the weights of architecture {self.info.name!r} do not fit it: {complaint}")
+
+    def __str__(self) -> str:
+        return f"architecture-{self.info.name}"
+
+
+def check_component(
+    info: ComponentInfo, settings: Settings | None = None, *, registries: Registries | None = None
+) -> None:
+    """Check one component, which need not be of an installed plugin, against every rule.
+
+    Args:
+        info: its record.
+        settings: of its config; small ones make it fast. Its defaults unless given.
+        registries: where the components that the settings name are looked up; what is installed unless given.
+
+    Raises:
+        ConformanceError: it breaks rules; each has a line.
+    """
+    broken = []
+    for rule in RULES:
+        try:
+            Case(rule, info, settings or {}, registries=registries)()
+        except ConformanceError as error:
+            broken.append(str(error))
+            if rule is RULES[0]:
+                break  # of a wrong record there is nothing more to say
+    if broken:
+        raise ConformanceError("\n".join(broken))
+
+
+def conformance_cases(
+    plugin: str, settings: Mapping[str, Settings | Sequence[Settings]] | None = None
+) -> list[Case | ArchitectureCase]:
+    """Every rule for every component of an active plugin, and every architecture that it names.
+
+    Args:
+        plugin: the name of its entry point.
+        settings: by component, what to test it with, or several such; its defaults unless given.
+
+    Raises:
+        PluginError: the plugin is not active; the message says why.
+        SpecError: settings are given for what is no component of the plugin.
+    """
+    from toolbox.plugins import registries
+
+    found = registries()
+    if plugin not in found.versions:
+        raise PluginError(f"plugin {plugin} is not active: {found.why_inactive(plugin)}")
+    own = [info for kind in found.components.values() for info in kind if info.provider == plugin]
+    given = dict(settings or {})
+    for name in given.keys() - {info.name for info in own}:
+        close = difflib.get_close_matches(name, [info.name for info in own], n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else f"{plugin} has no such component"
+        raise SpecError(f"got settings for {name!r}; {remedy}")
+    cases: list[Case | ArchitectureCase] = []
+    for info in own:
+        several = given.get(info.name, {})
+        for number, each in enumerate([several] if isinstance(several, Mapping) else several):
+            cases += (Case(rule, info, each, number) for rule in RULES)
+    return cases + [ArchitectureCase(info, found) for info in found.architectures if info.provider == plugin]

@@ -1,0 +1,64 @@
+"""Measuring a network: weights that hide nothing, and how far an output pixel sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
+
+ROUNDING = 1e-11  # what moves less in float64 has not moved
+
+
+def drawn(module: M) -> M:
+    """The module in float64 and eval mode, each parameter and running statistic drawn at random, none zero."""
+    module.double().eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            noise = torch.randn_like(parameter)
+            inputs = math.prod(parameter.shape[1:])
+            parameter.copy_(noise / math.sqrt(inputs) if parameter.ndim > 1 else 0.3 + 0.2 * noise)
+        for norm in module.modules():
+            if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
+                if norm.affine:
+                    norm.weight.add_(0.7)
+                norm.running_mean.normal_(0, 0.2)
+                norm.running_var.uniform_(0.5, 1.5)
+    return module
+
+
+def farthest(network: Callable[[Tensor], Tensor], image: Tensor) -> int:
+    """How far, in input pixels, an output pixel lies from an input pixel that moves it; −1 if nothing moves any.
+
+    One part of the picture after the other is drawn anew: from each row on, up to each row, and the
+    same with columns. An output pixel that moves sees at least as far as the part begins. Distances
+    count from the input pixel that an output pixel's center lies in.
+
+    Args:
+        network: (B, C, H, W) → (B, C', H', W'), image by image.
+        image: (1, C, H, W).
+    """
+
+    def transposed(moved: Tensor) -> Tensor:
+        return network(moved.mT).mT
+
+    with torch.no_grad():
+        return max(_farthest_row(network, image), _farthest_row(transposed, image.mT))
+
+
+def _farthest_row(network: Callable[[Tensor], Tensor], image: Tensor) -> int:
+    still, other = network(image), torch.rand_like(image)
+    rows, output_rows = image.shape[2], still.shape[2]
+    row = torch.arange(rows)
+    seen_from = torch.tensor([math.floor((output + 0.5) * rows / output_rows) for output in range(output_rows)])
+    far = -1
+    for start in row.tolist():
+        after = (row >= start).view(-1, 1)
+        outputs = network(torch.cat([torch.where(part, other, image) for part in (after, ~after)]))
+        moved = ((outputs - still).abs() > ROUNDING).any(1).any(2)
+        far = max([far, *(start - seen_from[moved[0]]).tolist(), *(seen_from[moved[1]] - start + 1).tolist()])
+    return far

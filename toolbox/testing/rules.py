@@ -1,0 +1,410 @@
+"""The rules that every component keeps. Each is a function whose name and docstring are the rule's."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import os
+import random
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from toolbox.config import CONFIG_OF_KIND
+from toolbox.errors import ConformanceError
+from toolbox.restorer import Restorer, resolve
+from toolbox.testing.measure import farthest
+from toolbox.testing.subject import Subject
+from toolbox.weights.file import load, save
+
+UNCHANGED = 1e-12  # float64, where the same numbers are added in another order
+LARGEST_LOOK = 40  # pixels per side of the picture on which seeing all of it is measured
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A name, one sentence, and what checks it: a function that raises for a component that breaks it."""
+
+    check: Callable[[Subject], None]
+
+    @property
+    def name(self) -> str:
+        return self.check.__name__.strip("_").replace("_", "-")
+
+    @property
+    def sentence(self) -> str:
+        return str(self.check.__doc__)
+
+
+def record(subject: Subject) -> None:
+    """The record has a name that can be typed, a summary of one line without a period, and a paper."""
+    info = subject.info
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", info.name):
+        raise ConformanceError(f"got the name {info.name!r}, expected lower-case words joined by dashes")
+    if not info.summary or "\n" in info.summary or info.summary.endswith("."):
+        raise ConformanceError(f"got the summary {info.summary!r}, expected one line without a period")
+    if not info.paper:
+        raise ConformanceError("got no paper, expected who published it, or 'none: ' and why not")
+
+
+def docstring(subject: Subject) -> None:
+    """Docstrings say the shapes, and the source where there is a paper; the config has one too."""
+    info = subject.info
+    text = inspect.getdoc(info.factory) or ""
+    forward = inspect.getdoc(getattr(info.factory, "forward", None)) or ""
+    if "→" not in forward + text and "->" not in forward + text:
+        raise ConformanceError("the docstrings say no shapes; expected '(B, C, H, W) → ...'")
+    if not info.paper.startswith("none") and "Source:" not in text:
+        raise ConformanceError("the docstring names no source; expected 'Source: ' and the paper")
+    if not info.config.__dict__.get("__doc__"):
+        raise ConformanceError(f"{info.config.__name__} has no docstring; expected one")
+
+
+def defaults(subject: Subject) -> None:
+    """It builds from its defaults; a setting without one says in its description what it is."""
+    info = subject.info
+    required = {name: field for name, field in info.config.model_fields.items() if field.is_required()}
+    for name, field in required.items():
+        is_component = any("OfKind" in type(mark).__name__ for mark in field.metadata)
+        if not (field.description or is_component or "Literal" in str(field.annotation)):
+            raise ConformanceError(f"the setting {name!r} has neither a default nor a description")
+    if not required:
+        with torch.device("meta"):
+            Restorer(Subject(info, {}, subject.registries).spec)
+
+
+def _json(subject: Subject) -> None:
+    """Its spec as JSON, read back, is an equal spec that builds tensors of the same names and shapes."""
+    spec = subject.spec
+    again = resolve(json.loads(spec.to_json()), registries=subject.registries)
+    if again != spec:
+        raise ConformanceError(f"got {again.to_json()} back, expected {spec.to_json()}")
+    with torch.device("meta"):
+        shapes, expected = (
+            {name: tensor.shape for name, tensor in Restorer(each).state_dict().items()} for each in (again, spec)
+        )
+    if shapes != expected:
+        raise ConformanceError("the same settings build other tensors")
+
+
+def schema(subject: Subject) -> None:
+    """Its settings have a JSON Schema that names each with its type, so that an editor can complete them."""
+    from toolbox.cli.schema import component_schema
+
+    properties = json.loads(json.dumps(component_schema(subject.info)))["properties"]
+    for name, property_ in properties.items():
+        if not {"type", "anyOf", "oneOf", "allOf", "enum", "const", "$ref"} & property_.keys():
+            raise ConformanceError(f"the setting {name!r} may be anything, expected an annotation that says its type")
+    config = subject.component.config
+    if unknown := set(config.model_dump(mode="json")) - set(properties):
+        raise ConformanceError(f"the schema has nothing for {', '.join(sorted(unknown))}")
+
+
+def strict_config(subject: Subject) -> None:
+    """Its config is frozen and refuses keys that it does not know."""
+    config = subject.info.config
+    for option, expected in CONFIG_OF_KIND[subject.info.kind].model_config.items():
+        if option in ("frozen", "extra", "allow_inf_nan") and config.model_config.get(option) != expected:
+            raise ConformanceError(
+                f"{config.__name__} has {option}={config.model_config.get(option)!r}, expected {expected!r}"
+            )
+
+
+def module(subject: Subject) -> None:
+    """It is a torch.nn.Module that says of itself what its config promises."""
+    part = subject.part(subject.restorer())
+    if not isinstance(part, nn.Module):
+        raise ConformanceError(f"the factory gives a {type(part).__name__}, expected a torch.nn.Module")
+    config: Any = subject.component.config
+    promised: dict[str, object] = {"receptive_field": config.receptive_field()}
+    if subject.info.kind in ("encoder", "recurrent-wrapper"):
+        promised["out_channels"] = config.out_channels(subject.spec.channels)
+    for name, expected in promised.items():
+        if (got := getattr(part, name, expected)) != expected:
+            raise ConformanceError(f"the module's {name} is {got}, its config's {expected}")
+
+
+def channels(subject: Subject) -> None:
+    """As many channels come out as its config says, for gray, color and other pictures."""
+    for count in (1, 2, 3, 4):
+        if (spec := subject.fitting(count)) is not None:
+            restored = Restorer(spec).eval()(torch.rand(1, count, 6, 6))
+            if restored.shape[1] != spec.decoded_channels:
+                raise ConformanceError(
+                    f"got {restored.shape[1]} channels out of {count}, expected {spec.decoded_channels}"
+                )
+
+
+def sizes(subject: Subject) -> None:
+    """Any picture down to one pixel comes out in every size that it accepts, and finite."""
+    restorer = subject.restorer()
+    for height, width in ((6, 7), (5, 2), (1, 3), (1, 1)):
+        for size in subject.sizes(height, width):
+            restored = restorer(subject.image(height, width), size=size)
+            if tuple(restored.shape[2:]) != size:
+                raise ConformanceError(
+                    f"got {tuple(restored.shape[2:])} for a picture of {(height, width)}, expected {size}"
+                )
+            if not restored.isfinite().all():
+                raise ConformanceError(f"got values that are not finite, for a picture of {(height, width)}")
+
+
+def correlation(subject: Subject) -> None:
+    """A non-local block takes (features, correlation or None), gives both, and takes what it gave again."""
+    if subject.info.kind != "nonlocal-block":
+        return
+    block, (features, _) = subject.part(subject.restorer()), subject.inputs()
+    answer = block(features, None)
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise ConformanceError(f"got a {type(answer).__name__}, expected (features, correlation)")
+    again, _ = block(*answer)
+    if again.shape != features.shape:
+        raise ConformanceError(f"got features of shape {tuple(again.shape)}, expected {tuple(features.shape)}")
+
+
+def receptive_field(subject: Subject) -> None:
+    """No pixel that is not reduced sees farther than declared, and one sees at least half as far."""
+    restorer = subject.restorer()
+    declared = restorer.receptive_field
+    length = LARGEST_LOOK if declared is None else declared + 4
+    image = subject.image(length, 5)
+    seen = -1
+    for size in subject.sizes(length, 5):
+        if size[0] >= length and size[1] >= 5:
+            seen = max(seen, farthest(_sized(restorer, size), image), farthest(_sized(restorer, size[::-1]), image.mT))
+    if declared is None and seen < length - 1:
+        raise ConformanceError(f"got None, the whole picture, but no output pixel sees farther than {seen}")
+    if declared is not None and seen > declared:
+        raise ConformanceError(f"got {declared}, but an output pixel sees at least {seen} pixels far")
+    if declared is not None and declared > 2 * max(seen, 0):
+        raise ConformanceError(f"got {declared}, but no output pixel sees farther than {seen}")
+
+
+def _sized(restorer: Restorer, size: tuple[int, int]) -> Callable[[Tensor], Tensor]:
+    return lambda image: restorer(image, size=size)
+
+
+def alignment(subject: Subject) -> None:
+    """A part of a picture that begins at a multiple of the declared alignment gives what the whole gives there."""
+    restorer = subject.restorer()
+    radius, aligned = restorer.receptive_field, subject.spec.encoder.config.alignment()
+    if radius is None or subject.info.kind == "decoder":
+        return  # decoders are told the size, and the tiler gives them what they need
+    image = subject.image(2 * radius + 3 * aligned + 1, 4)
+    whole, part = restorer(image), restorer(image[:, :, aligned:])
+    _compare(part[:, :, radius:], whole[:, :, aligned + radius :], "a part's features", "the whole picture's")
+
+
+def batch(subject: Subject) -> None:
+    """Pictures of a batch do not see each other."""
+    restorer, images = subject.restorer(), subject.image(batch=3)
+    for size in subject.sizes(6, 7)[:1]:
+        alone = torch.cat([restorer(image[None], size=size) for image in images])
+        _compare(restorer(images, size=size), alone, "pictures of a batch", "the same alone")
+
+
+def memory_layout(subject: Subject) -> None:
+    """How the picture lies in memory does not matter."""
+    restorer, image = subject.restorer(), subject.image(batch=2)
+    size = subject.sizes(6, 7)[0]
+    expected = restorer(image, size=size)
+    strided = torch.empty(2, image.shape[1], 6, 14, dtype=image.dtype)[..., ::2].copy_(image)
+    for laid in (image.to(memory_format=torch.channels_last), strided):
+        _compare(restorer(laid, size=size), expected, "a picture that is not contiguous", "the same contiguous")
+
+
+def input_unchanged(subject: Subject) -> None:
+    """What goes in is left as it was."""
+    inputs = subject.inputs()
+    before = [value.clone() for value in inputs if isinstance(value, Tensor)]
+    with torch.no_grad():
+        subject.part(subject.restorer())(*inputs)
+    for value, old in zip((value for value in inputs if isinstance(value, Tensor)), before, strict=True):
+        if not torch.equal(value, old):
+            raise ConformanceError("the features that go in are changed in place")
+
+
+def dtype(subject: Subject) -> None:
+    """What comes out is of the type of what goes in: float64, float32 and bfloat16."""
+    for expected in (torch.float64, torch.float32, torch.bfloat16):
+        restored = subject.restorer().to(expected)(subject.image().to(expected), size=subject.sizes(6, 7)[0])
+        if restored.dtype != expected:
+            raise ConformanceError(f"got {restored.dtype}, expected {expected}")
+
+
+def device(subject: Subject) -> None:
+    """It works on the device of its input and weights, and makes no tensor elsewhere (tried without that device)."""
+    restorer, shape, size = subject.restorer().float(), subject.image().shape, subject.sizes(6, 7)[0]
+    with FakeTensorMode() as mode:
+        tensors = itertools.chain(restorer.named_parameters(), restorer.named_buffers())
+        there = {name: mode.from_tensor(tensor).to("cuda") for name, tensor in tensors}
+        image = torch.rand(shape, device="cuda")
+        restored = torch.func.functional_call(restorer, there, (image,), {"size": size})
+    if restored.device.type != "cuda":
+        raise ConformanceError(f"got a result on {restored.device}, expected it on the input's device")
+
+
+def deterministic(subject: Subject) -> None:
+    """One seed builds one network, and in eval mode one picture has one result."""
+    image, size = subject.image(), subject.sizes(6, 7)[0]
+    built = []
+    for _ in range(2):
+        torch.manual_seed(1)
+        built.append(Restorer(subject.spec).double().eval())
+    for (name, first), second in zip(built[0].state_dict().items(), built[1].state_dict().values(), strict=True):
+        if not torch.equal(first, second):
+            raise ConformanceError(f"{name} differs between two networks built from one seed")
+    restorer = subject.restorer()
+    if not torch.equal(restorer(image, size=size), restorer(image, size=size)):
+        raise ConformanceError("the same picture gave two results")
+
+
+def state_dict(subject: Subject) -> None:
+    """The state dict is all there is: loaded into another network of the same settings, it gives the same."""
+    one, other, image, size = subject.restorer(1), subject.restorer(2), subject.image(), subject.sizes(6, 7)[0]
+    other.load_state_dict(one.state_dict())
+    _compare(other(image, size=size), one(image, size=size), "a network that loaded a state dict", "the first")
+
+
+def weights_file(subject: Subject) -> None:
+    """Saved and loaded again it is the same network, bit for bit."""
+    restorer, image, size = subject.restorer(), subject.image(), subject.sizes(6, 7)[0]
+    if not restorer.state_dict():
+        return  # a file without a tensor is none
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.safetensors")
+        save(restorer, path)
+        again = load(path, registries=subject.registries)
+    if again.spec != restorer.spec:
+        raise ConformanceError("the spec that is loaded is another than was saved")
+    for name, tensor in restorer.state_dict().items():
+        if not torch.equal(again.state_dict()[name], tensor):
+            raise ConformanceError(f"{name} that is loaded is another than was saved")
+    _compare(again(image, size=size), restorer(image, size=size), "the network that was saved and loaded", "the first")
+
+
+def gradients(subject: Subject) -> None:
+    """It can be trained: the gradient reaches every weight, and the picture."""
+    restorer, image, size = subject.restorer(), subject.image(batch=2).requires_grad_(), subject.sizes(6, 7)[0]
+    if not restorer.train()(image, size=size).isfinite().all():
+        raise ConformanceError("got values that are not finite in training mode")
+    restored = restorer.eval()(image, size=size)  # where batch norm does not take away what a bias adds
+    if not restored.requires_grad:
+        raise ConformanceError("the result has no gradient")
+    (restored * torch.rand_like(restored)).sum().backward()
+    trainable = ((name, weight) for name, weight in restorer.named_parameters() if weight.requires_grad)
+    for name, tensor in (("the picture", image), *trainable):
+        if tensor.grad is None or tensor.grad.abs().max() < UNCHANGED:
+            raise ConformanceError(f"no gradient reaches {name}")
+
+
+def export(subject: Subject) -> None:
+    """torch.export takes it, and the exported program gives the same."""
+    restorer, image, size = subject.restorer(), subject.image(), {"size": subject.sizes(6, 7)[0]}
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of its own parts
+        program = torch.export.export(restorer, (image,), size, strict=False).module()
+        _compare(program(image, **size), restorer(image, **size), "the exported program", "the network")
+
+
+def global_state(subject: Subject) -> None:
+    """It leaves alone what is not its own: random states, torch's switches, the environment, the path."""
+    image, size = subject.image(), subject.sizes(6, 7)[0]
+    before = _globals()
+    after_seed = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        restorer = Restorer(subject.spec).double().eval()
+        after_seed.append(torch.get_rng_state())
+    if torch.equal(*after_seed):
+        raise ConformanceError("building it seeds torch's random numbers")
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    restorer(image, size=size)
+    if not torch.equal(torch.get_rng_state(), state):
+        raise ConformanceError("in eval mode it draws from torch's random numbers")
+    after = _globals()
+    if touched := [name for name in before if before[name] != after[name]]:
+        raise ConformanceError(f"it changes {', '.join(touched)}")
+
+
+def _globals() -> Mapping[str, Any]:
+    generator = np.random.get_state(legacy=False)["state"]  # noqa: NPY002  # the global one is what is asked for
+    return {
+        "Python's random state": random.getstate(),
+        "NumPy's random state": (generator["pos"], generator["key"].tolist()),
+        "the default dtype": torch.get_default_dtype(),
+        "the default device": torch.get_default_device(),
+        "the number of threads": torch.get_num_threads(),
+        "grad mode": torch.is_grad_enabled(),
+        "deterministic mode": torch.are_deterministic_algorithms_enabled(),
+        "cuDNN's switches": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        "the precision of matrix products": torch.get_float32_matmul_precision(),
+        "the environment": dict(os.environ),
+        "the path": list(sys.path),
+        "the working folder": Path.cwd(),
+        "the warnings filters": list(warnings.filters),
+    }
+
+
+def plain(subject: Subject) -> None:
+    """Where there is a plain version, it gives the same to 1e-5."""
+    info = subject.info
+    if info.plain is None:
+        return
+    part, inputs = subject.part(subject.restorer()), [value for value in subject.inputs() if value is not None]
+    answers = (part(*inputs), info.plain(part, *inputs))
+    fast, slow = (answer[0] if isinstance(answer, tuple) else answer for answer in answers)
+    _compare(fast, slow, "the component", "its plain version", 1e-5)
+
+
+def _compare(got: Tensor, expected: Tensor, one: str, other: str, tolerance: float = 1e-9) -> None:
+    if got.shape != expected.shape:
+        raise ConformanceError(f"{one} gave shape {tuple(got.shape)}, {other} {tuple(expected.shape)}")
+    difference = (got - expected).abs().max().item() if got.numel() else 0.0
+    if not difference <= tolerance * max(1.0, expected.abs().max().item()):
+        raise ConformanceError(f"{one} and {other} differ by {difference:.2g}, expected at most {tolerance:g}")
+
+
+RULES = tuple(
+    map(
+        Rule,
+        (
+            record,
+            docstring,
+            defaults,
+            _json,
+            schema,
+            strict_config,
+            module,
+            channels,
+            sizes,
+            correlation,
+            receptive_field,
+            alignment,
+            batch,
+            memory_layout,
+            input_unchanged,
+            dtype,
+            device,
+            deterministic,
+            state_dict,
+            weights_file,
+            gradients,
+            export,
+            global_state,
+            plain,
+        ),
+    )
+)

@@ -1,0 +1,153 @@
+"""What is tested: one component with one setting, in the simplest network that uses it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toolbox.errors import SpecError
+from toolbox.registry import ComponentInfo, Kind, Registries
+from toolbox.restorer import Restorer, resolve
+from toolbox.spec import ArchitectureSpec, ComponentSpec
+from toolbox.testing.measure import drawn
+
+Spec = dict[str, Any]
+PROVIDER = "toolbox.testing"  # of a record that no installed plugin registered
+CHANNELS = (3, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 256)  # that a component is offered, one after the other
+
+
+@dataclass(frozen=True)
+class Around:
+    """The simplest network around a component of one kind, and where the component is in it."""
+
+    network: Callable[[Spec, int], Spec]  # (component, image channels) → architecture
+    part: Callable[[Any], nn.Module]  # restorer → component
+    inputs: Callable[[Tensor, tuple[int, int]], tuple[Any, ...]]  # (features, size) → what the component is called with
+
+
+def _encoder(component: Spec, channels: int) -> Spec:
+    return {"channels": channels, "encoder": component, "decoder": "features"}
+
+
+def _transition(component: Spec, channels: int) -> Spec:
+    return _encoder({"name": "recurrent", "steps": 2, "transition": component}, channels)
+
+
+def _nonlocal_block(component: Spec, channels: int) -> Spec:
+    return _encoder({"name": "nonlocal", "nonlocal": component}, channels)
+
+
+def _decoder(component: Spec, channels: int) -> Spec:
+    return {"channels": channels, "encoder": "identity", "decoder": component}
+
+
+AROUND: Mapping[Kind, Around] = {
+    "encoder": Around(_encoder, lambda restorer: restorer.encoder, lambda image, _: (image,)),
+    "recurrent-wrapper": Around(_encoder, lambda restorer: restorer.encoder, lambda image, _: (image,)),
+    "transition": Around(
+        _transition, lambda restorer: restorer.encoder.transition, lambda state, _: (state, state.clone(), None, 0)
+    ),
+    "nonlocal-block": Around(
+        _nonlocal_block, lambda restorer: restorer.encoder.nonlocal_block, lambda features, _: (features, None)
+    ),
+    "decoder": Around(_decoder, lambda restorer: restorer.decoder, lambda features, size: (features, size)),
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A component, the settings that it is tested with, and the registries that know it."""
+
+    info: ComponentInfo
+    settings: Mapping[str, Any]
+    registries: Registries
+
+    @cached_property
+    def spec(self) -> ArchitectureSpec:
+        """The architecture around the component, for color pictures where it takes them.
+
+        Raises:
+            SpecError: it takes none; the message is of color pictures.
+        """
+        fitting = (spec for channels in CHANNELS if (spec := self.fitting(channels)) is not None)
+        return next(fitting, None) or self._resolve(AROUND[self.info.kind].network(self._named, CHANNELS[0]))
+
+    def fitting(self, channels: int) -> ArchitectureSpec | None:
+        """The architecture around the component for pictures of that many channels; None if it takes no such."""
+        spec = AROUND[self.info.kind].network(self._named, channels)
+        try:
+            if self.info.kind != "decoder":
+                encoder = self._resolve({**spec, "decoder": "residual-conv"}).encoder  # fits any
+                return self._resolve({**spec, "output_channels": encoder.config.out_channels(channels)})
+        except SpecError:
+            return None
+        for output_channels in (3, 1, channels):
+            with suppress(SpecError):
+                return self._resolve({**spec, "output_channels": output_channels})
+        return None
+
+    def _resolve(self, spec: Spec) -> ArchitectureSpec:
+        return resolve(spec, registries=self.registries)
+
+    @property
+    def component(self) -> ComponentSpec:
+        """The component's own spec within the architecture."""
+        return next(part for part in self.spec.parts() if part.info == self.info)
+
+    @property
+    def _named(self) -> Spec:
+        return {"name": self.info.name, **self.settings}
+
+    def restorer(self, seed: int = 0) -> Restorer:
+        """The network with drawn weights in float64, in eval mode."""
+        torch.manual_seed(seed)
+        return drawn(Restorer(self.spec))
+
+    def part(self, restorer: Restorer) -> nn.Module:
+        """The component in a network."""
+        return AROUND[self.info.kind].part(restorer)
+
+    def inputs(self) -> tuple[Any, ...]:
+        """What the component itself is called with."""
+        config = self.component.config
+        channels = config.channels if self.info.kind == "transition" else self.spec.channels
+        features = torch.rand(1, channels, 6, 7, dtype=torch.float64)
+        return AROUND[self.info.kind].inputs(features, self.sizes(6, 7)[0])
+
+    def image(self, height: int = 6, width: int = 7, batch: int = 1) -> Tensor:
+        """A picture in float64."""
+        return torch.rand(batch, self.spec.channels, height, width, dtype=torch.float64)
+
+    def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Output sizes that the network accepts for a picture of that size."""
+        accepted = self.spec.decoder.config.sizes()
+        if accepted == "any":
+            reduced = ((height + 1) // 2, (width + 2) // 3)
+            return [(2 * height, 2 * width), (3 * height + 1, width), (height, width), reduced]
+        scale = accepted if isinstance(accepted, int) else 1
+        return [(scale * height, scale * width)]
+
+
+def subject(info: ComponentInfo, settings: Mapping[str, Any], registries: Registries | None) -> Subject:
+    """The component as a subject; one that no plugin registered is added to a copy of what is installed.
+
+    Raises:
+        PluginError: the registries refuse the record.
+    """
+    if registries is None:
+        from toolbox.plugins import registries as installed
+
+        registries = installed()
+    for registered in registries.components.get(info.kind, ()):
+        if info in (registered, dataclasses.replace(registered, provider="")):
+            return Subject(registered, settings, registries)
+    registries = dataclasses.replace(registries, versions={**registries.versions, PROVIDER: "0"})
+    registries.add_plugin(PROVIDER, [info])
+    return Subject(registries.components[info.kind][info.name], settings, registries)
