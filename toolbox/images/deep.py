@@ -22,7 +22,7 @@ from toolbox.images.page import Page, upright
 
 Array = np.ndarray[Any, Any]
 
-DEEP = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)[A-Za-z]?;16[A-Z]?")  # how Pillow names what it makes 8 bits of
+DEEP = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)[A-Za-z]?;16[A-Z]?|SGI16")  # how Pillow names what it makes 8 bits of
 # TIFF: photometric interpretations, and the number of colors that each has.
 TIFF_COLORS = {0: 1, 1: 1, 2: 3, 5: 4, 8: 3}
 
@@ -46,7 +46,7 @@ def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Arr
         (_, white), start = image.tile[0].args, image.tile[0].offset
         deep, decode = white > 255, partial(_deep_ppm, start, image.size, white)
     else:
-        names = [str(part) for tile in image.tile for part in _each(tile.args)]
+        names = [str(part) for tile in image.tile for part in (tile.codec_name, *_each(tile.args))]
         deep = not image.mode.startswith("I") and any(DEEP.fullmatch(name) for name in names)
         if deep and image.format != "PNG":
             raise ImageError(f"a {image.format} with 16 bits per channel, which is not read; save it as TIFF or PNG")

@@ -169,7 +169,7 @@ def _write_animation(
     if not kind.pages:
         raise CannotHold(f"an animation of {len(durations)} frames, of which {kind.name} holds one; write WebP or GIF")
     options: dict[str, Any] = {"disposal": 2} if kind.name == "GIF" else {}
-    frames = (Image.fromarray(page.pixels) for page in others)
+    frames = [Image.fromarray(page.pixels) for page in others]  # Pillow goes over them more than once
     _save(
         file,
         first,
