@@ -167,7 +167,7 @@ def test_lab_becomes_rgb(dtype: Any, tmp_path: Path) -> None:
     page = first_page(path)
     assert page.notes == ("Lab was converted to RGB",)
     assert page.pixels.dtype == dtype
-    assert page.metadata.icc == SRGB
+    assert page.metadata.icc[36:] == SRGB[36:]  # before that, they are dated
     got = page.pixels[0] / np.iinfo(dtype).max
     expected = lab2rgb(lab)[0]  # with both whites the same, which ICC adapts in another way: colors differ a little
     assert np.abs(got - expected).max() < 0.04

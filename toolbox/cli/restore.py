@@ -173,7 +173,7 @@ def restore(
         if compare is not None and not pages:
             pages.append((image_of(page), image_of(restored)))
 
-    with hardware.threads(threads), warnings.catch_warnings():
+    with hardware.threads(threads), hardware.large_pictures(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # about what an error says, or nobody asked
         outcomes = talk.follow(batch, keep)
     for before, after in pages:

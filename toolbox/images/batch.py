@@ -155,7 +155,9 @@ class Batch:
         with self._lock:
             other = self._taken.setdefault(identity, source)
             if other is not source:
-                raise ImageError(f"{source}: would be written to {target}, as {other} is; name it {{stem}}{{suffix}}")
+                raise ImageError(
+                    f"{source}: would be written to {target}, as {other} is; give a pattern that tells them apart"
+                )
         if identity in self._inputs and not self.overwrite:
             whose = "the input itself" if identity == _identity(source.path or target) else "one of the inputs"
             raise ImageError(f"{target}: is {whose}; give another name, or --overwrite")

@@ -1,4 +1,4 @@
-"""Where and how a network computes: device, type of numbers, threads."""
+"""Where and how a network computes: device, type of numbers, threads, and how large a picture may be."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from PIL import Image
 
 from toolbox.errors import SpecError
-from toolbox.restorer import Restorer
+from toolbox.restorer import MOST_PIXELS, Restorer
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -42,3 +43,17 @@ def threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def large_pictures() -> Iterator[None]:
+    """Let the memory decide how large a picture may be, which is estimated from its header before it is decoded.
+
+    Pillow refuses more than 179 megapixels; that is a fixed guess at what is a bomb, and a film scan is none.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before

@@ -70,12 +70,14 @@ def metadata_of(image: Image.Image) -> Metadata:
         return metadata_of_tiff(image.getexif())
     exif = info.get("exif") or (image.getexif().tobytes() if image.getexif() else b"")
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
-    dpi = info.get("dpi")
+    dpi = info.get("dpi") if image.format != "PCX" else None  # which is rarely anything
+    if dpi and not info.get("jfif_unit", 1) and ExifTags.Base.XResolution not in image.getexif():
+        dpi = None  # Pillow's own guess
     return Metadata(
         exif=exif.removeprefix(b"Exif\0\0"),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         icc=info.get("icc_profile") or b"",
-        dpi=_positive(dpi) if dpi and image.format != "PCX" else None,  # where it is anything
+        dpi=_positive(dpi) if dpi else None,
     )
 
 

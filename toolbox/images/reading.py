@@ -6,6 +6,7 @@ import dataclasses
 import io
 import logging
 import stat
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ class PictureFile:
         self._data = data
         self._image: ImageFile.ImageFile | None = None
         self._tiff: tifffile.TiffFile | None = None
+        self._shapes: dict[int, tuple[int, int, int]] = {}  # a decoded picture says more than its header
         try:
             with faults(name):
                 self._open()
@@ -56,7 +58,8 @@ class PictureFile:
             self.format = "TIFF"
         if self.format == "TIFF":
             logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says, an error does, too
-            self._tiff = tifffile.TiffFile(self._data)
+            own = io.BytesIO(self._data.getvalue()) if isinstance(self._data, io.BytesIO) else self._data
+            self._tiff = tifffile.TiffFile(own)
 
     def close(self) -> None:
         if self._image is not None:
@@ -66,6 +69,13 @@ class PictureFile:
 
     def shape(self, number: int) -> tuple[int, int, int]:
         """(channels without alpha, height, width) of a page, upright, from its header alone."""
+        if number not in self._shapes:
+            self._shapes[number] = self._shape(number)
+        if 0 in self._shapes[number]:
+            raise ImageError(f"{self.name}: a damaged picture: it has no pixel")
+        return self._shapes[number]
+
+    def _shape(self, number: int) -> tuple[int, int, int]:
         with faults(self.name):
             page = self._deep_page(number)
             if page is not None:
@@ -75,7 +85,7 @@ class PictureFile:
                 image = self._seek(number)
                 gray = image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
                 colors, (width, height) = 1 if gray else 3, image.size
-                turned = TURNS.get(image.getexif().get(ORIENTATION, 1), (False,))[0]
+                turned = TURNS.get(self._orientation(image), (False,))[0]
         return (1 if colors == 1 else 3, width, height) if turned else (1 if colors == 1 else 3, height, width)
 
     def page(self, number: int) -> Page:
@@ -89,13 +99,14 @@ class PictureFile:
             if deep is not None:
                 return deep_tiff_page(deep)
             image = self._seek(number)
+            orientation = self._orientation(image)
             decoded = deep_pixels(image, self._bytes)
             image.load()
             metadata, notes = metadata_of(image), tuple[str, ...]()
             if decoded is None:
                 decoded, icc, notes = _pixels(image, metadata.icc)
                 metadata = dataclasses.replace(metadata, icc=icc)
-            return upright(decoded, image.getexif().get(ORIENTATION, 1), metadata, notes)
+            return upright(decoded, orientation, metadata, notes)
 
     def durations(self) -> list[float]:
         """Milliseconds that each frame of an animation is shown."""
@@ -134,6 +145,16 @@ class PictureFile:
             pixels = page.imagewidth * page.imagelength
             raise Image.DecompressionBombError(f"Image size ({pixels} pixels) exceeds limit.")
         return page
+
+    def _orientation(self, image: ImageFile.ImageFile) -> int:
+        """Of EXIF or XMP, and without decoding, as Pillow does with a PNG, whose EXIF may come last."""
+        if image.format != "PNG" or "exif" in image.info:
+            return int(image.getexif().get(ORIENTATION, 1))
+        tags, last = Image.Image.getexif(image), _png_chunk(self._data, b"eXIf")
+        if last:
+            tags = Image.Exif()
+            tags.load(last)
+        return int(tags.get(ORIENTATION, 1))
 
     def _start(self, count: int) -> bytes:
         if isinstance(self._data, io.BytesIO):
@@ -182,8 +203,20 @@ def faults(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from None
     # Decoders raise whatever they meet in a damaged file.
     except Exception as error:
-        sentence = " ".join(str(error).split()) or type(error).__name__
+        sentence = textwrap.shorten(str(error), 200, placeholder=" ...") or type(error).__name__
         raise ImageError(f"{name}: a damaged picture: {sentence}") from None
+
+
+def _png_chunk(source: Path | io.BytesIO, name: bytes) -> bytes:
+    """The data of a PNG's first chunk of that name, or nothing."""
+    with io.BytesIO(source.getvalue()) if isinstance(source, io.BytesIO) else source.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == name:
+                return file.read(length)
+            file.seek(length + 4, io.SEEK_CUR)
+    return b""
 
 
 def _pixels(image: Image.Image, icc: bytes) -> tuple[Array, bytes, tuple[str, ...]]:

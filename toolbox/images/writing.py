@@ -102,7 +102,7 @@ def _fitted(page: Page, kind: Format, notes: dict[str, None]) -> Page:
         if kind.name == "JPEG" and len(getattr(page.metadata, name)) > SEGMENT:
             left_out.add(name)
     if left_out:
-        said = " and ".join(sorted(name if name == "dpi" else name.upper() for name in left_out)).replace("dpi", "DPI")
+        said = " and ".join(sorted(name.upper() for name in left_out))
         notes[f"{said} left out, as {kind.name} cannot hold it"] = None
     kept = {name: value for name, value in vars(page.metadata).items() if name not in left_out}
     return Page(pixels, Metadata(**kept))
