@@ -165,7 +165,7 @@ def test_pages_are_compared_by_the_first(run: Run, scans: Path) -> None:
     assert result.code == 0
     assert "wrote sheet.png (before | after)" in result.out
     many = run("restore", "scans", "-o", "out/", "-m", "bicubic", "--compare", "sheet.png")
-    assert many.usage == "got --compare for several pictures, expected one"
+    assert many.usage == "Invalid value: got --compare for several pictures, expected one"
 
 
 def test_debug_shows_where_one_of_many_failed(run: Run, scans: Path) -> None:

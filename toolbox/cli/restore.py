@@ -139,7 +139,11 @@ def restore(
     if len(given) > 1:
         raise typer.BadParameter(f"got {' and '.join(given)}, expected one of them")
     kind = None if output_format is None else format_named(output_format)
+    if max_memory is not None:
+        parse_memory(max_memory)  # refused before any work
     out = None if output is None else output_of(output, inputs, kind)
+    if out is not None and out.is_standard and sys.stdout.isatty():
+        raise typer.BadParameter("got - for --output at a terminal, expected a pipe or a file behind it")
     sources = find_sources(inputs, recursive, out)
     single = len(inputs) == 1 and [str(source.path or "-") for source in sources] == [str(Path(inputs[0]))]
     if compare is not None:
@@ -149,7 +153,7 @@ def restore(
         restorer=hardware.placed(find_model(name, registries_with(catalog)), device, dtype),
         model=name,
         geometry=Geometry(scale, size, width, height, long_edge),
-        max_memory=None if max_memory is None else parse_memory(max_memory),
+        max_memory=max_memory,
         halo=halo,
         quality=quality,
         workers=workers,

@@ -46,7 +46,7 @@ class PictureFile:
             self.close()
             raise
         self.animated = self.format in ANIMATIONS and len(self.pages) > 1
-        self.loop = int(self._image.info.get("loop", 1)) if self.animated and self._image else 0
+        self.loop: int | None = self._image.info.get("loop") if self._image else None  # None: shown once
 
     def _open(self) -> None:
         try:

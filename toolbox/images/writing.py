@@ -53,7 +53,7 @@ def write_pages(
     kind: Format,
     quality: int | None = None,
     durations: Sequence[float] = (),
-    loop: int = 0,
+    loop: int | None = None,
 ) -> list[str]:
     """Write pages into an open, empty file.
 
@@ -63,7 +63,7 @@ def write_pages(
         kind: the format.
         quality: 1 to 100, where the format loses something; its own default unless given.
         durations: milliseconds of each frame, if the pages are those of an animation.
-        loop: how often an animation is shown, 0 being for ever.
+        loop: how often an animation is shown, 0 being for ever, None once.
 
     Returns:
         What the format could not hold, as sentences.
@@ -164,11 +164,13 @@ def _write_animation(
     kind: Format,
     quality: int | None,
     durations: Sequence[float],
-    loop: int,
+    loop: int | None,
 ) -> None:
     if not kind.pages:
         raise CannotHold(f"an animation of {len(durations)} frames, of which {kind.name} holds one; write WebP or GIF")
-    options: dict[str, Any] = {"disposal": 2} if kind.name == "GIF" else {}
+    options: dict[str, Any] = {"disposal": 2} if kind.name == "GIF" else {"loop": 1}  # a GIF that says nothing: once
+    if loop is not None:
+        options["loop"] = loop
     frames = [Image.fromarray(page.pixels) for page in others]  # Pillow goes over them more than once
     _save(
         file,
@@ -178,6 +180,5 @@ def _write_animation(
         save_all=True,
         append_images=frames,
         duration=[round(each) for each in durations],
-        loop=loop,
         **options,
     )
