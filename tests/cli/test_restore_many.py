@@ -103,6 +103,8 @@ def test_a_dry_run_of_many_names_them_and_writes_nothing(run: Run, scans: Path) 
     result = run("restore", "scans/*.tif", "scans/inks.jpg", "-o", "out/", "-m", "bicubic", "--scale", "2", "--dry-run")
     assert "scans/deep.tif: 6x8 to 12x16 with bicubic: about" in result.out
     assert "scans/inks.jpg: 6x8 to 12x16 with bicubic: about" in result.out
+    report = run("restore", "scans", "-r", "-o", "out/", "-m", "bicubic", "--dry-run", "--json").data
+    assert (report["planned"], report["failed"]) == (5, 0)  # the file that is cut off has a good header
     assert not Path("out").exists()
 
 

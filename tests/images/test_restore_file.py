@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import toolbox
-from tests.images.files import exif, first_page, identity, noise
+from tests.images.files import cmyk_profile, exif, first_page, identity, noise
 from tests.images.test_restore import breaking, model, picture
 from toolbox.errors import ImageError, SpecError
 from toolbox.images import plan
@@ -234,3 +234,24 @@ def test_a_pil_image_keeps_what_pillow_keeps() -> None:
     image.info |= {"icc_profile": b"some", "dpi": (300, 300), "exif": b"Exif\0\0MM"}
     restored = toolbox.restore(image, identity(), scale=2)
     assert restored.info == image.info
+
+
+def test_a_pil_image_of_inks_is_what_they_mean(tmp_path: Path) -> None:
+    image = Image.fromarray(noise(7, 6, 4), "CMYK")
+    image.info["icc_profile"] = cmyk_profile()
+    restored = toolbox.restore(image, identity(), output=tmp_path / "out.png")
+    assert restored.mode == "RGB"
+    assert restored.info["icc_profile"][16:20] == b"RGB "
+    image.save(tmp_path / "in.tif", icc_profile=cmyk_profile())
+    page = first_page(tmp_path / "in.tif")
+    assert np.array_equal(np.asarray(restored), page.pixels)
+    assert first_page(tmp_path / "out.png").metadata.icc == page.metadata.icc
+
+
+def test_a_file_is_not_restored_into_itself(tmp_path: Path) -> None:
+    path = tmp_path / "in.png"
+    Image.fromarray(picture(7, 6)).save(path)
+    before = path.read_bytes()
+    with pytest.raises(ImageError, match=r"in\.png: is the input itself; give another name$"):
+        toolbox.restore(path, identity(), scale=2, output=tmp_path / "." / "in.png")
+    assert path.read_bytes() == before

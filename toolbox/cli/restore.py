@@ -168,7 +168,7 @@ def restore(
         skip_existing=skip_existing,
         only_tell=dry_run or out is None,
     )
-    talk = Talk(name, single, as_json, aloud=not (out is not None and out.is_standard) or dry_run)
+    talk = Talk(name, single, as_json, dry_run, aloud=not (out is not None and out.is_standard) or dry_run)
     pages: list[tuple[Image.Image, Image.Image]] = []
 
     def keep(page: Page, restored: Page) -> None:
@@ -203,9 +203,10 @@ def _check_compare(compare: Path, photo: Path | None, output: str | None, single
 class Talk:
     """What a run prints: each file as it comes, a summary, failures last."""
 
-    def __init__(self, model: str, single: bool, as_json: bool, aloud: bool) -> None:
+    def __init__(self, model: str, single: bool, as_json: bool, dry_run: bool, aloud: bool) -> None:
         """``aloud`` unless standard output is the picture's own."""
-        self.model, self.single, self.as_json, self.aloud = model, single, as_json, aloud
+        self.model, self.single, self.as_json, self.dry_run, self.aloud = model, single, as_json, dry_run, aloud
+        self.status = "planned" if dry_run else "restored"
         self.started = time.monotonic()
 
     def follow(self, batch: Batch, keep: Any) -> list[Outcome]:
@@ -215,10 +216,10 @@ class Talk:
             for outcome in batch.run(progress, keep):
                 ended(outcome)
                 outcomes.append(outcome)
-                self._tell(outcome, batch.only_tell)
+                self._tell(outcome)
         return outcomes
 
-    def _tell(self, outcome: Outcome, only_told: bool) -> None:
+    def _tell(self, outcome: Outcome) -> None:
         name, report = str(outcome.source), outcome.report
         if report is None:
             if outcome.skipped is not None and not self.as_json:
@@ -227,8 +228,8 @@ class Talk:
         for note in report.notes:
             typer.echo(f"note: {name}: {note}", err=True)
         if not self.as_json:
-            told = _forecast(report, self.model) if only_told else self._done(report)
-            self._say(f"{name}: {told}" if only_told and not self.single else told)
+            told = _forecast(report, self.model) if self.dry_run else self._done(report)
+            self._say(f"{name}: {told}" if self.dry_run and not self.single else told)
 
     def _done(self, report: Report) -> str:
         pages = f", {report.pages} pages" if report.pages > 1 else ""
@@ -270,7 +271,7 @@ class Talk:
         report = {
             key: list(value) if isinstance(value, tuple) else value for key, value in vars(outcome.report).items()
         }
-        return record | {"status": "restored", "model": self.model} | report
+        return record | {"status": self.status, "model": self.model} | report
 
     def _sum(self, files: list[dict[str, Any]]) -> dict[str, Any]:
         counts = {
@@ -284,7 +285,7 @@ class Talk:
         pixels = sum(report.output_size[0] * report.output_size[1] * report.pages for report in reports)
         rows = (
             ("files", len(outcomes), ""),
-            ("restored", len(reports), f"{pixels / 1e6:.1f} megapixels in {time.monotonic() - self.started:.0f} s"),
+            (self.status, len(reports), f"{pixels / 1e6:.1f} megapixels in {time.monotonic() - self.started:.0f} s"),
             ("skipped", len(outcomes) - len(reports) - failed, ""),
             ("failed", failed, ""),
         )

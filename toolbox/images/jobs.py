@@ -44,13 +44,6 @@ class Output:
     def is_pattern(self) -> bool:
         return "{" in self.text
 
-    @property
-    def folder(self) -> Path | None:
-        """The folder of all results, as far as it is known beforehand."""
-        if self.is_standard or self.is_pattern:
-            return None
-        return Path(self.text) if self.is_folder else Path(self.text).parent
-
     def target(self, source: Source, usual: Format, values: dict[str, str]) -> tuple[Path, Format]:
         """The file for a source, and its format.
 
@@ -105,7 +98,7 @@ def _named(argument: str, recursive: bool, output: Output | None) -> Iterator[So
     if argument == STANDARD:
         yield Source(None)
     elif is_folder(path):
-        results = output.folder.absolute() if output and output.is_folder and output.folder else None
+        results = Path(output.text).absolute() if output and output.is_folder else None
         yield from (Source(each, each.parent.relative_to(path)) for each in _pictures(path, recursive, results))
     elif PATTERN.search(argument) and not os.path.lexists(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  # pathlib takes no absolute pattern

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from PIL import Image
 from toolbox.images.formats import check_writable, format_of
 from toolbox.images.metadata import Metadata, metadata_of
 from toolbox.images.page import Page, eight_bits
-from toolbox.images.reading import direct, opened
+from toolbox.images.reading import opened, pixels_of
 from toolbox.images.writing import kept_whole, write_pages
 
-__all__ = ["check_writable", "image_of", "read_picture", "with_info_of", "write_array", "write_picture"]
+__all__ = ["check_writable", "image_of", "page_of", "read_picture", "with_info_of", "write_array", "write_picture"]
 
 DIRECT_MODES = ("L", "RGB", "LA", "RGBA", "I;16")  # what restoring works on; others are converted
 
@@ -35,7 +36,8 @@ def write_picture(image: Image.Image, path: Path) -> None:
     Raises:
         ImageError: it cannot be written, or the format cannot hold it; what was there is untouched.
     """
-    write_array(np.asarray(direct(image)), path, metadata_of(image))
+    page = page_of(image)
+    write_array(page.pixels, path, page.metadata)
 
 
 def write_array(array: np.ndarray[Any, Any], path: Path, metadata: Metadata) -> None:
@@ -65,7 +67,20 @@ def image_of(page: Page) -> Image.Image:
     return image
 
 
-def with_info_of(before: Image.Image, after: Image.Image) -> Image.Image:
-    """``after`` with what Pillow keeps of ``before`` beside its pixels and the palette."""
-    after.info = {key: value for key, value in before.info.items() if key != "transparency"}
+def page_of(image: Image.Image) -> Page:
+    """A PIL image as it is, not turned, with its metadata.
+
+    Raises:
+        ImageError: its range of values is not known.
+    """
+    metadata = metadata_of(image)
+    pixels, icc, notes = pixels_of(image, metadata.icc)
+    return Page(pixels, dataclasses.replace(metadata, icc=icc), notes)
+
+
+def with_info_of(before: Image.Image, after: Image.Image, icc: bytes) -> Image.Image:
+    """``after`` with what Pillow keeps of ``before`` beside its pixels and palette, and with that ICC profile."""
+    after.info = {key: value for key, value in before.info.items() if key not in ("transparency", "icc_profile")}
+    if icc:
+        after.info["icc_profile"] = icc
     return after

@@ -85,13 +85,15 @@ def make_plan(
         if taken + workers * memory <= limit:
             exact = _is_exact(tiling, shape, field)
             return Plan(size, tiling, tiling.count(*shape[1:]), exact, taken + memory, seconds)
-        smallest = min(smallest, taken + memory)
+        smallest = min(smallest, taken + workers * memory)
     if field is None:
         remedy = "it sees the whole picture at once, which cannot be cut into tiles; take a window, or more memory"
     elif halo is None and max_memory is None:
         remedy = "take a smaller picture, more memory, or a smaller halo, which is approximate"
     else:
         remedy = "take a smaller picture, or more memory"
+    if workers > 1:
+        remedy = "take fewer workers, a smaller picture, or more memory"
     raise ImageError(
         f"restoring {shape[2]}x{shape[1]} to {size[1]}x{size[0]} takes {smallest / 1e9:.2f} GB, expected at most "
         f"{limit / 1e9:.2f} GB: {remedy}"

@@ -104,7 +104,7 @@ class PictureFile:
             image.load()
             metadata, notes = metadata_of(image), tuple[str, ...]()
             if decoded is None:
-                decoded, icc, notes = _pixels(image, metadata.icc)
+                decoded, icc, notes = pixels_of(image, metadata.icc)
                 metadata = dataclasses.replace(metadata, icc=icc)
             return upright(decoded, orientation, metadata, notes)
 
@@ -219,8 +219,12 @@ def _png_chunk(source: Path | io.BytesIO, name: bytes) -> bytes:
     return b""
 
 
-def _pixels(image: Image.Image, icc: bytes) -> tuple[Array, bytes, tuple[str, ...]]:
-    """Of an image of Pillow's: pixels, ICC profile and what was converted."""
+def pixels_of(image: Image.Image, icc: bytes) -> tuple[Array, bytes, tuple[str, ...]]:
+    """Of an image of Pillow's: pixels as a page has them, the ICC profile that they have then, and what was converted.
+
+    Raises:
+        ImageError: its range of values is not known.
+    """
     if image.mode == "CMYK":
         pixels, icc = cmyk_to_rgb(np.asarray(image), icc)
         return pixels, icc, ("CMYK was converted to RGB",)

@@ -17,8 +17,8 @@ from toolbox.errors import ImageError
 from toolbox.images.alpha import without_hidden_colors
 from toolbox.images.formats import check_writable
 from toolbox.images.geometry import Geometry, Scale
-from toolbox.images.metadata import Metadata, metadata_of
-from toolbox.images.picture import read_picture, with_info_of, write_array
+from toolbox.images.metadata import Metadata
+from toolbox.images.picture import page_of, read_picture, with_info_of, write_array
 from toolbox.images.plan import Plan, decoded_size, make_plan
 from toolbox.images.reading import direct
 from toolbox.images.tiling import Tiling, encode_in_tiles, exact_tiling
@@ -140,20 +140,26 @@ def restore(
     if isinstance(image, (str, Path)) and output is not None:
         from toolbox.images.restore_file import Settings, restore_file
 
+        if Path(output).resolve() == Path(image).resolve():
+            raise ImageError(f"{output}: is the input itself; give another name")
         settings = Settings(restorer, _name(model, restorer), Geometry(scale, size), max_memory, halo)
         restore_file(Path(image), Path(output), settings, progress)
         return type(image)(output)
     if isinstance(image, Tensor):
         result: Any = _restore_batch(restorer, image, scale, size, max_memory, halo, progress)
-        array = to_array(result) if output is not None else None
+        array, metadata = (to_array(result) if output is not None else None), Metadata()
     else:
         picture = read_picture(Path(image)) if isinstance(image, (str, Path)) else image
-        before = as_array(picture) if isinstance(picture, Image.Image) else picture
+        before: Any = picture
+        metadata = Metadata()
+        if isinstance(picture, Image.Image):
+            page = page_of(picture)
+            before, metadata = page.pixels, page.metadata
         plan = plan_for(restorer, before, scale, size, max_memory, halo)
         array = restore_planned(restorer, before, plan, progress)
-        result = with_info_of(picture, to_image(array)) if isinstance(picture, Image.Image) else array
+        result = with_info_of(picture, to_image(array), metadata.icc) if isinstance(picture, Image.Image) else array
     if output is not None and array is not None:
-        write_array(array, Path(output), metadata_of(image) if isinstance(image, Image.Image) else Metadata())
+        write_array(array, Path(output), metadata)
     return result
 
 
