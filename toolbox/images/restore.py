@@ -20,7 +20,6 @@ from toolbox.images.geometry import Geometry, Scale
 from toolbox.images.metadata import Metadata
 from toolbox.images.picture import page_of, read_picture, with_info_of, write_array
 from toolbox.images.plan import Plan, decoded_size, make_plan
-from toolbox.images.reading import direct
 from toolbox.images.tiling import Tiling, encode_in_tiles, exact_tiling
 from toolbox.restorer import Restorer
 
@@ -316,11 +315,6 @@ def restore_tensor(
         raise ImageError(f"the network ({restorer.spec.summary or 'unnamed'}) gave values that are not finite")
     result = result.to(image).clamp_(0, 1)
     return torch.cat((result, resize(alpha, target).clamp_(0, 1)), 1) if alpha is not None else result
-
-
-def as_array(picture: Image.Image) -> np.ndarray[Any, Any]:
-    """A PIL image as (H, W) or (H, W, C), uint8 or uint16."""
-    return np.asarray(direct(picture))
 
 
 def check_array(array: np.ndarray[Any, Any]) -> None:
