@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -168,13 +169,14 @@ def full(tmp_path: Path) -> Any:
     """A folder on a disk of 64 kB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["/bin/mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or unmount is None:
+        pytest.skip("there is no command to mount a small disk")
+    options = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"]
+    if subprocess.run([mount, *options, folder], capture_output=True, check=False).returncode:
         pytest.skip("this user may not mount a small disk")
     yield folder
-    subprocess.run(["/bin/umount", folder], check=True)
+    subprocess.run([unmount, folder], check=True)
 
 
 @pytest.mark.parametrize("name", ["it.png", "it.tif", "it.jpg", "it.webp", "it.bmp"])
