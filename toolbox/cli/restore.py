@@ -127,7 +127,7 @@ def restore(
     from toolbox.images.formats import format_named
     from toolbox.images.geometry import Geometry
     from toolbox.images.jobs import find_sources, output_of
-    from toolbox.images.picture import write_picture
+    from toolbox.images.picture import image_of, write_picture
     from toolbox.images.plan import parse_memory
     from toolbox.images.restore import DENOISER, ENLARGER
     from toolbox.images.restore_file import Settings
@@ -172,8 +172,6 @@ def restore(
     pages: list[tuple[Image.Image, Image.Image]] = []
 
     def keep(page: Page, restored: Page) -> None:
-        from toolbox.images.picture import image_of
-
         if compare is not None and not pages:
             pages.append((image_of(page), image_of(restored)))
 
@@ -183,7 +181,7 @@ def restore(
     for before, after in pages:
         if compare is not None and outcomes[0].report is not None:
             write_picture(side_by_side(before, after), compare)
-    talk.end(outcomes, compare)
+    talk.end(outcomes, compare if pages else None)
 
 
 def _check_compare(compare: Path, photo: Path | None, output: str | None, single: bool) -> None:
@@ -274,9 +272,8 @@ class Talk:
         return record | {"status": self.status, "model": self.model} | report
 
     def _sum(self, files: list[dict[str, Any]]) -> dict[str, Any]:
-        counts = {
-            status: sum(file["status"] == status for file in files) for status in ("restored", "skipped", "failed")
-        }
+        statuses = [file["status"] for file in files]
+        counts = {status: statuses.count(status) for status in (self.status, "skipped", "failed")}
         return {"model": self.model, "files": files} | counts | {"seconds": round(time.monotonic() - self.started, 3)}
 
     def _table(self, outcomes: list[Outcome]) -> str:
