@@ -155,6 +155,17 @@ def test_a_picture_that_is_larger_than_pillow_guesses_is_restored(
     assert Image.MAX_IMAGE_PIXELS == 20
 
 
+def test_workers_share_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_memory", lambda _: (0.0, 1e12))
+    path, out = tmp_path / "in.png", tmp_path / "out.png"
+    Image.fromarray(picture(30, 30, 3)).save(path)
+    needed = dry_run(path, out, settings(model(3))).memory
+    assert needed is not None
+    assert dry_run(path, out, settings(model(3), max_memory=1.5 * needed)).memory == needed
+    with pytest.raises(ImageError, match=r"in\.png: restoring 30x30 to 30x30 takes .*: take fewer workers, a smaller"):
+        dry_run(path, out, settings(model(3), max_memory=1.5 * needed, workers=2))
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_exif_that_comes_last_turns_a_picture_too(late: bool, tmp_path: Path) -> None:
     path, buffer = tmp_path / "in.png", io.BytesIO()

@@ -89,20 +89,14 @@ def restore(
 
     The result is of the kind, type and number of axes of ``image``:
 
-    ============================  ===================================  ==============================================
-    image                         shapes                               values
-    ============================  ===================================  ==============================================
-    NumPy array                   (H, W), (H, W, C)                    uint8: 0 to 255; uint16: 0 to 65535; any float:
-                                                                       0 to 1, what lies beyond is clipped
-    torch tensor                  (H, W), (C, H, W), (B, C, H, W)      the same; the result is on the same device
-    PIL image                     L, LA, RGB, RGBA and I;16 as they    what Pillow keeps beside the pixels stays,
-                                  are, 1 as L, all others as RGB(A)    orientation included, which is not applied
-    path, with an ``output``      any picture file                     8 or 16 bits per channel, upright, with EXIF,
-                                                                       XMP, DPI and ICC profile, page by page; returns
-                                                                       the output's path, text for text
-    path, without                 the same, its first page             returns a PIL image, which holds 16 bits only
-                                                                       of gray
-    ============================  ===================================  ==============================================
+    - A NumPy array, (H, W) or (H, W, C): uint8 from 0 to 255, uint16 from 0 to 65535, or any float from 0 to 1, of
+      which what lies beyond is clipped.
+    - A torch tensor, (H, W), (C, H, W) or (B, C, H, W): the same types and ranges; the result is on the same device.
+    - A PIL image: L, LA, RGB, RGBA and I;16 (16 bits of gray) stay what they are, 1 becomes L, all others RGB or RGBA,
+      CMYK by its ICC profile. What Pillow keeps beside the pixels stays, also an orientation, which is not applied.
+    - A path, with an ``output``: any picture file, at its 8 or 16 bits per channel, upright, with EXIF, XMP, DPI and
+      ICC profile, page by page. The output's path comes back, as text for text.
+    - A path, without: its first page, upright, as a PIL image, which holds 16 bits only of gray.
 
     Integers are computed as fractions of the largest one and rounded, halves to even. One to four channels are gray,
     gray with alpha, RGB and RGB with alpha.
