@@ -34,7 +34,7 @@ from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
 
 CPU = torch.device("cpu")
-LOW = 64  # side of the features that decoders are timed on
+DECODED = 256  # side of the pictures that decoders are timed on, about
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -52,7 +52,8 @@ class Result:
 def attention() -> list[Result]:
     """NLRN's attention against the time that its own products would take at the machine's peak."""
     window, side = Window(size=45), 128
-    queries, keys, values = (0.3 * torch.randn(1, channels, side, side) for channels in (64, 64, 128))
+    drawn = (0.3 * torch.randn(1, channels, side, side) for channels in (64, 64, 128))
+    queries, keys, values = (each.to(memory_format=torch.channels_last) for each in drawn)  # as the networks run
     _, correlation = attend(queries, keys, values, window, propagates=True)
     peak, multiply_adds = peak_work(CPU)
     times = interleaved(
@@ -144,10 +145,12 @@ def decoders() -> list[Result]:
     results = []
     for name, scales in cases.items():
         decoder = toolbox.build(networks[name]).eval().decoder
-        features = torch.rand(1, 64, LOW, LOW).to(memory_format=torch.channels_last)
         for scale in scales:
-            size = (round(LOW * scale),) * 2
-            results.append(_against_plain(name, decoder, features, size, f"{name}, {LOW} × {LOW}, ×{scale:g}"))
+            side = 2 * round(DECODED / scale / 2)
+            size = (round(side * scale),) * 2
+            features = torch.rand(1, 64, side, side).to(memory_format=torch.channels_last)
+            work = f"{name}, {side} × {side}, ×{scale:g}"
+            results.append(_against_plain(name, decoder, features, size, work))
     return results
 
 

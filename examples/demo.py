@@ -78,7 +78,9 @@ def main() -> None:
         degraded = task.degrade(original)
         restored = toolbox.restore(degraded, model=task.model, scale=task.scale)
         before = degraded.resize(original.size, Image.Resampling.BICUBIC)  # of the same size: a copy
-        written = {task.degraded: degraded, "restored": restored, "before-after": side_by_side(before, restored)}
+        labels = (task.degraded, f"restored by {task.model}")
+        sheet = side_by_side(degraded, restored, labels=labels, reference=original)
+        written = {task.degraded: degraded, "restored": restored, "before-after": sheet}
         for suffix, picture in written.items():
             write_picture(picture, out / f"{task.photo}-{suffix}.png")
         files = "\n".join(f"{task.photo}-{suffix}.png" for suffix in written)

@@ -41,6 +41,7 @@ ENCODERS: Mapping[str, Spec] = {
     "nonlocal": {"nonlocal": {"name": "wang-nonlocal", **NONLOCAL_BLOCKS["wang-nonlocal"]}},
     "pixel-unshuffle": {"factor": 2, "encoder": {"name": "edsr", "channels": 12, "blocks": 1}},
     "rdn": {"channels": 4, "blocks": 2, "layers": 2, "growth": 3},
+    "timm": {"model": "test_resnet", "stages": (0, 1), "channels": 4},
     "recurrent": {"steps": 2, "transition": {"name": "nonlocal-residual", **TRANSITIONS["nonlocal-residual"]}},
 }
 DECODERS: Mapping[str, Spec] = {

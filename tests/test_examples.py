@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
+import toolbox
+from tests.parts import architecture, restorer_of
 from tests.training.runs import write_pictures
+from toolbox.cli import app
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,6 +39,79 @@ def test_the_demo_writes_better_pictures(tmp_path: Path) -> None:
     assert min(gains) > 0.5
 
 
+class RunExample(Protocol):
+    """What a script of examples/ prints when it runs in an empty folder."""
+
+    def __call__(self, name: str) -> str: ...
+
+
+@pytest.fixture
+def run_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunExample:
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str) -> str:
+        capsys.readouterr()
+        runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_composed_hybrid_learns_and_is_kept(run_example: RunExample, tmp_path: Path) -> None:
+    printed = run_example("compose_hybrid")
+    found = re.search(r"after \d+ steps: ([\d.]+) dB; bicubic: ([\d.]+) dB", printed)
+    assert found is not None
+    assert float(found[1]) > float(found[2]) + 0.3
+    hybrid = toolbox.load(tmp_path / "out" / "hybrid.safetensors")
+    assert (hybrid.spec.encoder.name, hybrid.spec.decoder.name) == ("edsr", "local-ensemble")
+    with Image.open(tmp_path / "out" / "hybrid-before-after.png") as picture:
+        assert picture.size == (968, 360)
+
+
+def test_a_nonlocal_block_changes_nothing_until_it_learns(run_example: RunExample, tmp_path: Path) -> None:
+    printed = run_example("nonlocal_in_a_network")
+    differences = [float(line.split()[-1]) for line in printed.splitlines() if "largest difference" in line]
+    assert len(differences) == 2
+    assert max(differences) < 1e-5
+    noisy, clean = map(float, re.findall(r"([\d.]+) dB", printed))
+    assert clean > noisy + 4
+    assert (tmp_path / "out" / "nonlocal.png").stat().st_size > 0
+
+
+def test_the_zoom_is_an_animation_that_goes_in_and_out_again(run_example: RunExample, tmp_path: Path) -> None:
+    run_example("zoom")
+    with Image.open(tmp_path / "out" / "zoom.webp") as animation:
+        frames = []
+        for number in range(getattr(animation, "n_frames", 1)):
+            animation.seek(number)
+            frames.append(np.asarray(animation.convert("RGB"), dtype=float))
+    assert len(frames) == 38
+    side = frames[0].shape[0]
+    left, right = (np.stack([frame[:, part] for frame in frames]) for part in (slice(0, side), slice(-side, None)))
+    sharpness = [np.abs(np.diff(half, axis=2)).mean((1, 2, 3)) for half in (left, right)]
+    assert (sharpness[1] > sharpness[0]).all()
+    assert sharpness[1][0] > sharpness[1][19]  # a pixel of the farthest frame is a small part of one
+    np.testing.assert_allclose(frames[1], frames[-1], atol=40)
+
+
+def test_scores_are_those_of_the_command(
+    run_example: RunExample, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = run_example("score")
+    shutil.copytree(ROOT / "examples" / "photos", tmp_path / "photos")
+    models = ("-m", "bicubic", "-m", "diinn-lite")
+    app(["eval", *models, "--data", "photos", "--protocol", "sr-y", "--scale", "2", "--csv"], standalone_mode=False)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    lines = [
+        f"{row['picture']} x{float(row['scale']):g} by {row['model']}: {float(row['psnr']):.2f} dB" for row in rows
+    ]
+    assert sorted(lines) == sorted(line for line in printed.splitlines() if line.endswith(" dB"))
+    assert len(lines) == 6
+    assert "| diinn-lite |" in (tmp_path / "out" / "scores.md").read_text(encoding="utf-8")
+    with Image.open(tmp_path / "out" / "scores.png") as sheet:
+        assert sheet.height > sheet.width
+
+
 def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ablation = runpy.run_path(str(ROOT / "examples" / "ablation" / "ablation.py"))
     every = list(ablation["variants"]())
@@ -39,7 +123,7 @@ def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, mon
     data = write_pictures(tmp_path / "data", side=100)
     kept = write_pictures(tmp_path / "kept", count=1, side=50)
     folders = ("--data", data, "--gray", kept, "--color", kept, "--out", tmp_path / "out")
-    command = [str(each) for each in ("ablation.py", *folders, "--minutes", 0.0005, "--seeds", 2)]
+    command = [str(each) for each in ("ablation.py", *folders, "--steps", 2, "--seeds", 2)]
     monkeypatch.setattr(sys, "argv", command)
     main()
     table = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
@@ -52,3 +136,36 @@ def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, mon
     monkeypatch.setitem(main.__globals__, "train", lambda *_, **__: pytest.fail("trained again"))
     main()
     assert (tmp_path / "out" / "results.md").read_text(encoding="utf-8") == table
+
+
+DOWNSTREAM = """
+import runpy, sys
+script, *runs = sys.argv[1:]
+for run in runs:
+    sys.argv = [script, *run.split("|")]
+    runpy.run_path(script, run_name="__main__")
+assert not [name for name in sys.modules if name.split(".")[0].startswith("toolbox")]
+"""
+
+
+# Its weights are channels last, which torch.export.save takes for slices of something larger.
+@pytest.mark.filterwarnings("ignore:No complete tensor found")
+def test_a_program_without_toolbox_gets_the_same_numbers(tmp_path: Path) -> None:
+    image = torch.rand(1, 3, 6, 7)
+    save_file({"image": image}, tmp_path / "image.safetensors")
+    edsr = {"name": "edsr", "channels": 4, "blocks": 2, "residual_scale": 0.1}
+    expected = {}
+    with torch.no_grad():
+        for scale, mean in ((2, [0.4, 0.5, 0.6]), (4, 0.5)):
+            decoder = {"name": "pixel-shuffle", "scale": scale, "channels": 4}
+            network = restorer_of(architecture(edsr, decoder, normalization={"mean": mean, "std": 0.25})).float()
+            toolbox.save(network, tmp_path / f"{scale}.safetensors")
+            expected[f"{scale}.safetensors"] = network(image)
+        network = restorer_of(architecture("recurrent", "residual-conv")).float()
+        torch.export.save(torch.export.export(network, (image,)), tmp_path / "network.pt2")
+        expected["network.pt2"] = network(image)
+    runs = [f"{tmp_path / name}|{tmp_path / 'image.safetensors'}|{tmp_path / name}.out" for name in expected]
+    script = ROOT / "examples" / "downstream.py"
+    subprocess.run([sys.executable, "-c", DOWNSTREAM, script, *runs], check=True, capture_output=True)
+    for name, restored in expected.items():
+        torch.testing.assert_close(load_file(tmp_path / f"{name}.out")["image"], restored, atol=1e-6, rtol=1e-5)

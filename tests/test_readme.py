@@ -39,6 +39,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what the README's commands are given: a photo, folders of them, a catalog and a recipe."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "examples" / "photos" / "coffee.png", "photo.png")
+    for result in ("clean.png", "large.png"):
+        shutil.copy("photo.png", result)
     Path("photos").mkdir()
     with Image.open("photo.png") as photo:
         photo.crop((200, 100, 264, 148)).save("photos/part.png")

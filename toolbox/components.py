@@ -14,6 +14,7 @@ from toolbox.encoders.identity import IDENTITY
 from toolbox.encoders.nonlocal_only import NONLOCAL_ONLY
 from toolbox.encoders.pixel_unshuffle import PIXEL_UNSHUFFLE
 from toolbox.encoders.rdn import RDN_ENCODER
+from toolbox.encoders.timm_pyramid import TIMM_PYRAMID
 from toolbox.hookspecs import hookimpl
 from toolbox.nonlocal_blocks.nl_means import NL_MEANS
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
@@ -41,6 +42,7 @@ def toolbox_components() -> Iterable[ComponentInfo]:
         RECURRENT,
         RESIDUAL_CONV,
         SOFT_BLOCK_MATCHING,
+        TIMM_PYRAMID,
         WANG_NONLOCAL,
     ]
 

@@ -26,6 +26,7 @@ class Config(BaseModel):
         frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True, allow_inf_nan=False
     )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    first_weights: ClassVar[frozenset[str]] = frozenset()  # fields that say where weights come from before any training
 
     @model_validator(mode="before")
     @classmethod

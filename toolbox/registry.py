@@ -83,9 +83,15 @@ class ProtocolInfo:
     metrics: tuple[str, ...]  # names of toolbox.evaluation.metrics.METRICS, the first one leading
     rounds: bool = False  # whether the restored picture is rounded to 8 bits first
     shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
-    noise_seed: int | None = None  # of each picture's noise; None: the input is a low-resolution picture
+    noise_seed: int | None = None  # of each picture's noise; None: the input is a low-resolution picture without any
+    noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture that has noise, too
     patches: tuple[int, int] | None = None  # (side, stride) of patches restored one by one and averaged
     provider: str = ""
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether the input is smaller than the original."""
+        return self.noise_seed is None or self.noise_on_low_resolution
 
 
 @dataclass(frozen=True)

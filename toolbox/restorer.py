@@ -23,7 +23,9 @@ MOST_PIXELS = 2**30  # of an output; more is a slip, and no machine's memory hol
 class Restorer(nn.Module):
     """A network for images in [0, 1], (B, channels, H, W), of any float type; output is not clamped.
 
-    Build one with ``toolbox.build`` or ``toolbox.load``.
+    Build one with ``toolbox.build`` or ``toolbox.load``. ``torch.export`` and ``torch.compile`` trace it whole:
+    batch, height and width may be dynamic, except that attention lays out its tiles while it is traced, for
+    one height and width. A traced implicit decoder computes all positions at once, in memory that grows with them.
     """
 
     mean: Tensor
@@ -92,15 +94,17 @@ class Restorer(nn.Module):
             or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in size)
         ):
             raise SpecError(f"got size {size}, expected (height, width), both positive integers")
+        else:
+            size = int(size[0]), int(size[1])
         if size[0] * size[1] > MOST_PIXELS:
             raise SpecError(f"got output size {size[0]}x{size[1]}, expected at most {MOST_PIXELS} pixels")
-        if self.sizes != "any" and tuple(size) != (own * height, own * width):
+        if self.sizes != "any" and size != (own * height, own * width):
             accepted = "the size of the input" if own == 1 else f"scale {own}"
             raise SpecError(
                 f"got output size {size[0]}x{size[1]} for input {height}x{width}, but decoder "
                 f"{self.spec.decoder.name!r} expected {accepted}; an implicit decoder takes any size"
             )
-        return int(size[0]), int(size[1])
+        return size
 
     def forward(
         self,
@@ -147,9 +151,7 @@ def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> 
         SpecError: a scale is not a positive, finite number.
     """
     scales = scale if isinstance(scale, tuple) else (scale, scale)
-    if len(scales) != 2 or not all(
-        isinstance(s, Real) and math.isfinite(s * max(height, width)) and s > 0 for s in scales
-    ):
+    if len(scales) != 2 or not all(isinstance(s, Real) and 0 < s * max(height, width) < math.inf for s in scales):
         raise SpecError(f"got scale {scale!r}, expected a positive number or two of them")
     vertical, horizontal = (max(1, math.floor(n * s + 0.5)) for n, s in zip((height, width), scales, strict=True))
     return vertical, horizontal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -42,6 +42,15 @@ class ComponentSpec:
     def to_data(self) -> dict[str, Any]:
         """The spec as JSON data, complete: every default is written out."""
         return {"name": self.name, **self.config.model_dump(mode="json")}
+
+    def trained(self) -> ComponentSpec:
+        """The same for weights that are at hand: nothing in it says where first ones come from."""
+        changes: dict[str, Any] = dict.fromkeys(self.config.first_weights)
+        for field in type(self.config).model_fields:
+            value = getattr(self.config, field)
+            if isinstance(value, ComponentSpec):
+                changes[field] = value.trained()
+        return replace(self, config=self.config.model_copy(update=changes))
 
     def parts(self) -> Iterator[ComponentSpec]:
         """This component and every component nested in its config."""
@@ -161,6 +170,10 @@ class ArchitectureSpec(Config):
         """Every component of the architecture, outermost first."""
         yield from self.encoder.parts()
         yield from self.decoder.parts()
+
+    def trained(self) -> ArchitectureSpec:
+        """The same for weights that are at hand: building it reads and fetches none."""
+        return self.model_copy(update={"encoder": self.encoder.trained(), "decoder": self.decoder.trained()})
 
     def to_json(self) -> str:
         """Complete JSON: reading it back gives an equal spec, whatever the defaults become."""

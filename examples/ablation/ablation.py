@@ -1,9 +1,10 @@
 """What NLRN and DIINN owe to each of their parts, at a size that trains in minutes.
 
-    python examples/ablation/ablation.py --data PHOTOS --gray KEPT_GRAY --color KEPT_COLOR --minutes 3 --out FOLDER
+    python examples/ablation/ablation.py --data PHOTOS --gray KEPT_GRAY --color KEPT_COLOR --out FOLDER
 
 Small NLRNs over the neighborhood's size × propagation and over the number of states T, and small
-DIINNs over the ablation a–f, each for the same time and from the same three seeds. FOLDER gets
+DIINNs over the ablation a–f, each for the same steps on the same patches and from the same three
+seeds. A budget in steps makes the results the same on any machine, however busy it is. FOLDER gets
 results.md, results.csv and results.png; the same command goes on where it was interrupted.
 """
 
@@ -18,12 +19,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from toolbox.catalog import read_yaml
 from toolbox.config import validated
 from toolbox.evaluation.plots import load_figure
 from toolbox.files import written_beside
+from toolbox.images.cost import cost
 from toolbox.plugins import registries
-from toolbox.restorer import merged
+from toolbox.restorer import Restorer, merged
 from toolbox.training.loop import train
 from toolbox.training.recipe import Recipe
 from toolbox.training.validation import mean_score
@@ -63,7 +67,8 @@ class Result:
 
     variant: Variant
     parameters: int
-    steps: list[int]
+    multiply_adds: float  # per pixel of a training patch
+    steps: int
     psnr: list[float]
 
     @property
@@ -93,15 +98,16 @@ def variants() -> Iterator[Variant]:
         yield Variant("DIINN", name, "diinn", {"decoder": decoder})
 
 
-def recipe_of(variant: Variant, seed: int, data: Path, scored: Path, minutes: float) -> Recipe:
+def recipe_of(variant: Variant, seed: int, data: Path, scored: Path, steps: int | None) -> Recipe:
     """The study's recipe with what the variant changes; NLRNs are scored as they are trained, in patches."""
-    changes = {
+    changes: dict[str, Any] = {
         "model": variant.model,
         "data": str(data),
         "seed": seed,
-        "budget": {"minutes": minutes},
         "validation": {"folder": str(scored)},
     }
+    if steps is not None:
+        changes["budget"] = {"steps": steps}
     path = HERE / f"{variant.recipe}.yaml"
     recipe = validated(Recipe, merged(read_yaml(path), changes), registries(), str(path))
     if variant.recipe != "nlrn":
@@ -131,21 +137,29 @@ def run(recipe: Recipe, folder: Path) -> dict[str, Any] | None:
     return result
 
 
-def write_tables(results: list[Result], out: Path, minutes: float) -> None:
+def work_of(recipe: Recipe) -> float:
+    """Multiply-adds of the network per pixel of a degraded patch."""
+    with torch.device("meta"):
+        network = Restorer(recipe.model).eval()
+        patch = torch.empty(1, network.channels, recipe.patch, recipe.patch)
+    return cost(lambda: network(patch, scale=recipe.scale.typical)).multiply_adds / recipe.patch**2
+
+
+def write_tables(results: list[Result], out: Path) -> None:
     """results.csv with every run, results.md with means and spreads."""
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("study", "variant", "parameters", "seed", "steps", "psnr"))
+        writer.writerow(("study", "variant", "parameters", "multiply_adds", "steps", "seed", "psnr"))
         for result in results:
-            for seed, (steps, psnr) in enumerate(zip(result.steps, result.psnr, strict=True)):
-                variant = result.variant
-                writer.writerow((variant.study, variant.name, result.parameters, seed, steps, round(psnr, 3)))
-    lines = [f"Mean PSNR in dB and its standard deviation over seeds; {minutes:g} minutes of training each.\n"]
+            facts = (result.parameters, round(result.multiply_adds), result.steps)
+            for seed, psnr in enumerate(result.psnr):
+                writer.writerow((result.variant.study, result.variant.name, *facts, seed, round(psnr, 3)))
+    lines = ["Mean PSNR in dB and its standard deviation over seeds; multiply-adds are per pixel of the input.\n"]
     for study in dict.fromkeys(result.variant.study for result in results):
-        lines += [f"\n| {study} | PSNR | parameters | steps |\n", "|---|---|---|---|\n"]
+        lines += [f"\n| {study} | PSNR | parameters | multiply-adds | steps |\n", "|---|--:|--:|--:|--:|\n"]
         lines += [
             f"| {each.variant.name} | {each.mean:.2f} ± {each.spread:.2f} | {each.parameters:,} | "
-            f"{statistics.mean(each.steps):,.0f} |\n"
+            f"{each.multiply_adds:,.0f} | {each.steps:,} |\n"
             for each in results
             if each.variant.study == study
         ]
@@ -179,7 +193,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures to train on")
     parser.add_argument("--gray", type=Path, required=True, help="folder of pictures to score denoising on")
     parser.add_argument("--color", type=Path, required=True, help="folder of pictures to score enlarging on")
-    parser.add_argument("--minutes", type=float, default=3, help="of training for each network (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help="of training for each network (default: as the recipes say)")
     parser.add_argument("--seeds", type=int, default=3, help="networks of each kind (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="default: %(default)s")
     arguments = parser.parse_args()
@@ -189,17 +203,17 @@ def main() -> None:
         scored = arguments.gray if variant.recipe == "nlrn" else arguments.color
         runs: list[dict[str, Any]] = []
         for seed in range(arguments.seeds):
-            recipe = recipe_of(variant, seed, arguments.data, scored, arguments.minutes)
+            recipe = recipe_of(variant, seed, arguments.data, scored, arguments.steps)
             folder = arguments.out / variant.study / variant.name.replace(", ", "-").replace(" = ", "") / f"seed-{seed}"
             result = run(recipe, folder)
             if result is None:
                 print("stopped; the same command goes on")
                 return
             runs.append(result)
-        psnr, steps = [each["psnr"] for each in runs], [each["steps"] for each in runs]
-        results.append(Result(variant, runs[0]["parameters"], steps, psnr))
+        psnr = [each["psnr"] for each in runs]
+        results.append(Result(variant, runs[0]["parameters"], work_of(recipe), runs[0]["steps"], psnr))
         print(f"{variant.study}, {variant.name}: {results[-1].mean:.2f} ± {results[-1].spread:.2f} dB", flush=True)
-        write_tables(results, arguments.out, arguments.minutes)
+        write_tables(results, arguments.out)
         draw_plot(results, arguments.out / "results.png")
 
 

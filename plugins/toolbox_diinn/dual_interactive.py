@@ -112,7 +112,7 @@ class DualInteractive(ImplicitDecoder):
             around = Positions(
                 _with_neighbors(rows.y, 0, rows.cell[0]), _with_neighbors(rows.x, 1, rows.cell[1]), rows.cell
             )
-            chunks = around.chunks(self.chunk // len(content.values))
+            chunks = around.chunks(self.chunk // content.values.shape[0])
             q = torch.cat([self.synthesize(content, chunk) for chunk in chunks], 1)
             yield F.conv2d(q.permute(0, 3, 1, 2), self.output.weight, self.output.bias).permute(0, 2, 3, 1)
 

@@ -77,6 +77,8 @@ class MetaUpscale(ImplicitDecoder):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
+        if torch.compiler.is_compiling():  # how many phases there are depends on values
+            return super().forward(features, size)
         height, width = features.shape[-2:]
         positions = grid(size, torch.device("cpu"))
         row, y = _corner(positions.y, positions.cell[0], height)

@@ -14,6 +14,7 @@ import toolbox
 from tests.cli.command import NET, Run
 from tests.parts import restorer_of
 from toolbox.catalog import shipped_catalog
+from toolbox.encoders.edsr import EDSR
 from toolbox.registry import KINDS, ComponentInfo
 
 NAMES = [info.name for info in toolbox.list_architectures()]
@@ -84,18 +85,79 @@ def test_a_catalog_of_one_s_own_is_listed_as_it_is_written(run: Run, catalog: Pa
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_is_shown(name: str, run: Run) -> None:
-    facts = run("show", name, "--json").data
+    facts = run("show", name, "--size", "9x8", "--json").data
     with torch.device("meta"):
         restorer = toolbox.build(facts["spec"])
     assert facts["parameters"] == sum(parameter.numel() for parameter in restorer.parameters())
     assert facts["receptive_field"] == restorer.receptive_field
     assert facts["sizes"] == restorer.sizes
     assert facts["summary"] == restorer.spec.summary
-    text = run("show", name).out
+    assert (facts["input"], facts["output"][0]) == ([restorer.channels, 8, 9], restorer.spec.decoded_channels)
+    assert facts["output"][1:] == list(restorer.output_size(8, 9, scale=2 if restorer.sizes == "any" else None))
+    assert [part["name"] for part in facts["parts"]] == [part.name for part in restorer.spec.parts()]
+    assert all(part["calls"] for part in facts["parts"])
+    encoder, decoder = ({part["path"]: part for part in facts["parts"]}[path] for path in ("encoder", "decoder"))
+    assert (encoder["takes"], decoder["gives"]) == (facts["input"], facts["output"])
+    assert encoder["gives"] == decoder["takes"] == [restorer.encoder.out_channels, 8, 9]
+    assert encoder["parameters"] + decoder["parameters"] == facts["parameters"]
+    text = run("show", name, "--size", "9x8").out
     for part in restorer.spec.parts():
         assert part.name in text
     assert f"{facts['parameters']:,}" in text
     assert str(facts["plugin"]) in text
+
+
+def test_multiply_adds_are_those_of_every_convolution_by_hand(run: Run) -> None:
+    facts = run("show", "edsr-baseline-x2", "--json").data
+    pixels, channels = 64 * 64, 64
+    encoder = 9 * pixels * (3 * channels + 33 * channels * channels)
+    decoder = 9 * pixels * (channels * 4 * channels) + 9 * 4 * pixels * (channels * 3)
+    assert [part["multiply_adds"] for part in facts["parts"]] == [encoder, decoder]
+    assert facts["multiply_adds"] == encoder + decoder
+    text = run("show", "edsr-baseline-x2").out
+    assert "encoder: edsr  3×64×64 → 64×64×64  1,220,416 parameters  4.99 G multiply-adds" in text
+    assert "multiply-adds  5.62 G, 3×64×64 → 3×128×128" in text
+
+
+def test_a_part_that_is_run_again_is_counted_again(run: Run) -> None:
+    parts = {part["path"]: part for part in run("show", "nlrn-lite", "--size", "16x12", "--json").data["parts"]}
+    inner, transition = parts["encoder.encoder"], parts["encoder.encoder.transition"]
+    block = parts["encoder.encoder.transition.nonlocal"]
+    assert inner["takes"] == [4, 6, 8]  # at half the resolution
+    assert (inner["calls"], transition["calls"], block["calls"]) == (1, 3, 3)
+    assert transition["takes"] == transition["gives"] == [64, 6, 8]
+    assert inner["multiply_adds"] > transition["multiply_adds"] > block["multiply_adds"] > 0
+
+
+def test_parts_that_are_there_twice_are_told_together(run: Run, tmp_path: Path) -> None:
+    block = {"name": "soft-block-matching", "neighborhood": {"kind": "window", "size": 3}, "embedding_channels": 2}
+    parts = {}
+    for after in ([0], [0, 1]):
+        encoder = {"name": "edsr", "channels": 4, "blocks": 2, "nonlocal": block, "nonlocal_after": after}
+        spec = {"channels": 3, "encoder": encoder, "decoder": "residual-conv"}
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"mine": spec}), encoding="utf-8")
+        facts = run("show", "mine", "--catalog", tmp_path / "mine.yaml", "--json").data
+        parts[len(after)] = facts["parts"][1]
+    assert [part["path"] for part in parts.values()] == ["encoder.nonlocal"] * 2
+    for key in ("calls", "parameters", "multiply_adds"):
+        assert parts[2][key] == 2 * parts[1][key] > 0
+
+
+@pytest.mark.parametrize("size", ["64", "0x4", "axb"])
+def test_a_size_that_is_none_is_refused(size: str, run: Run) -> None:
+    assert f"got '{size}', expected WIDTHxHEIGHT in pixels" in run("show", "nlrn", "--size", size).usage
+
+
+def test_a_part_that_cannot_run_without_data_is_still_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(self: EDSR, image: torch.Tensor) -> torch.Tensor:
+        return image * image.sum().item()
+
+    monkeypatch.setattr(EDSR, "forward", forward)
+    facts = run("show", "edsr-diinn", "--json").data
+    assert (facts["multiply_adds"], facts["parts"][0]["gives"]) == (None, None)
+    text = run("show", "edsr-diinn").out
+    assert "encoder: edsr  1,220,416 parameters" in text
+    assert "multiply-adds  not known: a part runs on data only" in text
 
 
 @pytest.mark.parametrize(

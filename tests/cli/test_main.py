@@ -12,7 +12,7 @@ import pytest
 from tests.cli.command import Run
 from toolbox.images.picture import read_picture
 
-COMMANDS = ("restore", "convert", "eval", "list", "show", "schema")
+COMMANDS = ("restore", "compare", "convert", "eval", "list", "show", "schema")
 
 
 def python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

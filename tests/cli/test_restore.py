@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import toolbox
 from tests.cli.command import NET, Run
-from toolbox.images.compare import GAP
+from toolbox.images.compare import side_by_side
 from toolbox.images.picture import read_picture
 
 
@@ -91,9 +91,8 @@ def test_before_and_after_are_shown_side_by_side(run: Run, photo: Path, tmp_path
     output, sheet = tmp_path / "out.png", tmp_path / "sheet.png"
     result = run("restore", photo, "-o", output, "-m", "bicubic", "--scale", "2", "--compare", sheet)
     assert f"wrote {sheet} (before | after)" in result.out
-    picture = np.asarray(read_picture(sheet))
-    assert picture.shape == (18, 24 + GAP + 24, 3)
-    assert np.array_equal(picture[:, 24 + GAP :], np.asarray(read_picture(output)))
+    expected = side_by_side(read_picture(photo), read_picture(output))
+    assert np.array_equal(np.asarray(read_picture(sheet)), np.asarray(expected))
 
 
 def test_a_weights_file_is_a_model(run: Run, photo: Path, weights: Path, tmp_path: Path) -> None:

@@ -133,6 +133,15 @@ def test_noise_is_that_of_seed_0_on_0_to_255_and_not_clipped(
     assert (found.degraded.min() < 0 and found.degraded.max() > 1) == (sigma > 0)
 
 
+def test_noise_can_be_on_a_low_resolution_picture(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 40, 50, 3)
+    clean, noisy = sample(tmp_path, "sr-y", 2.5), sample(tmp_path, "noisy-sr", 2.5, sigma=15.0)
+    noise = torch.randn((1, 3, 16, 20), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(noisy.original, clean.original)
+    assert noisy.scale == 2.5
+    torch.testing.assert_close(noisy.degraded, clean.degraded + noise * 15 / 255)
+
+
 @given(height=st.integers(8, 30), width=st.integers(8, 30), scale=st.sampled_from([2, 3, 4, 2.5, 1.7]))
 def test_low_resolution_is_matlab_s_of_the_part_that_it_covers(
     tmp_path_factory: pytest.TempPathFactory, height: int, width: int, scale: float

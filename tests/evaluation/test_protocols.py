@@ -24,7 +24,7 @@ from toolbox.registry import ProtocolInfo
 
 Array = npt.NDArray[np.float64]
 
-NAMES = {"sr-y", "liif-benchmark", "liif-div2k", "diinn", "denoise-gray", "denoise-color", "nlrn-patches"}
+NAMES = {"sr-y", "liif-benchmark", "liif-div2k", "diinn", "denoise-gray", "denoise-color", "nlrn-patches", "noisy-sr"}
 
 
 def protocol(name: str) -> ProtocolInfo:

@@ -11,7 +11,6 @@ from PIL import Image
 from tests.training.runs import IMPLICIT, implicit_recipe, recipe_of, write_pictures
 from toolbox.errors import ImageError, SpecError
 from toolbox.evaluation.evaluate import evaluate
-from toolbox.images.compare import GAP
 from toolbox.plugins import registries
 from toolbox.restorer import Restorer
 from toolbox.training.recipe import Validation
@@ -42,21 +41,36 @@ def test_scores_are_checked_before_they_are_needed(tmp_path: Path) -> None:
         check_validation(validation(folder, "sr-y"))
 
 
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Image.Image]:
+    """The pictures that are put side by side, before and after."""
+    pictures: list[Image.Image] = []
+
+    def kept(before: Image.Image, after: Image.Image) -> Image.Image:
+        pictures.extend((before, after))
+        return after
+
+    monkeypatch.setattr("toolbox.training.validation.side_by_side", kept)
+    return pictures
+
+
 @pytest.mark.parametrize("scale", [1.0, 2.0, 3.0])
-def test_the_sample_is_degraded_by_the_recipe_and_restored(scale: float, tmp_path: Path) -> None:
+def test_the_sample_is_degraded_by_the_recipe_and_restored(
+    scale: float, tmp_path: Path, shown: list[Image.Image]
+) -> None:
     folder = write_pictures(tmp_path / "data", count=1, side=40)
     chain = ["bicubic", {"name": "gaussian-noise", "sigma": 25}]
     recipe = implicit_recipe(folder, model={**IMPLICIT, "global_skip": "input"}, degradation=chain, scale=scale)
-    picture = sample_picture(recipe, Restorer(recipe.model), folder / "0.png")
-    side = round(int(40 / scale) * scale)
-    assert picture.size == (2 * side + GAP, side)
+    sample_picture(recipe, Restorer(recipe.model), folder / "0.png")
+    small = int(40 / scale)
+    assert [picture.size for picture in shown] == [(small, small), (round(small * scale),) * 2]
 
 
-def test_large_pictures_are_shown_in_part_and_color_as_the_network_sees_it(tmp_path: Path) -> None:
+def test_large_pictures_are_shown_in_part_and_color_as_the_network_sees_it(
+    tmp_path: Path, shown: list[Image.Image]
+) -> None:
     Image.fromarray(np.zeros((300, 400, 3), dtype=np.uint8)).save(tmp_path / "0.png")
     recipe = recipe_of(tmp_path)
-    picture = np.asarray(sample_picture(recipe, Restorer(recipe.model), tmp_path / "0.png"))
-    assert picture.shape == (256, 2 * 256 + GAP, 3)
-    noisy = picture[:, :256]
-    assert (noisy == noisy[..., :1]).all()
-    assert 5 < noisy.std() < 25  # half of it is clipped at black
+    sample_picture(recipe, Restorer(recipe.model), tmp_path / "0.png")
+    assert [(picture.size, picture.mode) for picture in shown] == [((256, 256), "L")] * 2
+    assert 5 < np.asarray(shown[0]).std() < 25  # half of it is clipped at black

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from toolbox.cli import bench, convert, eval_, list_, restore, schema, show, train
+from toolbox.cli import bench, compare, compose, convert, eval_, list_, restore, schema, show, train
 from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
 
 app = typer.Typer(
@@ -22,12 +22,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("restore")(restore.restore)
+app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("eval")(eval_.eval_)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.command("list")(list_.list_)
 app.command("show")(show.show)
+app.command("compose")(compose.compose)
 app.command("schema")(schema.schema)
 
 

@@ -105,13 +105,13 @@ def eval_(
         raise SpecError(f"{results}: the folder {results.parent} does not exist; make it first")
     registries = registries_with(catalog)
     how = registries.protocols[protocol]
-    denoises = how.noise_seed is not None
-    if sigma is not None and not denoises:
+    adds_noise = how.noise_seed is not None
+    if sigma is not None and not adds_noise:
         raise SpecError(f"got --sigma, but {protocol} adds no noise; leave it out")
     scales, names = list(dict.fromkeys(scale or [])), list(dict.fromkeys(model))
     if plot is not None:
         load_figure()
-        if not denoises:
+        if how.enlarges:
             names += [BASELINE] * (BASELINE not in names)
             scales = scales or ([] if low else list(SCALES))
     cases = find_cases(data, how, low, scales)
@@ -125,7 +125,7 @@ def eval_(
         except OSError as error:
             raise ImageError(f"{folder}: no folder can be made there: {error.strerror}") from None
 
-    level = (SIGMA if sigma is None else sigma) if denoises else None
+    level = (SIGMA if sigma is None else sigma) if adds_noise else None
     pairs = (low or "_LR") if cases[0].low is not None else None
     report = new_report(models, how, data, pairs, level, metric or [], registries)
     if results is not None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from toolbox.cli.options import Catalog, Json, registries_with
+from toolbox.cli.options import Catalog, Json, parse_size, registries_with
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
     from toolbox.registry import ComponentInfo, DegradationInfo, ProtocolInfo, Registries
-    from toolbox.restorer import Restorer
+
+ENLARGED = 2  # where any size can be asked for
 
 
 def show(
@@ -26,9 +27,12 @@ def show(
         ),
     ],
     catalog: Catalog = None,
+    size: Annotated[
+        str, typer.Option("--size", metavar="WxH", help="The image that shapes and multiply-adds are for.")
+    ] = "64x64",
     as_json: Json = False,
 ) -> None:
-    """Show a spec tree with parameters and receptive field, and where the weights come from."""
+    """Show a network part by part: shapes, parameters, multiply-adds; and where its weights come from."""
     from toolbox.files import is_file
 
     registries = registries_with(catalog)
@@ -46,16 +50,17 @@ def show(
             if name in components:
                 _show_component(components[name], as_json)
                 return
-    facts, restorer = _describe(name, registries)
+    facts = _describe(name, registries, parse_size(size))
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    _print(name, facts, restorer)
+    _print(name, facts)
 
 
-def _describe(name: str, registries: Registries) -> tuple[dict[str, Any], Restorer]:
+def _describe(name: str, registries: Registries, size: tuple[int, int]) -> dict[str, Any]:
     import torch
 
+    from toolbox.cli.anatomy import anatomy
     from toolbox.files import is_file
     from toolbox.restorer import Restorer, resolve
     from toolbox.weights.file import find_weights, read_header
@@ -68,7 +73,8 @@ def _describe(name: str, registries: Registries) -> tuple[dict[str, Any], Restor
         header = read_header(find_weights(name, registries))
     spec = resolve(header.spec if header else name, registries=registries)
     with torch.device("meta"):  # nothing is computed, so nothing is allocated
-        restorer = Restorer(spec)
+        restorer = Restorer(spec).eval()
+    target = restorer.output_size(*size, scale=ENLARGED if restorer.sizes == "any" else None)
     facts = {
         "name": name,
         "summary": spec.summary,
@@ -81,7 +87,14 @@ def _describe(name: str, registries: Registries) -> tuple[dict[str, Any], Restor
         "training": header.training if header else {},
         "spec": spec.model_dump(mode="json"),
     }
-    return facts, restorer
+    parts, multiply_adds = anatomy(restorer, size, target)
+    return {
+        **facts,
+        "input": [spec.channels, *size],
+        "output": [spec.decoded_channels, *target],
+        "multiply_adds": multiply_adds,
+        "parts": [part.to_data() for part in parts],
+    }
 
 
 def _show_component(info: ComponentInfo, as_json: bool) -> None:
@@ -135,22 +148,22 @@ def _show_degradation(info: DegradationInfo, as_json: bool) -> None:
     _tell_settings(settings)
 
 
-def _print(name: str, facts: dict[str, Any], restorer: Restorer) -> None:
+def _print(name: str, facts: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.tree import Tree
 
     radius, sizes = facts["receptive_field"], facts["sizes"]
     tree = Tree(f"[bold]{escape(name)}[/bold]  {escape(facts['summary'])}")
-    for part in ("encoder", "decoder"):
-        count = sum(parameter.numel() for parameter in getattr(restorer, part).parameters())
-        branch = tree.add(f"{part}: [bold]{facts['spec'][part]['name']}[/bold]  {count:,} parameters")
-        _add_settings(branch, facts["spec"][part])
+    parts = {part["path"]: part for part in facts["parts"]}
+    for path in ("encoder", "decoder"):
+        _add_settings(tree.add(_headline(path, parts[path])), facts["spec"][path], path, parts)
     console = Console()
     console.print(tree)
     console.print()
     lines = {
         "parameters": f"{facts['parameters']:,}",
+        "multiply-adds": _work(facts),
         "receptive field": "the whole image" if radius is None else f"{radius} px around an output pixel",
         "sizes": sizes if isinstance(sizes, str) else f"×{sizes}",
         "image": "gray" if facts["spec"]["channels"] == 1 else f"{facts['spec']['channels']} channels",
@@ -172,12 +185,46 @@ def _flat(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip()
 
 
-def _add_settings(branch: Tree, settings: dict[str, Any]) -> None:
+def _headline(key: str, part: dict[str, Any]) -> str:
+    """A part in one line: its name, what goes in and comes out, and what that takes."""
+    words = [f"{key}: [bold]{part['name']}[/bold]"]
+    if part["takes"] and part["gives"]:
+        words.append(f"{_shape(part['takes'])} → {_shape(part['gives'])}")
+    if part["calls"] > 1:
+        words.append(f"{part['calls']} times")
+    if part["parameters"]:
+        words.append(f"{part['parameters']:,} parameters")
+    if part["multiply_adds"]:
+        words.append(f"{_short(part['multiply_adds'])} multiply-adds")
+    return "  ".join(words)
+
+
+def _work(facts: dict[str, Any]) -> str:
+    if facts["multiply_adds"] is None:
+        return "not known: a part runs on data only"
+    return f"{_short(facts['multiply_adds'])}, {_shape(facts['input'])} → {_shape(facts['output'])}"
+
+
+def _shape(shape: list[int] | tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _short(count: int) -> str:
+    """Three digits and a unit: 5.62 G."""
+    for unit, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= 0.9995 * factor:
+            return f"{count / factor:.3g} {unit}"
+    return str(count)
+
+
+def _add_settings(branch: Tree, settings: dict[str, Any], path: str, parts: dict[str, dict[str, Any]]) -> None:
     for key, value in settings.items():
         if key == "name" or value in (None, []):
             continue
         if isinstance(value, dict) and "name" in value:
-            _add_settings(branch.add(f"{key}: [bold]{value['name']}[/bold]"), value)
+            inner = f"{path}.{key}"
+            headline = _headline(key, parts[inner]) if inner in parts else f"{key}: [bold]{value['name']}[/bold]"
+            _add_settings(branch.add(headline), value, inner, parts)
         elif isinstance(value, dict):
             branch.add(f"{key}: " + ", ".join(f"{k} {v}" for k, v in value.items()))
         else:

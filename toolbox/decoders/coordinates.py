@@ -34,7 +34,10 @@ class Positions:
         return self.bands(max(1, most // max(1, rest[0] if rest else 1)))
 
     def bands(self, rows: int) -> Iterator[Positions]:
-        """The same positions, ``rows`` of the first axis at a time."""
+        """The same positions, ``rows`` of the first axis at a time; all at once when traced, for any number of them."""
+        if torch.compiler.is_compiling():
+            yield self
+            return
         count = torch.broadcast_shapes(self.y.shape, self.x.shape)[0]
         for start in range(0, max(1, count), rows):  # no positions are one empty band
             y, x = (axis[start : start + rows] if axis.shape[0] == count else axis for axis in (self.y, self.x))
@@ -74,5 +77,8 @@ def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:
 
 def stack(*values: Tensor | float, like: Tensor) -> Tensor:
     """Broadcast the values and put them side by side on a last axis, in the dtype of ``like``."""
-    tensors = [torch.as_tensor(value, device=like.device).to(like.dtype) for value in values]
+    tensors = [
+        value.to(like) if isinstance(value, Tensor) else torch.full((), value, dtype=like.dtype, device=like.device)
+        for value in values
+    ]
     return torch.stack(torch.broadcast_tensors(*tensors), -1)

@@ -64,6 +64,9 @@ class ImplicitDecoder(nn.Module):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
+        if torch.compiler.is_compiling():  # also by torch.export: each pass of a loop would be a copy of its body
+            (part,) = self.decode(_whole(self.prepare(features)), grid(size, features.device))
+            return part.permute(0, 3, 1, 2).contiguous()
         parts = self._parts(features, size)
         first = next(parts)
         image = first.new_empty(len(first), first.shape[-1], *size)
@@ -98,7 +101,7 @@ class ImplicitDecoder(nn.Module):
 
     def decode(self, content: Content, positions: Positions) -> Iterator[Tensor]:
         """A band of a grid from top to bottom, in pieces (B, some rows, W', channels)."""
-        return (self.sample(content, chunk) for chunk in positions.chunks(self.chunk // len(content.values)))
+        return (self.sample(content, chunk) for chunk in positions.chunks(self.chunk // content.values.shape[0]))
 
     def query(self, features: Tensor, points: Tensor, cell: Tensor | tuple[float, float]) -> Tensor:
         """Values at arbitrary points; at the centers of a grid's pixels, the same as the grid call.
@@ -124,7 +127,12 @@ class ImplicitDecoder(nn.Module):
         if points.ndim == 3:
             pairs = zip(features.split(1), points, strict=True)
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
-        content = Content(self.prepare(features).contiguous(), 0, features.shape[2])
+        content = _whole(self.prepare(features))
         y, x = points.double().unbind(-1)
-        chunks = Positions(y, x, (height, width)).chunks(self.chunk // len(features))
+        chunks = Positions(y, x, (height, width)).chunks(self.chunk // features.shape[0])
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
+
+
+def _whole(prepared: Tensor) -> Content:
+    """What was prepared of all the features."""
+    return Content(prepared.contiguous(), 0, prepared.shape[1])

@@ -8,7 +8,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,7 +74,7 @@ def find_cases(
     pictures = _pictures(folder)
     if not pictures:
         raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(SUFFIXES)})")
-    if protocol.noise_seed is not None:
+    if not protocol.enlarges:
         if low is not None or scales:
             raise SpecError(f"got --lr or --scale, but {protocol.name} adds noise to the pictures; leave them out")
         return [Case(path, None, 1.0) for path in pictures]
@@ -96,10 +96,18 @@ def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
     Raises:
         ImageError: a picture is missing, cannot be read, or is too small, or the pair is none.
     """
+    sample = _read_sample(case, protocol)
+    if protocol.noise_seed is None:
+        return sample
+    generator = torch.Generator().manual_seed(protocol.noise_seed)
+    return replace(sample, degraded=add_noise(sample.degraded, sigma, generator))
+
+
+def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
+    """The sample before noise is added."""
     original, notes = _read(case.original, protocol)
-    if protocol.noise_seed is not None:
-        generator = torch.Generator().manual_seed(protocol.noise_seed)
-        return Sample(original, add_noise(original, sigma, generator), 1.0, notes)
+    if not protocol.enlarges:
+        return Sample(original, original, 1.0, notes)
     height, width = original.shape[-2:]
     if case.low is None:
         scale = case.scale or 1.0

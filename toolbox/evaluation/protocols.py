@@ -62,6 +62,16 @@ PROTOCOLS = (
         noise_seed=0,
     ),
     ProtocolInfo(
+        name="noisy-sr",
+        summary="super-resolution of noisy pictures: PSNR of RGB, nothing rounded",
+        source="none published: for networks that remove noise and enlarge in one pass",
+        color="rgb",
+        metrics=("psnr",),
+        shave=(1, 0),
+        noise_seed=0,
+        noise_on_low_resolution=True,
+    ),
+    ProtocolInfo(
         name="nlrn-patches",
         summary="denoise-gray with every 45x45 patch at stride 7 restored by itself, overlaps averaged",
         source="NLRN's published evaluation (Liu et al., NeurIPS 2018), about 40 times the work",
@@ -131,18 +141,18 @@ def describe(protocol: ProtocolInfo) -> dict[str, str]:
     times, more = protocol.shave
     border = " + ".join(["scale"] * times + [str(more)] * (more > 0))
     color = {"gray": "gray", "rgb": "RGB", "luma": "MATLAB's luma of RGB, not rounded"}[protocol.color]
-    if protocol.noise_seed is not None:
-        made = (
-            "the original with noise N(0, sigma) on 0 to 255, by torch's generator, of seed "
-            f"{protocol.noise_seed} for each picture"
-        )
-        clipping = "the output is clipped to [0, 1], the noisy input is not"
-    else:
+    made, clipping = "the original", "the output is clipped to [0, 1]"
+    if protocol.enlarges:
         made = (
             "the low-resolution picture of a pair; or, by --scale, MATLAB's bicubic imresize of the 8-bit original to "
             "floor(size / scale), the original first cropped at its bottom right to that times the scale"
         )
-        clipping = "the output is clipped to [0, 1]"
+    if protocol.noise_seed is not None:
+        made += (
+            f"{';' if protocol.enlarges else ''} with noise N(0, sigma) on 0 to 255, by torch's generator, of seed "
+            f"{protocol.noise_seed} for each picture"
+        )
+        clipping += ", the noisy input is not"
     return {
         "metrics": ", ".join(METRICS[name].label for name in protocol.metrics),
         "color": color,

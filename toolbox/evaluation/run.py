@@ -59,20 +59,20 @@ def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: P
     Raises:
         SpecError: a model can do none of them.
     """
-    denoises = protocol.noise_seed is not None
+    enlarges = protocol.enlarges
     for name, restorer in models.items():
-        if not any(_does(restorer, case, denoises) for case in cases):
+        if not any(_does(restorer, case, enlarges) for case in cases):
             does = "keeps the size" if restorer.sizes == "same" else f"enlarges by {restorer.sizes}"
-            asked = "the same size" if denoises else ", ".join(sorted({f"scale {c.scale:g}" for c in cases if c.scale}))
+            asked = ", ".join(sorted({f"scale {c.scale:g}" for c in cases if c.scale})) if enlarges else "the same size"
             raise SpecError(f"model {name!r} {does}, but {protocol.name} was asked for {asked or 'enlarging'}")
-    return [(case, [name for name in models if _does(models[name], case, denoises)]) for case in cases]
+    return [(case, [name for name in models if _does(models[name], case, enlarges)]) for case in cases]
 
 
-def _does(restorer: Restorer, case: Case, denoises: bool) -> bool:
+def _does(restorer: Restorer, case: Case, enlarges: bool) -> bool:
     if restorer.sizes == "any":
         return True
-    if denoises or restorer.sizes == "same":
-        return denoises and restorer.sizes == "same"
+    if restorer.sizes == "same" or not enlarges:
+        return restorer.sizes == "same" and not enlarges
     return case.scale in (None, restorer.sizes)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from toolbox.evaluation.cases import read_sample
@@ -16,12 +15,14 @@ from toolbox.evaluation.evaluate import score
 from toolbox.evaluation.metrics import METRICS
 from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
+from toolbox.images.difference import most_different
+from toolbox.images.labels import draw_label
 from toolbox.registry import ProtocolInfo
 from toolbox.restorer import Restorer
 
 CROP = 96  # pixels of a picture that are shown, per side
 CELL = 240  # and the pixels that they take on the sheet
-TEXT = 36  # pixels of a line of text
+TEXT, LETTERS = 36, 13  # pixels of a caption's height, and of its letters
 GAP = 8
 ROWS = 6  # pictures at most
 GAIN = 5  # by which an error is shown larger
@@ -72,7 +73,7 @@ def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
         degraded = F.interpolate(row.degraded, size, mode="nearest-exact").clamp(0, 1)
         for column, (caption, image) in enumerate({row.title: row.original, "input": degraded, **row.restored}.items()):
             left = column * (CELL + GAP) + GAP
-            draw.multiline_text((left, top), _wrapped(caption), "black", ImageFont.load_default(13), spacing=2)
+            draw_label(draw, (left, top), caption, CELL, LETTERS)
             sheet.paste(_picture(image[place]), (left, top + TEXT))
             if column > 0:
                 error = (GAIN * (image - row.original).abs().mean(1, keepdim=True)).clamp(0, 1)
@@ -82,11 +83,10 @@ def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
 
 def _worst_place(restored: Tensor, original: Tensor) -> tuple[slice, ...]:
     """The crop with the largest squared error."""
-    error = (restored - original).square().mean(1, keepdim=True)
-    window = [min(CROP, side) for side in error.shape[-2:]]
-    sums = F.avg_pool2d(error, window, stride=8)[0, 0]
-    top, left = (8 * int(i) for i in divmod(int(sums.argmax()), sums.shape[1]))
-    return (..., slice(top, top + window[0]), slice(left, left + window[1]))  # type: ignore[return-value]  # mypy
+    height, width = (min(CROP, side) for side in original.shape[-2:])
+    arrays = [image[0].permute(1, 2, 0).cpu().numpy() for image in (restored, original)]
+    left, top = most_different(arrays, (width, height))
+    return (..., slice(top, top + height), slice(left, left + width))  # type: ignore[return-value]  # mypy
 
 
 def _picture(image: Tensor) -> Image.Image:
@@ -94,7 +94,3 @@ def _picture(image: Tensor) -> Image.Image:
     picture = Image.fromarray(values)
     scale = CELL / max(picture.size)
     return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.NEAREST)
-
-
-def _wrapped(caption: str) -> str:
-    return "\n".join(textwrap.wrap(caption, width=36, max_lines=2, placeholder=" …"))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Literal
 
 import torch
@@ -55,7 +54,8 @@ def attend(
     Returns:
         (B, C, H, W), and the raw correlations or None: θφᵀ plus ``previous``, −inf outside the window.
     """
-    height, width = queries.shape[-2:]
+    batch = queries.shape[0]
+    height, width = (int(side) for side in queries.shape[-2:])  # not symbolic when traced: they decide the tiles
     if isinstance(neighborhood, Whole):
         tile = max(1, WHOLE_IMAGE_QUERIES // width), width
     else:
@@ -64,70 +64,72 @@ def attend(
             margin = neighborhood.size // 2
             keys, values = (F.pad(each, (margin, margin, margin, margin)) for each in (keys, values))
     rows, columns = segments(height, neighborhood, tile[0]), segments(width, neighborhood, tile[1])
-    keys = keys.contiguous()
-    queries, values = (each.permute(0, 2, 3, 1).contiguous() for each in (queries, values))
+    # Channels last, as the networks run: then none of this is a copy.
+    queries, keys, values = (each.permute(0, 2, 3, 1).contiguous() for each in (queries, keys, values))
 
     tensors = (queries, keys, values, *(previous or ()))
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     device = queries.device.type
-    reuses = not recorded and not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device))
+    autocasts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    traced = torch.compiler.is_compiling()  # also by torch.export: it plans memory itself, and for any batch
+    reuses = not (recorded or autocasts or traced)
     key_memory, value_memory, scores = (_Scratch(queries, usable=reuses) for _ in range(3))
     earlier = iter(previous or ())
     correlation: list[Tensor] = []
-    masks: dict[object, Tensor] = {}  # a few serve all tiles
+    outside = {segment.alike(): segment.outside(queries) for segment in (*rows, *columns)}
     strips = []
     for x in columns:
         strip_queries = queries[:, :, x.start : x.stop]
-        strip_keys = key_memory.copied(keys[..., x.key_start : x.key_stop])
+        strip_keys = key_memory.copied(keys[:, :, x.key_start : x.key_stop])
         strip_values = value_memory.copied(values[:, :, x.key_start : x.key_stop])
-        strip = []
-        for run in _runs(rows, x, len(queries)):
+        strip_results = []
+        for run in _runs(rows, x, 1 if traced else batch):
             query = strip_queries[:, run[0].start : run[-1].stop].unflatten(1, (len(run), -1))  # (B, tiles, h, w, L)
             query = query.flatten(0, 1).flatten(1, 2)
-            key = _regions(strip_keys, 2, run).movedim(2, 1).flatten(0, 1).flatten(2, 3)
-            value = _regions(strip_values, 1, run).flatten(0, 1).flatten(1, 2)
-            shape = (len(query), query.shape[1], value.shape[1])
+            key, value = (_regions(strip, run).flatten(0, 1).flatten(1, 2) for strip in (strip_keys, strip_values))
+            shape = (query.shape[0], query.shape[1], value.shape[1])
             if previous is not None:  # its entries outside the window are −inf already
                 start = next(earlier)
-                score = torch.baddbmm(start, query, key, out=start if reuses else None)
             else:
-                kind = (run[0].alike(), x.alike())
-                if kind not in masks:
-                    masks[kind] = _mask(run[0], x, queries)
-                score = torch.baddbmm(masks[kind], query, key, out=None if propagates else scores.room(*shape))
+                room = None if propagates else scores.room(*shape)
+                start = queries.new_empty(shape) if room is None else room
+                _mask(outside[run[0].alike()], outside[x.alike()], start)
+            score = torch.baddbmm(start, query, key.mT, out=start if reuses else None)
             if propagates:
                 correlation.append(score)
             weights = _weights(score, neighborhood, weighting, scores.room(*shape))
-            strip.append((weights @ value).unflatten(0, (len(queries), -1)).flatten(1, 2))
-        strips.append(torch.cat(strip, 1).unflatten(1, (height, -1)))
+            strip_results.append((weights @ value).unflatten(0, (batch, -1)).flatten(1, 2))
+        strips.append(torch.cat(strip_results, 1).unflatten(1, (height, -1)))
     return torch.cat(strips, 2).permute(0, 3, 1, 2), tuple(correlation) if propagates else None
 
 
 def _runs(rows: list[Segment], x: Segment, batch: int) -> Iterator[list[Segment]]:
     """Successive tiles that can be one batched product: alike, and not too many for the cache."""
-    for _, group in groupby(rows, Segment.alike):
-        alike = list(group)
-        y = alike[0]
-        pairs = (
-            batch * (y.stop - y.start) * (y.key_stop - y.key_start) * (x.stop - x.start) * (x.key_stop - x.key_start)
-        )
-        most = max(1, PAIRS_AT_A_TIME // pairs)
-        yield from (alike[i : i + most] for i in range(0, len(alike), most))
+    start = 0
+    while start < len(rows):
+        y = rows[start]
+        most = max(1, PAIRS_AT_A_TIME // (batch * y.pairs() * x.pairs()))
+        stop = start + 1
+        while stop < min(start + most, len(rows)) and rows[stop].alike() == y.alike():
+            stop += 1
+        yield rows[start:stop]
+        start = stop
 
 
-def _regions(strip: Tensor, rows: int, run: list[Segment]) -> Tensor:
-    """The keys or values of each tile of a run, as a view: axis ``rows`` becomes (tiles, rows of a region)."""
+def _regions(strip: Tensor, run: list[Segment]) -> Tensor:
+    """The keys or values (B, H, columns, C) of each tile of a run, as a view (B, tiles, rows, columns, C)."""
     start, stop = run[0].key_start, run[-1].key_stop
     tile, region = run[0].stop - run[0].start, run[0].key_stop - run[0].key_start
-    return strip.narrow(rows, start, stop - start).unfold(rows, region, tile).movedim(-1, rows + 1)
+    return strip[:, start:stop].unfold(1, region, tile).movedim(-1, 2)
 
 
-def _mask(y: Segment, x: Segment, like: Tensor) -> Tensor:
-    """(1, queries, keys) of a tile: −inf where the key is outside the query's window, else 0."""
-    if y.sees_all() and x.sees_all():
-        return like.new_zeros(1, 1, 1)
-    both = y.outside(like)[:, None, :, None] + x.outside(like)[None, :, None, :]
-    return both.flatten(2).flatten(0, 1)[None]
+def _mask(y: Tensor, x: Tensor, scores: Tensor) -> None:
+    """Write −inf to the scores (tiles, queries, keys) where the key is outside the window, else 0.
+
+    y and x are what is outside along an axis, (queries, keys) each.
+    """
+    pairs = scores.view(-1, len(y), len(x), y.shape[1], x.shape[1])
+    torch.add(y[:, None, :, None].expand_as(pairs), x[:, None, :], out=pairs)
 
 
 def _weights(score: Tensor, neighborhood: Window | TopK | Whole, weighting: Weighting, memory: Tensor | None) -> Tensor:

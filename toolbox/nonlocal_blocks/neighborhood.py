@@ -83,11 +83,6 @@ class Segment(NamedTuple):
         """Queries times keys."""
         return (self.stop - self.start) * (self.key_stop - self.key_start)
 
-    def sees_all(self) -> bool:
-        """Whether every query's window has all the keys."""
-        keys = self.key_stop - self.key_start
-        return all(first <= 0 and first + self.size >= keys for first in self.first)
-
     def alike(self) -> tuple[Any, ...]:
         """Equal for segments that are the same but for a shift of queries and keys alike."""
         return self.first, self.key_stop - self.key_start, self.start - self.key_start

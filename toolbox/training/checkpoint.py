@@ -142,6 +142,12 @@ def _unpack(optimizer: torch.optim.Optimizer, parts: Mapping[str, Mapping[str, T
         for name, tensor in parts[part].items():
             number, _, key = name.partition(".")
             members.setdefault(int(number), {})[key] = tensor
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, values in state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameters[number].shape:
+                # In the parameter's layout: it decides in which order an optimizer sums, and so how it rounds.
+                values[key] = torch.empty_like(parameters[number], dtype=value.dtype, device=value.device).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from toolbox.errors import SpecError, WeightsError
 from toolbox.files import is_file, written_beside
@@ -20,7 +21,9 @@ from toolbox.restorer import Restorer, resolve
 from toolbox.spec import ArchitectureSpec
 
 FORMAT = 1
-HEADER_LIMIT = 16 * 2**20  # bytes; ours has a few thousand, a network of a million tensors would not fit
+HEADER_LIMIT = 4 * 2**20  # bytes; ours has a few thousand, a network of a hundred thousand tensors would not fit
+SPEC_LIMIT = 64 * 2**10  # characters; ours has about a thousand
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # what a network computes in
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,12 @@ def save(restorer: Restorer, path: str | Path) -> None:
     from toolbox.plugins import registries
 
     providers = sorted({part.info.provider for part in restorer.spec.parts()})
+    spec = restorer.spec.trained().to_json()
+    if len(spec) > SPEC_LIMIT:
+        raise WeightsError(f"{path}: cannot be written: its spec has {len(spec)} characters, more than {SPEC_LIMIT}")
     metadata = {
         "toolbox.format": str(FORMAT),
-        "toolbox.spec": restorer.spec.to_json(),
+        "toolbox.spec": spec,
         "toolbox.plugins": json.dumps({name: registries().versions.get(name, "unknown") for name in providers}),
     }
     if restorer.training_record:
@@ -82,7 +88,7 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
         restorer = Restorer(spec)
     tensors = read_tensors(path)
     ours = restorer.state_dict()
-    if wrong := sorted(key for key in ours if tensors[key].is_floating_point() != ours[key].is_floating_point()):
+    if wrong := sorted(key for key in ours if (tensors[key].dtype in FLOATS) != (ours[key].dtype in FLOATS)):
         types = [f"{key} ({str(tensors[key].dtype).removeprefix('torch.')})" for key in wrong]
         raise WeightsError(f"{path}: its tensors do not fit its spec: of another type {_listed(types)}")
     floats = [tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()]
@@ -133,9 +139,13 @@ def read_header(path: Path) -> Header:
         raise WeightsError(f"{path}: not a readable safetensors file: {_reason(error)}") from None
     if "toolbox.format" not in metadata or "toolbox.spec" not in metadata:
         raise WeightsError(f"{path}: no spec in its header; expected a file that toolbox.save wrote")
-    if metadata["toolbox.format"] != str(FORMAT):
+    if (number := metadata["toolbox.format"]) != str(FORMAT):
         raise WeightsError(
-            f"{path}: got format {metadata['toolbox.format']!r}, expected {FORMAT}; upgrade toolbox to read it"
+            f"{path}: got format {_printable(number, 20)!r}, expected {FORMAT}; upgrade toolbox to read it"
+        )
+    if len(metadata["toolbox.spec"]) > SPEC_LIMIT:
+        raise WeightsError(
+            f"{path}: its spec has {len(metadata['toolbox.spec'])} characters, expected {SPEC_LIMIT} at most"
         )
     spec, plugins, training = (
         _json_object(path, key, metadata.get(key, "{}"))
@@ -179,23 +189,51 @@ def _checked_spec(path: Path, header: Header, registries: Registries) -> Archite
     for plugin, version in sorted(header.plugins.items()):
         if plugin not in registries.versions:
             why = registries.set_aside.get(plugin, "it is not installed")
-            raise WeightsError(f"{path}: needs plugin {plugin} (written with version {version}), but {why}")
+            needed = _printable(f"{plugin} (written with version {version})")
+            raise WeightsError(f"{path}: needs plugin {needed}, but {why}")
     try:
-        return resolve(header.spec, registries=registries)
+        # Whatever the header says: the weights are in this file, and nobody else is asked for any.
+        return resolve(header.spec, registries=registries).trained()
     except SpecError as error:
-        raise WeightsError(f"{path}: the spec in its header is not valid here: {error}") from None
+        raise WeightsError(f"{path}: the spec in its header is not valid here: {_printable(str(error))}") from None
 
 
 def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], spec: ArchitectureSpec) -> None:
     try:
-        with torch.device("meta"):  # shapes only: nothing is allocated for a spec that may be wrong
+        # Shapes only: nothing is allocated for a spec that may be wrong.
+        with torch.device("meta"), _AtMost(1000 + 50 * len(shapes)):
             expected = {key: tuple(tensor.shape) for key, tensor in Restorer(spec).state_dict().items()}
+    except _TooManyError:
+        raise WeightsError(f"{path}: its spec is of a far larger network than its {len(shapes)} tensors") from None
     # What torch raises for sizes that no memory has addresses for.
     except (RuntimeError, TypeError, OverflowError) as error:
         reason = str(error).split("\n", 1)[0]
         raise WeightsError(f"{path}: the network of the spec in its header cannot be built: {reason}") from None
     if complaint := describe_mismatch(shapes, expected):
         raise WeightsError(f"{path}: its tensors do not fit its spec: {complaint}")
+
+
+class _TooManyError(Exception):
+    pass
+
+
+class _AtMost(TorchFunctionMode):
+    """Stops a network from being built after so many calls of torch that give a tensor; one of its own takes a few.
+
+    It raises once, and never in a call that gives none: such calls put back what ``no_grad`` changed.
+    """
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.left = calls
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.left -= 1
+            if self.left == 0:
+                raise _TooManyError
+        return result
 
 
 def _check_length(path: Path) -> None:
@@ -224,10 +262,16 @@ def _json_object(path: Path, key: str, text: str) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return error.strerror if isinstance(error, OSError) and error.strerror else _printable(str(error))
+
+
+def _printable(text: str, most: int = 1000) -> str:
+    """Text that comes from a file, on one line, without what a terminal would obey, and no more of it than helps."""
+    text = text if text.isprintable() else text.encode("unicode_escape").decode()
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _listed(names: Iterable[str], most: int = 8) -> str:
-    names = list(names)
+    names = [_printable(name, 100) for name in names]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

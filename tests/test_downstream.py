@@ -1,0 +1,208 @@
+"""A restorer in other people's code is a plain module: copied, pickled, moved, exported, compiled."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+import toolbox
+from tests.parts import architecture, restorer_of
+from toolbox.errors import SpecError
+from toolbox.restorer import Restorer
+
+WINDOW = {"kind": "window", "size": 3}
+
+
+def nlrn(**nonlocal_block: Any) -> dict[str, Any]:
+    block = {"name": "soft-block-matching", "neighborhood": WINDOW, "embedding_channels": 2, **nonlocal_block}
+    transition = {"name": "nonlocal-residual", "channels": 4, "nonlocal": block}
+    return {"name": "recurrent", "steps": 2, "transition": transition}
+
+
+def wang() -> dict[str, Any]:
+    block = {"name": "wang-nonlocal", "inner_channels": 2}
+    return {"name": "edsr", "channels": 4, "blocks": 1, "nonlocal_after": [0], "nonlocal": block}
+
+
+# A small setting of each family; those that attend to pixels around fix height and width when they are traced.
+ATTENDING: dict[str, dict[str, Any]] = {
+    "nlrn": architecture(nlrn(), "residual-conv", channels=1, global_skip="input"),
+    "nlrn-block-matching": architecture(
+        nlrn(neighborhood={"kind": "top-k", "size": 3, "k": 4}, propagation="none"), "residual-conv", channels=1
+    ),
+    "nlrn-whole": architecture(nlrn(neighborhood={"kind": "whole"}), "residual-conv", channels=1),
+    "nlrn-lite": architecture(
+        {"name": "pixel-unshuffle", "factor": 2, "encoder": nlrn()}, "residual-conv", channels=1, global_skip="input"
+    ),
+    "nlrn-sr": architecture(
+        "identity", {"name": "refine-luma", "encoder": nlrn(propagation="none"), "decoder": "residual-conv"}
+    ),
+    "nlrn-diinn": architecture(nlrn(), "dual-interactive"),
+    "nl-means": architecture(
+        {"name": "nonlocal", "nonlocal": {"name": "nl-means", "neighborhood": WINDOW, "patch": 3}}, "features"
+    ),
+    "wang": architecture(wang(), "pixel-shuffle"),
+}
+CONVOLVING: dict[str, dict[str, Any]] = {
+    "edsr": architecture("edsr", "pixel-shuffle", normalization={"mean": [0.4, 0.5, 0.6]}),
+    "rdn": architecture("rdn", "pixel-shuffle"),
+    "bicubic": architecture("identity", "bicubic"),
+    "diinn-lite": architecture("edsr", "dual-interactive", global_skip="input"),
+    "diinn-3x3": architecture(
+        "edsr", {"name": "dual-interactive", "hidden": [5, 6], "output_kernel": 3, "initial_synthesis": True}
+    ),
+    "liif": architecture("edsr", "local-ensemble"),
+    "metasr": architecture("rdn", "meta-upscale"),
+}
+FAMILIES = ATTENDING | CONVOLVING
+SHIPPED = ("nlrn-lite", "nlrn-lite-blind", "diinn-lite")
+
+
+def given(network: Restorer, batch: int = 1, height: int = 5, width: int = 10) -> tuple[Tensor, dict[str, float]]:
+    """An image for the network and the scale to ask of it, if it takes one; sizes with more than one tile."""
+    image = torch.rand(batch, network.channels, height, width).to(network.mean)
+    return image, ({"scale": 1.5} if network.sizes == "any" else {})
+
+
+@pytest.fixture(params=[*FAMILIES, *(f"shipped {name}" for name in SHIPPED)])
+def network(request: pytest.FixtureRequest) -> Restorer:
+    """Each family in float64 with drawn weights, and each network that ships."""
+    name: str = request.param
+    return toolbox.load(name.split()[1]) if " " in name else restorer_of(FAMILIES[name])
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients() -> Any:
+    with torch.no_grad():
+        yield
+
+
+def test_it_is_copied_and_pickled(network: Restorer) -> None:
+    image, asked = given(network)
+    expected = network(image, **asked)
+    network.training_record = {"steps": 3}
+    for same in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):  # noqa: S301  # our own bytes
+        assert torch.equal(same(image, **asked), expected)
+        assert same.spec == network.spec
+        assert same.training_record == {"steps": 3}
+        assert not same.training
+        assert not {p.data_ptr() for p in same.parameters()} & {p.data_ptr() for p in network.parameters()}
+
+
+def test_its_state_dict_is_all_there_is_to_it(network: Restorer) -> None:
+    image, asked = given(network)
+    other = toolbox.build(network.spec).to(network.mean).eval()
+    other.load_state_dict(network.state_dict())
+    assert torch.equal(other(image, **asked), network(image, **asked))
+    assert all(isinstance(module, nn.Module) for module in network.modules())
+
+
+def test_its_shapes_are_known_without_data(network: Restorer) -> None:
+    image, asked = given(network)
+    expected = network(image, **asked)
+    network.to("meta")
+    shape = network(image.to("meta"), **asked)
+    assert shape.is_meta
+    assert shape.shape == expected.shape
+    assert shape.dtype == expected.dtype
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-4), (torch.bfloat16, 0.1)])
+def test_it_works_in_the_type_that_it_is_moved_to(network: Restorer, dtype: torch.dtype, tolerance: float) -> None:
+    image, asked = given(network)
+    expected = network(image, **asked)
+    restored = network.to(dtype)(image.to(dtype), **asked)
+    assert restored.dtype == dtype
+    assert (restored.to(expected) - expected).abs().max() < tolerance * expected.abs().max().clamp(min=1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_it_works_on_the_device_that_it_is_moved_to(network: Restorer) -> None:
+    image, asked = given(network)
+    expected = network(image, **asked)
+    restored = network.cuda()(image.cuda(), **asked)
+    assert restored.is_cuda
+    assert torch.allclose(restored.cpu(), expected, atol=1e-3)
+    assert torch.equal(network.cpu()(image, **asked), expected)
+
+
+def same_as(program: Any, network: Restorer, image: Tensor, asked: dict[str, float]) -> None:
+    """Equal but for rounding; untraced, Meta-SR's decoder takes phases as equal that differ by less than 2⁻²⁰."""
+    exact = image.dtype == torch.float64 and network.spec.decoder.name != "meta-upscale"
+    tolerance = 1e-10 if exact else 2e-5
+    torch.testing.assert_close(program(image, **asked), network(image, **asked), atol=tolerance, rtol=tolerance)
+
+
+def exported(network: Restorer, dynamic: dict[int, Any]) -> Any:
+    image, asked = given(network, batch=2)
+    shapes = {"image": dynamic, **dict.fromkeys(asked)}
+    return torch.export.export(network, (image,), asked, dynamic_shapes=shapes).module()
+
+
+@pytest.mark.parametrize("name", ATTENDING)
+def test_it_is_exported_for_any_batch(name: str) -> None:
+    network = restorer_of(FAMILIES[name])
+    program = exported(network, {0: Dim.DYNAMIC})
+    for batch in (1, 2, 3):
+        same_as(program, network, *given(network, batch))
+
+
+@pytest.mark.parametrize("name", CONVOLVING)
+def test_without_attention_it_is_exported_for_any_size(name: str) -> None:
+    network = restorer_of(FAMILIES[name])
+    program = exported(network, {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
+    for shape in ((1, 5, 10), (3, 20, 7)):
+        same_as(program, network, *given(network, *shape))
+
+
+def test_what_attends_to_a_neighborhood_is_exported_for_one_size() -> None:
+    """Its tiles are laid out while it is traced."""
+    network = restorer_of(ATTENDING["nlrn"])
+    with pytest.raises(Exception, match="specialized it to be a constant"):
+        exported(network, {2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
+    same_as(exported(network, {2: Dim.AUTO, 3: Dim.AUTO}), network, *given(network, batch=2))
+
+
+@pytest.mark.parametrize("name", ["nlrn-lite", "diinn-lite"])
+def test_what_ships_is_exported(name: str) -> None:
+    network = toolbox.load(name)
+    same_as(exported(network, {0: Dim.DYNAMIC}), network, *given(network))
+
+
+# Its weights are channels last, which torch.export.save takes for slices of something larger.
+@pytest.mark.filterwarnings("ignore:No complete tensor found")
+def test_an_exported_program_goes_through_a_file(tmp_path: Path) -> None:
+    network = restorer_of(CONVOLVING["diinn-lite"])
+    image, asked = given(network)
+    torch.export.save(torch.export.export(network, (image,), asked), tmp_path / "net.pt2")
+    same_as(torch.export.load(tmp_path / "net.pt2").module(), network, image, asked)
+
+
+@pytest.mark.parametrize("name", ["nlrn-lite", "diinn-3x3", "liif", "metasr"])
+def test_it_is_traced_in_one_graph(name: str) -> None:
+    network = restorer_of(FAMILIES[name])
+    torch.compiler.reset()
+    same_as(torch.compile(network, backend="eager", fullgraph=True), network, *given(network))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and there is none")
+def test_it_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    network = restorer_of(CONVOLVING["edsr"])
+    torch.compiler.reset()
+    same_as(torch.compile(network), network, *given(network))
+
+
+def test_a_wrong_size_is_refused_as_before_it_is_traced() -> None:
+    network = restorer_of(CONVOLVING["edsr"])
+    image, _ = given(network)
+    with pytest.raises(SpecError, match="expected scale 2"):
+        torch.export.export(network, (image,), {"scale": 3})

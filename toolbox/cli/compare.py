@@ -1,0 +1,58 @@
+"""``toolbox compare``: pictures side by side on one sheet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from toolbox.cli.options import Json
+
+
+def compare(
+    photos: Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Two pictures or more.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write.")],
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", metavar="PICTURE", help="What they should be; each is shown with its PSNR."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw pictures side by side, whole and magnified where they differ most.
+
+    Pictures of another size than the largest, or the reference, are resized to it bicubically; the sheet says so.
+    """
+    from toolbox.errors import ImageError
+    from toolbox.files import is_file
+    from toolbox.images.compare import compare as drawn
+    from toolbox.images.picture import check_writable, read_picture, write_picture
+
+    if len(photos) < 2:
+        raise typer.BadParameter("got one picture, expected two or more")
+    check_writable(output)
+    for path in (*photos, *([reference] if reference is not None else [])):
+        if is_file(path) and is_file(output) and output.samefile(path):
+            raise ImageError(f"{output}: is one of the pictures itself; give another name")
+    names = [path.name for path in photos]
+    labels = names if len(set(names)) == len(names) else [str(path) for path in photos]
+    pictures = [read_picture(path) for path in photos]
+    comparison = drawn(pictures, labels, None if reference is None else read_picture(reference))
+    write_picture(comparison.sheet, output)
+    if not as_json:
+        scores = [f"{label} {psnr:.2f} dB" for label, psnr in zip(labels, comparison.psnr or (), strict=False)]
+        typer.echo(f"wrote {output}" + f" (PSNR: {', '.join(scores)})" * bool(scores))
+        return
+    left, top, right, bottom = comparison.detail
+    report: dict[str, Any] = {
+        "output": str(output),
+        "reference": None if reference is None else str(reference),
+        "pictures": [
+            {"path": str(path), "size": list(picture.size)} for path, picture in zip(photos, pictures, strict=True)
+        ],
+        "detail": {"left": left, "top": top, "width": right - left, "height": bottom - top},
+    }
+    for entry, psnr in zip(report["pictures"], comparison.psnr or (), strict=False):
+        entry["psnr"] = psnr if psnr < float("inf") else None  # JSON has no infinity: they are equal
+    typer.echo(json.dumps(report))
