@@ -170,6 +170,16 @@ def test_pages_are_compared_by_the_first(run: Run, scans: Path) -> None:
     assert many.usage == "Invalid value: got --compare for several pictures, expected one"
 
 
+def test_a_reference_is_shown_too(run: Run, scans: Path) -> None:
+    arguments = ("restore", "scans/deep.tif", "-o", "out.tif", "-m", "bicubic", "--reference", "scans/deep.tif")
+    assert run(*arguments, "--compare", "sheet.png").code == 0
+    without = run("restore", "scans/deep.tif", "-o", "out.tif", "-m", "bicubic", "--compare", "two.png")
+    assert without.code == 0
+    assert read_picture(Path("sheet.png")).width > read_picture(Path("two.png")).width
+    assert run(*arguments).usage.startswith("Invalid value: got --reference without --compare, expected")
+    assert "none.png: cannot be read" in run(*arguments[:-1], "none.png", "--compare", "sheet.png").sentence
+
+
 def test_debug_shows_where_one_of_many_failed(run: Run, scans: Path) -> None:
     result = run("--debug", "restore", "scans", "-o", "out/", "-m", "bicubic")
     assert result.code == 1

@@ -99,6 +99,10 @@ def restore(
     compare: Annotated[
         Path | None, typer.Option("--compare", metavar="PICTURE", help="Also write before | after side by side.")
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", metavar="PICTURE", help="What it should be; --compare then tells the PSNR."),
+    ] = None,
     max_memory: Annotated[
         str | None,
         typer.Option("--max-memory", metavar="MEMORY", help="What the process may take in all, such as 2GB."),
@@ -127,7 +131,7 @@ def restore(
     from toolbox.images.formats import format_named
     from toolbox.images.geometry import Geometry
     from toolbox.images.jobs import find_sources, output_of
-    from toolbox.images.picture import image_of, write_picture
+    from toolbox.images.picture import image_of, read_picture, write_picture
     from toolbox.images.plan import parse_memory
     from toolbox.images.restore import DENOISER, ENLARGER
     from toolbox.images.restore_file import Settings
@@ -146,6 +150,9 @@ def restore(
         raise typer.BadParameter("got - for --output at a terminal, expected a pipe or a file behind it")
     sources = find_sources(inputs, recursive, out)
     single = len(inputs) == 1 and [str(source.path or "-") for source in sources] == [str(Path(inputs[0]))]
+    if reference is not None and compare is None:
+        raise typer.BadParameter("got --reference without --compare, expected the file to write the comparison to")
+    known = None if reference is None else read_picture(reference)
     if compare is not None:
         _check_compare(compare, sources[0].path, output, single)
     name = model or (ENLARGER if given else DENOISER)
@@ -180,7 +187,7 @@ def restore(
         outcomes = talk.follow(batch, keep)
     for before, after in pages:
         if compare is not None and outcomes[0].report is not None:
-            write_picture(side_by_side(before, after), compare)
+            write_picture(side_by_side(before, after, reference=known), compare)
     talk.end(outcomes, compare if pages else None)
 
 
