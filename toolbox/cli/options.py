@@ -40,6 +40,16 @@ def parse_scale(text: str) -> float:
     return scale
 
 
+def parse_scales(text: str) -> float | tuple[float, float]:
+    """A scale factor, or two of them, horizontal x vertical → (vertical, horizontal)."""
+    across, *down = re.split("[xX×]", text)
+    if not down:
+        return parse_scale(across)
+    if len(down) > 1:
+        raise typer.BadParameter(f"got {text!r}, expected a positive number such as 2.5, or two such as 2x3")
+    return parse_scale(down[0]), parse_scale(across)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """A size WxH in pixels → (height, width)."""
     match = re.fullmatch(r"(\d+)[xX×](\d+)", text)

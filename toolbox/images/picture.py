@@ -1,90 +1,86 @@
-"""Picture files: read whole or refused with a sentence, written whole or not at all."""
+"""Picture files as PIL images: for whatever needs no more than Pillow holds."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from toolbox.errors import ImageError
-from toolbox.files import written_beside
+from toolbox.images.formats import check_writable, format_of
+from toolbox.images.metadata import Metadata, metadata_of
+from toolbox.images.page import Page, eight_bits
+from toolbox.images.reading import opened, pixels_of
+from toolbox.images.writing import kept_whole, write_pages
+
+__all__ = ["check_writable", "image_of", "page_of", "read_picture", "with_info_of", "write_array", "write_picture"]
 
 DIRECT_MODES = ("L", "RGB", "LA", "RGBA", "I;16")  # what restoring works on; others are converted
-SAVE_OPTIONS = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}
 
 
 def read_picture(path: Path) -> Image.Image:
-    """A picture, upright, in one of DIRECT_MODES: gray, RGB, either with alpha, or 16-bit gray.
+    """The first page of a file, upright, in one of DIRECT_MODES; 16 bits only of gray, since Pillow has no others.
 
     Raises:
         ImageError: the file is missing, is not a picture, or is damaged.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-    except UnidentifiedImageError:
-        raise ImageError(f"{path}: not a picture in a format that can be read") from None
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: refused: {error}") from None
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
-    # Decoders raise whatever they meet in a damaged file.
-    except Exception as error:
-        raise ImageError(f"{path}: a damaged picture: {error}") from None
-    return direct(upright)
-
-
-def direct(image: Image.Image) -> Image.Image:
-    """The picture in one of DIRECT_MODES; others are converted without losing alpha."""
-    if image.mode in ("1", "L", "RGB") and image.has_transparency_data:  # one color stands for it
-        return image.convert("RGBA" if image.mode == "RGB" else "LA")
-    if image.mode in DIRECT_MODES:
-        return image
-    if image.mode.startswith("I;16"):  # the same in another byte order
-        return Image.fromarray(np.asarray(image).astype(np.uint16))
-    if image.mode in ("I", "F"):
-        raise ImageError(f"got a picture of mode {image.mode!r}, expected 8-bit gray or color, or 16-bit gray")
-    if image.mode == "1":
-        return image.convert("L")
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
-
-
-def check_writable(path: Path) -> None:
-    """Refuse a target before any work is done for it.
-
-    Raises:
-        ImageError: its suffix names no picture format that can be written, or its folder is missing.
-    """
-    if _format(path) is None:
-        raise ImageError(f"{path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg, .tif or .webp")
-    try:
-        in_folder, is_folder = path.parent.is_dir(), path.is_dir()
-    except OSError as error:  # a name that is too long
-        raise ImageError(f"{path}: cannot be written: {error.strerror}") from None
-    if not in_folder:
-        raise ImageError(f"{path}: the folder {path.parent} does not exist; make it first")
-    if is_folder:
-        raise ImageError(f"{path}: is a folder, expected the name of a picture file")
+    with opened(path) as file:
+        return image_of(file.page(file.pages[0]))
 
 
 def write_picture(image: Image.Image, path: Path) -> None:
-    """Write a picture in the format of the path's suffix; JPEG at quality 95.
+    """Write a picture, with its metadata, in the format of the path's suffix; JPEG at quality 95.
+
+    Raises:
+        ImageError: it cannot be written, or the format cannot hold it; what was there is untouched.
+    """
+    page = page_of(image)
+    write_array(page.pixels, path, page.metadata)
+
+
+def write_array(array: np.ndarray[Any, Any], path: Path, metadata: Metadata) -> None:
+    """Write (H, W) or (H, W, C), uint8, uint16 or float in [0, 1], with 16 bits where format and array have them.
 
     Raises:
         ImageError: it cannot be written, or the format cannot hold it; what was there is untouched.
     """
     check_writable(path)
-    kind = _format(path)
-    try:
-        with written_beside(path) as partial:
-            image.save(partial, format=kind, **SAVE_OPTIONS.get(kind or "", {}))
-    # Encoders raise whatever they meet in a picture that their format cannot hold.
-    except Exception as error:
-        raise ImageError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    if np.issubdtype(array.dtype, np.floating):
+        array = np.round(array.astype(np.float64) * 65535).astype(np.uint16)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    with kept_whole(path) as file:
+        write_pages(file, [Page(array, metadata)], format_of(path))
 
 
-def _format(path: Path) -> str | None:
-    kind = Image.registered_extensions().get(path.suffix.lower())
-    return kind if kind in Image.SAVE else None
+def image_of(page: Page) -> Image.Image:
+    """A page as Pillow can hold it, with its metadata where Pillow keeps it."""
+    image = Image.fromarray(page.pixels if page.pixels.ndim == 2 else eight_bits(page.pixels))
+    metadata = page.metadata
+    if metadata.exif:
+        image.info["exif"] = b"Exif\0\0" + metadata.exif
+    for name, value in (("xmp", metadata.xmp), ("icc_profile", metadata.icc), ("dpi", metadata.dpi)):
+        if value:
+            image.info[name] = value
+    return image
+
+
+def page_of(image: Image.Image) -> Page:
+    """A PIL image as it is, not turned, with its metadata.
+
+    Raises:
+        ImageError: its range of values is not known.
+    """
+    metadata = metadata_of(image)
+    pixels, icc, notes = pixels_of(image, metadata.icc)
+    return Page(pixels, dataclasses.replace(metadata, icc=icc), notes)
+
+
+def with_info_of(before: Image.Image, after: Image.Image, icc: bytes) -> Image.Image:
+    """``after`` with what Pillow keeps of ``before`` beside its pixels and palette, and with that ICC profile."""
+    after.info = {key: value for key, value in before.info.items() if key not in ("transparency", "icc_profile")}
+    if icc:
+        after.info["icc_profile"] = icc
+    return after

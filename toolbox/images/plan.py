@@ -50,6 +50,7 @@ def make_plan(
     halo: int | None = None,
     *,
     estimate_small: bool = False,
+    workers: int = 1,
 ) -> Plan:
     """Choose tiles for a picture that fit into the memory: the largest ones that change nothing.
 
@@ -61,6 +62,7 @@ def make_plan(
             tiles fit, the halo is made smaller, too. Without it, all the memory that is free.
         halo: pixels around a tile, if they may be fewer than the encoder's receptive field.
         estimate_small: estimate what a small picture takes, too, although it fits in any case.
+        workers: how many such pictures are restored at the same time, sharing the memory.
 
     Raises:
         ImageError: the picture cannot be restored in that memory, or the halo is no use here.
@@ -74,26 +76,39 @@ def make_plan(
         tiling = next(_tilings(restorer, halo, may_approximate=False))
         return Plan(size, tiling, tiling.count(*shape[1:]), _is_exact(tiling, shape, field), None, None)
     limit = math.inf if max_memory is None else parse_memory(max_memory)
-    estimate = _estimator(restorer, shape, size)
+    estimate = _estimator(restorer, shape, decoded_size(restorer, shape, size))
     smallest = math.inf
     for tiling in _tilings(restorer, halo, may_approximate=max_memory is not None):
         memory, seconds = estimate(tiling)
         taken, free = _memory(restorer.mean.device)
         limit = min(limit, taken + free)
-        if taken + memory <= limit:
+        if taken + workers * memory <= limit:
             exact = _is_exact(tiling, shape, field)
             return Plan(size, tiling, tiling.count(*shape[1:]), exact, taken + memory, seconds)
-        smallest = min(smallest, taken + memory)
+        smallest = min(smallest, taken + workers * memory)
     if field is None:
         remedy = "it sees the whole picture at once, which cannot be cut into tiles; take a window, or more memory"
     elif halo is None and max_memory is None:
         remedy = "take a smaller picture, more memory, or a smaller halo, which is approximate"
     else:
         remedy = "take a smaller picture, or more memory"
+    if workers > 1:
+        remedy = "take fewer workers, a smaller picture, or more memory"
     raise ImageError(
         f"restoring {shape[2]}x{shape[1]} to {size[1]}x{size[0]} takes {smallest / 1e9:.2f} GB, expected at most "
         f"{limit / 1e9:.2f} GB: {remedy}"
     )
+
+
+def decoded_size(restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) to decode, for a result of that size from a picture (channels, height, width).
+
+    An implicit decoder that is asked for fewer points than there are pixels skips some, which is aliasing.
+    So an axis that shrinks is decoded at the picture's own size, and reduced with a kernel against that.
+    """
+    if restorer.sizes != "any":
+        return size
+    return max(size[0], shape[1]), max(size[1], shape[2])
 
 
 def parse_memory(text: float | str) -> float:

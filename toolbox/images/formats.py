@@ -1,0 +1,100 @@
+"""The formats that pictures are written in, and what each can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from toolbox.errors import ImageError
+
+EVERYTHING = frozenset(("exif", "xmp", "icc", "dpi"))
+
+
+class CannotHold(Exception):
+    """A picture that its format cannot hold; whoever knows the file's name makes an ImageError of it."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a file of a format can hold beside 8-bit gray and RGB."""
+
+    name: str  # Pillow's
+    metadata: frozenset[str] = frozenset()
+    deep: bool = False  # 16 bits per channel
+    alpha: bool = True
+    pages: bool = False
+    quality: int | None = None  # unless another one is asked for; None where nothing is lost
+
+
+KNOWN = {
+    each.name: each
+    for each in (
+        Format("PNG", EVERYTHING, deep=True, pages=True),
+        Format("TIFF", EVERYTHING, deep=True, pages=True),
+        Format("JPEG", EVERYTHING, alpha=False, quality=95),
+        Format("WEBP", frozenset(("exif", "xmp", "icc")), pages=True, quality=95),
+        Format("AVIF", frozenset(("exif", "xmp", "icc")), pages=True, quality=90),
+        Format("BMP", frozenset(("dpi",)), alpha=False),
+        Format("GIF", pages=True),
+        Format("PCX", alpha=False),
+        Format("PPM", alpha=False),
+    )
+}
+PRINT = ("EPS", "PDF")  # formats of pages that are printed, not of pictures
+SAME = {"MPO": "JPEG", "JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000"}  # names of one format
+
+
+def format_named(name: str) -> Format:
+    """The format of a name such as ``png`` or ``JPEG``.
+
+    Raises:
+        ImageError: nothing of that name can be written.
+    """
+    Image.init()
+    kind = SAME.get(name.upper(), name.upper())
+    if kind not in Image.SAVE or kind in PRINT:
+        raise ImageError(f"got the format {name!r}, expected one that can be written, such as png, jpeg, tiff or webp")
+    return KNOWN.get(kind) or Format(kind)
+
+
+def format_of(path: Path) -> Format:
+    """The format of a path's suffix.
+
+    Raises:
+        ImageError: no picture format that can be written has that suffix.
+    """
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None or kind not in Image.SAVE or kind in PRINT:
+        raise ImageError(f"{path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg, .tif or .webp")
+    return format_named(kind)
+
+
+def suffix_of(kind: Format) -> str:
+    """The usual suffix of a format."""
+    usual = {"JPEG": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2"}
+    suffixes = [suffix for suffix, name in Image.registered_extensions().items() if name == kind.name]
+    return usual.get(kind.name) or next(iter(suffixes), f".{kind.name.lower()}")
+
+
+def readable_suffixes() -> frozenset[str]:
+    """The suffixes of files that may be pictures."""
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a target before any work is done for it.
+
+    Raises:
+        ImageError: its suffix names no picture format that can be written, or its folder is missing.
+    """
+    format_of(path)
+    try:
+        in_folder, is_folder = path.parent.is_dir(), path.is_dir()
+    except OSError as error:  # a name that is too long
+        raise ImageError(f"{path}: cannot be written: {error.strerror}") from None
+    if not in_folder:
+        raise ImageError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if is_folder:
+        raise ImageError(f"{path}: is a folder, expected the name of a picture file")

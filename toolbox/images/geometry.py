@@ -1,0 +1,43 @@
+"""The size that is asked for, in any of the ways in which people say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from toolbox.errors import ImageError
+from toolbox.restorer import Restorer, scaled_size
+
+Scale = float | tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One of these, or none: then the size is the model's own."""
+
+    scale: Scale | None = None  # output over input size, one number or (vertical, horizontal)
+    size: tuple[int, int] | None = None  # (height, width)
+    width: int | None = None  # pixels; the proportions stay
+    height: int | None = None
+    long_edge: int | None = None  # pixels of the longer side
+
+    @property
+    def given(self) -> bool:
+        """Whether any size is asked for."""
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+    def size_for(self, restorer: Restorer, height: int, width: int) -> tuple[int, int]:
+        """The (height, width) of the result for a picture of ``height`` × ``width``.
+
+        Raises:
+            SpecError: the model does not do that size.
+            ImageError: one side is asked for that is not positive.
+        """
+        side = {"width": width, "height": height, "long_edge": max(height, width)}
+        for name, length in side.items():
+            asked = getattr(self, name)
+            if asked is None:
+                continue
+            if asked < 1:
+                raise ImageError(f"got {name} {asked}, expected a positive number of pixels")
+            return restorer.output_size(height, width, scaled_size(height, width, asked / length))
+        return restorer.output_size(height, width, self.size, self.scale)

@@ -1,0 +1,168 @@
+"""Which files a run restores, and where each result goes."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolbox.errors import ImageError, SpecError
+from toolbox.images.formats import Format, check_writable, format_of, readable_suffixes, suffix_of
+
+STANDARD = "-"  # standard input or output
+PATTERN = re.compile(r"[*?[]")
+FIELDS = ("stem", "suffix", "folder", "scale", "width", "height", "model")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to restore; without a path it is standard input."""
+
+    path: Path | None
+    inside: Path = Path()  # where it lies in the folder that was given
+
+    def __str__(self) -> str:
+        return "standard input" if self.path is None else str(self.path)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go: a file, a folder, a pattern of names, or standard output."""
+
+    text: str
+    is_folder: bool
+    kind: Format | None = None  # asked for; else that of the suffix, or of the input
+
+    @property
+    def is_standard(self) -> bool:
+        return self.text == STANDARD
+
+    @property
+    def is_pattern(self) -> bool:
+        return "{" in self.text
+
+    def target(self, source: Source, usual: Format, values: dict[str, str]) -> tuple[Path, Format]:
+        """The file for a source, and its format.
+
+        Args:
+            source: what is restored.
+            usual: the format to write where none is asked for.
+            values: of the fields scale, width, height and model.
+
+        Raises:
+            ImageError: no format has the suffix, or another one is asked for.
+        """
+        kind = self.kind or usual
+        given = source.path or Path("standard-input")
+        keeps = given.suffix and _names(given) == kind
+        suffix = given.suffix if keeps else suffix_of(kind)
+        if self.is_folder:
+            return Path(self.text) / source.inside / f"{given.stem}{suffix}", kind
+        if self.is_pattern:
+            fields = {"stem": given.stem, "suffix": suffix, "folder": str(given.parent), **values}
+            path = Path(self.text.format(**fields))
+        else:
+            path = Path(self.text)
+        named = format_of(path)
+        if self.kind is not None and named != self.kind:
+            raise ImageError(
+                f"{path}: got the format {self.kind.name}, which this suffix does not name; drop one of them"
+            )
+        return path, named
+
+
+def find_sources(arguments: Sequence[str], recursive: bool, output: Output | None) -> list[Source]:
+    """The files that the arguments name: files, folders, patterns such as ``*.tif``, and ``-``.
+
+    In a folder it is every file with the suffix of a picture, in order, except hidden ones and what
+    lies in the folder of the results. A file that does not exist is found, too: restoring it fails.
+
+    Raises:
+        ImageError: there is no picture at all.
+    """
+    found: dict[Path | None, Source] = {}
+    for argument in arguments:
+        for source in _named(argument, recursive, output):
+            found.setdefault(source.path and source.path.absolute(), source)
+    if not found:
+        more = "" if recursive else "; --recursive looks into its folders, too"
+        raise ImageError(f"{', '.join(arguments)}: no picture in it{more}")
+    return list(found.values())
+
+
+def _named(argument: str, recursive: bool, output: Output | None) -> Iterator[Source]:
+    path = Path(argument)
+    if argument == STANDARD:
+        yield Source(None)
+    elif is_folder(path):
+        results = Path(output.text).absolute() if output and output.is_folder else None
+        yield from (Source(each, each.parent.relative_to(path)) for each in _pictures(path, recursive, results))
+    elif PATTERN.search(argument) and not os.path.lexists(argument):
+        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  # pathlib takes no absolute pattern
+        yield from (Source(Path(each)) for each in matches if not is_folder(Path(each)))
+        if not matches:
+            yield Source(path)
+    else:
+        yield Source(path)
+
+
+def _pictures(folder: Path, recursive: bool, results: Path | None) -> Iterator[Path]:
+    suffixes = readable_suffixes()
+    for where, folders, names in os.walk(folder):
+        here = Path(where)
+        kept = (name for name in sorted(folders) if not name.startswith(".") and (here / name).absolute() != results)
+        folders[:] = kept if recursive else ()
+        yield from (
+            here / name for name in sorted(names) if Path(name).suffix.lower() in suffixes and not name.startswith(".")
+        )
+
+
+def output_of(text: str, arguments: Sequence[str], kind: Format | None) -> Output:
+    """What the text after ``--output`` means.
+
+    Raises:
+        SpecError: it cannot take these inputs, or has a field that there is not.
+        ImageError: it is a file that cannot be written.
+    """
+    several = len(arguments) > 1 or any(is_folder(Path(each)) or PATTERN.search(each) for each in arguments)
+    if text == STANDARD:
+        if several:
+            raise SpecError("got several pictures for standard output, expected one")
+        return Output(text, False, kind)
+    if "{" in text:
+        _check_pattern(text)
+        return Output(text, False, kind)
+    path = Path(text)
+    named = path.suffix.lower() in readable_suffixes()  # as a file is
+    if text.endswith(("/", os.sep)) or (not named and (several or is_folder(path))) or (several and is_folder(path)):
+        return Output(text, True, kind)
+    if several:
+        raise SpecError(f"got several pictures for {text}, expected a folder such as out/, or a pattern of names")
+    check_writable(path)
+    return Output(text, False, kind)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name that none can have names none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _check_pattern(text: str) -> None:
+    expected = " ".join(f"{{{field}}}" for field in FIELDS)
+    try:
+        text.format(**dict.fromkeys(FIELDS, ""))
+    except (KeyError, IndexError, ValueError, AttributeError):
+        raise SpecError(f"got the pattern {text!r}, expected the fields {expected}") from None
+
+
+def _names(path: Path) -> Format | None:
+    try:
+        return format_of(path)
+    except ImageError:
+        return None

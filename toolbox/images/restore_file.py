@@ -1,0 +1,193 @@
+"""One picture file in, a better one out: page by page, with all that it says about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from toolbox.errors import ImageError, SpecError
+from toolbox.images.formats import KNOWN, Format, format_of
+from toolbox.images.geometry import Geometry
+from toolbox.images.page import Page
+from toolbox.images.plan import Plan, make_plan
+from toolbox.images.reading import PictureFile, opened
+from toolbox.images.restore import Progress, restore_planned, warn_if_approximate
+from toolbox.images.writing import kept_whole, unwritable, write_pages
+from toolbox.restorer import Restorer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every file of a run is restored."""
+
+    restorer: Restorer
+    model: str  # its name
+    geometry: Geometry
+    max_memory: float | str | None = None
+    halo: int | None = None
+    quality: int | None = None  # 1 to 100, of formats that lose something
+    workers: int = 1  # that share the memory
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a file, or what would."""
+
+    output: str | None
+    pages: int
+    input_size: tuple[int, int]  # (width, height), of the first page
+    output_size: tuple[int, int]
+    tiles: int  # of all pages
+    exact: bool
+    memory: float | None  # bytes of the whole process, at most; None if not estimated
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+Target = Path | IO[bytes] | None
+Choose = Callable[[PictureFile, tuple[int, int], tuple[int, int]], tuple[Target, Format]]
+
+
+def restore_file(
+    source: Path | io.BytesIO,
+    target: Path | Choose,
+    settings: Settings,
+    progress: Progress | None = None,
+    name: str | None = None,
+    watch: Callable[[Page, Page], None] | None = None,
+) -> Report:
+    """Restore all pages of a file, and write them.
+
+    Args:
+        source: its path, or the bytes of it.
+        target: the file to write, or what chooses that and the format when the sizes are known:
+            a function of the open file and the first page's (height, width) before and after.
+        settings: the network and the rest.
+        progress: called with the steps done and the steps in all.
+        name: what to call it in errors; its path unless given.
+        watch: called with each page before and after.
+
+    Raises:
+        ImageError: it cannot be read, restored in the memory there is, or written.
+        SpecError: the model does not do that size.
+    """
+    started = time.monotonic()
+    with opened(source, name) as file:
+        plans = plans_for(file, settings)
+        chosen, kind = _chosen(file, plans, settings, target)
+        for plan in plans:
+            warn_if_approximate(settings.restorer, plan, settings.max_memory, settings.halo, f"{file.name}: ")
+        notes: dict[str, None] = {}
+
+        def restored() -> Iterator[Page]:
+            for index, (number, plan) in enumerate(zip(file.pages, plans, strict=True)):
+                before = file.page(number)
+                notes.update(dict.fromkeys(before.notes))
+                after = _restored(file, before, plan, settings, _part(progress, index, len(plans)))
+                if watch is not None:
+                    watch(before, after)
+                yield after
+
+        durations = file.durations() if file.animated else ()
+        if isinstance(chosen, Path):
+            with kept_whole(chosen) as out:
+                written = write_pages(out, restored(), kind, settings.quality, durations, file.loop)
+        else:
+            buffer = io.BytesIO()
+            with unwritable("standard output"):
+                written = write_pages(buffer, restored(), kind, settings.quality, durations, file.loop)
+                if chosen is not None:
+                    chosen.write(buffer.getbuffer())
+                    chosen.flush()
+        report = _report(file, plans, settings, str(chosen) if isinstance(chosen, Path) else "-")
+    return dataclasses.replace(
+        report, seconds=round(time.monotonic() - started, 3), notes=tuple(dict.fromkeys((*notes, *written)))
+    )
+
+
+def dry_run(source: Path | io.BytesIO, target: Path | Choose, settings: Settings, name: str | None = None) -> Report:
+    """What ``restore_file`` would do, from the file's header and the network's size alone.
+
+    Raises:
+        ImageError, SpecError: as ``restore_file``, as far as it can be known before.
+    """
+    with opened(source, name) as file:
+        plans = plans_for(file, settings, estimate_small=True)
+        chosen, _ = _chosen(file, plans, settings, target)
+        return _report(file, plans, settings, str(chosen) if isinstance(chosen, Path) else None)
+
+
+def plans_for(file: PictureFile, settings: Settings, *, estimate_small: bool = False) -> list[Plan]:
+    """How each page of a file will be restored.
+
+    Raises:
+        ImageError, SpecError: one of them cannot be; the file is named.
+    """
+    plans = []
+    for number in file.pages:
+        shape = file.shape(number)
+        try:
+            size = settings.geometry.size_for(settings.restorer, *shape[1:])
+            plan = make_plan(
+                settings.restorer,
+                shape,
+                size,
+                settings.max_memory,
+                settings.halo,
+                estimate_small=estimate_small,
+                workers=settings.workers,
+            )
+        except (ImageError, SpecError) as error:
+            raise type(error)(f"{file.name}: {error}") from None
+        plans.append(plan)
+    return plans
+
+
+def usual_format(file: PictureFile) -> Format:
+    """The format to write where none is asked for: the file's own, or PNG where that would lose too much."""
+    own = "JPEG" if file.format == "MPO" else file.format
+    if own not in KNOWN or own in ("PCX", "PPM") or (own == "GIF" and not file.animated):
+        return KNOWN["PNG"]
+    return KNOWN[own]
+
+
+def _chosen(file: PictureFile, plans: list[Plan], settings: Settings, target: Path | Choose) -> tuple[Target, Format]:
+    if isinstance(target, Path):
+        return target, format_of(target)
+    return target(file, file.shape(file.pages[0])[1:], plans[0].size)
+
+
+def _restored(file: PictureFile, page: Page, plan: Plan, settings: Settings, progress: Progress | None) -> Page:
+    try:
+        pixels = restore_planned(settings.restorer, page.pixels, plan, progress)
+    except ImageError as error:
+        raise ImageError(f"{file.name}: {settings.model}: {error}") from None
+    return dataclasses.replace(page, pixels=pixels, metadata=page.metadata.sized(plan.size))
+
+
+def _part(progress: Progress | None, index: int, count: int) -> Progress | None:
+    """The progress of one page as a part of all of them."""
+    if progress is None or count == 1:
+        return progress
+    return lambda done, steps: progress(index * steps + done, count * steps)
+
+
+def _report(file: PictureFile, plans: list[Plan], settings: Settings, output: str | None) -> Report:
+    _, height, width = file.shape(file.pages[0])
+    estimates = [plan.memory for plan in plans if plan.memory is not None]
+    return Report(
+        output=output,
+        pages=len(plans),
+        input_size=(width, height),
+        output_size=(plans[0].size[1], plans[0].size[0]),
+        tiles=sum(plan.tiles for plan in plans),
+        exact=all(plan.exact for plan in plans),
+        memory=max(estimates, default=None),
+        seconds=math.fsum(plan.seconds or 0 for plan in plans),
+    )
