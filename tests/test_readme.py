@@ -29,7 +29,8 @@ SHORTER = {"toolbox train ": " patch=8 batch=2 budget.minutes=0.002", "toolbox b
 def here(tmp_path: Path) -> Iterator[Desk]:
     """What the README's blocks are given: a photo, folders of them, and the files that it shows."""
     with desk(tmp_path) as made:
-        shutil.copy("photos/coffee.png", "photo.png")
+        for name in ("photo.png", "clean.png", "large.png"):
+            shutil.copy("photos/coffee.png", name)
         shutil.rmtree("photos")
         Path("photos").mkdir()
         with Image.open("photo.png") as photo:
@@ -56,31 +57,6 @@ def test_blocks_run(block: Block, here: Desk) -> None:
     here.run(block)
 
 
-<<<<<<< HEAD
-=======
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the README's commands are given: a photo, folders of them, a catalog and a recipe."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "examples" / "photos" / "coffee.png", "photo.png")
-    for result in ("clean.png", "large.png"):
-        shutil.copy("photo.png", result)
-    Path("photos").mkdir()
-    with Image.open("photo.png") as photo:
-        photo.crop((200, 100, 264, 148)).save("photos/part.png")
-    shutil.copytree("photos", "kept")
-    for name, text in zip(("mine.yaml", "my-recipe.yaml"), blocks("yaml"), strict=True):
-        Path(name).write_text(text, encoding="utf-8")
-    return tmp_path
-
-
-@pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.strip().splitlines()[-1][:40])
-def test_python_blocks_run(code: str, desk: Path) -> None:
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102  # our own README
-
-
-@pytest.mark.filterwarnings("ignore:'my-net' has no weights")
->>>>>>> main
 @pytest.mark.parametrize("command", commands())
 def test_commands_run(command: str, here: Desk) -> None:
     if "edsr-baseline-liif.pth" in command:
