@@ -29,9 +29,8 @@ SHORTER = {"toolbox train ": " patch=8 batch=2 budget.minutes=0.002", "toolbox b
 def here(tmp_path: Path) -> Iterator[Desk]:
     """What the README's blocks are given: a photo, folders of them, and the files that it shows."""
     with desk(tmp_path) as made:
-        shutil.copy("photos/coffee.png", "photo.png")
-        for result in ("clean.png", "large.png"):
-            shutil.copy("photo.png", result)
+        for name in ("photo.png", "clean.png", "large.png"):
+            shutil.copy("photos/coffee.png", name)
         shutil.rmtree("photos")
         Path("photos").mkdir()
         with Image.open("photo.png") as photo:
