@@ -352,7 +352,9 @@ def test_what_is_to_be_done_is_said_with_each_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "left_out"), [("", {"one", "two"}), ("two", {"one"}), (" two , one", set()), (None, set())], ids=str
+    ("names", "left_out"),
+    [("", {"one", "two"}), ("two", {"one"}), (" two , one", set()), (None, set())],
+    ids=["none", "one", "both", "not set"],
 )
 def test_the_environment_selects_plugins_of_other_packages(
     names: str | None, left_out: set[str], monkeypatch: pytest.MonkeyPatch
