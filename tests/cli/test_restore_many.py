@@ -212,6 +212,11 @@ def test_standard_input_goes_to_standard_output(run: Run, scans: Path, monkeypat
     assert "error: standard input: not a picture in a format that can be read" in run("restore", "-", "-o", "-").err
 
 
+def test_a_notebook_has_no_bytes_and_needs_none(run: Run, scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert run("restore", "scans/deep.tif", "-o", "out.tif", "-m", "bicubic").code == 0
+
+
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     toolbox = f"{shlex.quote(sys.executable)} -m toolbox"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -165,7 +166,10 @@ def restore(
         quality=quality,
         workers=workers,
     )
-    streams = Streams(sys.stdin.buffer, sys.stdout.buffer)
+    streams = Streams(  # in bytes, which a notebook's have not
+        sys.stdin.buffer if any(source.path is None for source in sources) else io.BytesIO(),
+        sys.stdout.buffer if out is not None and out.is_standard else io.BytesIO(),
+    )
     batch = Batch(
         sources,
         out,
