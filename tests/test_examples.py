@@ -112,6 +112,19 @@ def test_scores_are_those_of_the_command(
         assert sheet.height > sheet.width
 
 
+def test_noisy_enlarging_compares_one_pass_with_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(ROOT / "examples" / "photos" / "coffee.png") as photo:
+        photo.crop((100, 60, 200, 160)).save(tmp_path / "photo.png")
+    monkeypatch.setattr(sys, "argv", ["noisy_enlarging.py", str(tmp_path)])
+    runpy.run_path(str(ROOT / "examples" / "noisy_enlarging.py"))["main"]()
+    rows = [row.strip("|").split("|") for row in capsys.readouterr().out.splitlines()[2:]]
+    scores = {way.strip(): (float(double), float(triple)) for way, double, triple in rows}
+    for one, two in zip(scores["`nlrn-diinn-lite`"], scores["`nlrn-lite-blind`, then `bicubic`"], strict=True):
+        assert one > two + 0.5
+
+
 def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ablation = runpy.run_path(str(ROOT / "examples" / "ablation" / "ablation.py"))
     every = list(ablation["variants"]())

@@ -40,7 +40,18 @@ def test_the_enlarger_beats_bicubic(name: str, scale: float) -> None:
     assert psnr(enlarged, np.asarray(original)) > psnr(bicubic, np.asarray(original)) + 0.3
 
 
-@pytest.mark.parametrize("name", ["nlrn-lite", "diinn-lite"])
+@pytest.mark.parametrize("scale", [2, 3])
+def test_one_pass_beats_denoising_and_then_enlarging(scale: int) -> None:
+    photo = read_picture(PHOTOS / "chelsea.png").crop((60, 60, 240, 240))
+    small = np.asarray(photo.resize((180 // scale, 180 // scale), Image.Resampling.BICUBIC))
+    noise = np.random.default_rng(0).normal(0, 15, small.shape)
+    noisy = (small + noise).round().clip(0, 255).astype(np.uint8)
+    one_pass = toolbox.restore(noisy, "nlrn-diinn-lite", size=(180, 180))
+    two_passes = toolbox.restore(toolbox.restore(noisy, "nlrn-lite-blind"), "bicubic", size=(180, 180))
+    assert psnr(one_pass, np.asarray(photo)) > psnr(two_passes, np.asarray(photo)) + 0.5
+
+
+@pytest.mark.parametrize("name", ["nlrn-lite", "nlrn-lite-blind", "diinn-lite", "nlrn-diinn-lite"])
 def test_the_header_says_how_the_weights_were_trained(name: str) -> None:
     record = toolbox.load(name).training_record
     assert record

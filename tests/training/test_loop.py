@@ -352,6 +352,17 @@ def test_validation_comes_at_its_fractions_of_the_budget(data: Path, tmp_path: P
     assert same(without, {key: again[f"average.{key}"] for key in without})  # scoring changes nothing
 
 
+def test_a_run_that_has_ended_is_scored_when_it_is_resumed_with_a_validation(data: Path, tmp_path: Path) -> None:
+    ended = run(recipe_of(data), tmp_path / "run")
+    validation = {"folder": str(data), "protocol": "denoise-gray"}
+    trained = train(recipe_of(data, validation=validation), tmp_path / "run", "run", resume=True)
+    assert ended is not None
+    assert trained is not None
+    assert trained.run.state.progress.validation is not None
+    assert 10 < trained.run.state.progress.validation < 40
+    assert same(ended, trained.restorer.state_dict())
+
+
 def test_fractions_are_passed_once() -> None:
     steps = [number / 37 for number in range(38)]
     assert sum(passed(0.1, before, after) for before, after in pairwise(steps)) == 10

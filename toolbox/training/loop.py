@@ -178,6 +178,8 @@ def _train(run: Run, name: str, workers: int) -> None:
                     raise TrainingError(_explosion(run, math.nan, rate, step))
                 save_checkpoint(run.folder / CHECKPOINT, run.state, run.identity)
                 saved = time.monotonic()
+        if fraction >= 1 and recipe.validation and progress.validation is None and accelerator.is_main_process:
+            progress.validation = mean_score(run.average.module, recipe.validation)  # asked for after the end
 
 
 def initial(recipe: Recipe) -> Restorer:
