@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 
 import toolbox
 from toolbox.evaluation.metrics import psnr
@@ -72,8 +71,7 @@ print(f"after {STEPS} steps: {psnr(restored, original):.2f} dB; bicubic: {psnr(s
 # 4. Keep it: the file says itself what network it is for.
 OUT.mkdir(exist_ok=True)
 toolbox.save(hybrid, OUT / "hybrid.safetensors")
-before, after = (to_image(each[0].permute(1, 2, 0).numpy()) for each in (smooth, restored))
-box = (60, 40, 220, 160)
-zoomed = (each.crop(box).resize((480, 360), Image.Resampling.NEAREST) for each in (before, after))
-side_by_side(*zoomed).save(OUT / "hybrid-before-after.png")
+before, after, reference = (to_image(each[0].permute(1, 2, 0).numpy()) for each in (smooth, restored, original))
+sheet = side_by_side(before, after, labels=("bicubic", "hybrid"), reference=reference)
+sheet.save(OUT / "hybrid-before-after.png")
 print(f"wrote {OUT / 'hybrid.safetensors'} and {OUT / 'hybrid-before-after.png'}")

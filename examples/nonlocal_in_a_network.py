@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from toolbox.evaluation.metrics import psnr
@@ -76,6 +75,6 @@ with torch.inference_mode():
 print(f"noisy: {psnr(noisy.clamp(0, 1), image):.2f} dB; after {STEPS} steps: {psnr(clean, image):.2f} dB")
 
 OUT.mkdir(exist_ok=True)
-pictures = (to_image(each[0].permute(1, 2, 0).clamp(0, 1).numpy()) for each in (noisy, clean))
-side_by_side(*(each.resize((384, 384), Image.Resampling.NEAREST) for each in pictures)).save(OUT / "nonlocal.png")
+before, after, reference = (to_image(each[0].permute(1, 2, 0).clamp(0, 1).numpy()) for each in (noisy, clean, image))
+side_by_side(before, after, labels=("noisy", "denoised"), reference=reference).save(OUT / "nonlocal.png")
 print(f"wrote {OUT / 'nonlocal.png'}")

@@ -14,7 +14,6 @@ from PIL import Image
 from torch import Tensor
 
 import toolbox
-from toolbox.images.compare import side_by_side
 from toolbox.images.picture import read_picture
 from toolbox.images.restore import to_image, to_tensor
 
@@ -33,9 +32,10 @@ def window(zoom: float) -> Tensor:
     return torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).reshape(-1, 2)
 
 
-def as_picture(values: Tensor) -> Image.Image:
-    """(SIDE², 3) in [0, 1] as a picture."""
-    return to_image(values.reshape(SIDE, SIDE, 3).clamp(0, 1).numpy())
+def beside(left: Tensor, right: Tensor) -> Image.Image:
+    """Two frames (SIDE², 3) in [0, 1] as one picture."""
+    views = [values.reshape(SIDE, SIDE, 3).clamp(0, 1) for values in (left, right)]
+    return to_image(torch.cat(views, 1).numpy())
 
 
 network = toolbox.load("diinn-lite")
@@ -53,7 +53,7 @@ with torch.inference_mode():
         grid = points.flip(-1).to(image)[None, None]
         smooth = F.grid_sample(image, grid, "bicubic", "border", align_corners=False)[0, :, 0].T
         std = network.std.flatten()
-        frames.append(side_by_side(as_picture(smooth), as_picture(smooth + detail * std)))
+        frames.append(beside(smooth, smooth + detail * std))
 
 OUT.mkdir(exist_ok=True)
 back_and_forth = frames + frames[-2:0:-1]

@@ -65,7 +65,7 @@ def test_a_composed_hybrid_learns_and_is_kept(run_example: RunExample, tmp_path:
     hybrid = toolbox.load(tmp_path / "out" / "hybrid.safetensors")
     assert (hybrid.spec.encoder.name, hybrid.spec.decoder.name) == ("edsr", "local-ensemble")
     with Image.open(tmp_path / "out" / "hybrid-before-after.png") as picture:
-        assert picture.size == (968, 360)
+        assert picture.width > picture.height > 800
 
 
 def test_a_nonlocal_block_changes_nothing_until_it_learns(run_example: RunExample, tmp_path: Path) -> None:

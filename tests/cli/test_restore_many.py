@@ -267,6 +267,7 @@ def test_ctrl_c_ends_a_run_without_a_traceback(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
     )
     while not (tmp_path / "out").exists() and process.poll() is None:
         time.sleep(0.02)

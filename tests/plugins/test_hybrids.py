@@ -52,4 +52,4 @@ def test_the_small_nlrn_diinn_is_small() -> None:
     with torch.device("meta"):
         small, full = toolbox.build("nlrn-diinn-lite"), toolbox.build("nlrn-diinn")
     sizes = [sum(p.numel() for p in restorer.parameters()) for restorer in (small, full)]
-    assert sizes[0] < 200_000 < sizes[1]
+    assert 4 * sizes[0] < 2**20 < sizes[1]  # bytes: it ships inside its plugin
