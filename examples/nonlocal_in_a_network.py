@@ -55,7 +55,7 @@ resnet = timm.create_model("resnet18", features_only=True, out_indices=(1, 2)).e
 color = image.expand(-1, 3, -1, -1)
 with torch.inference_mode():
     before = resnet(color)
-    resnet.layer1 = nn.Sequential(resnet.layer1, NonLocal(64))
+    resnet.layer1 = nn.Sequential(resnet.get_submodule("layer1"), NonLocal(64))
     after = resnet(color)
 print(
     "timm's resnet18: largest difference", max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))

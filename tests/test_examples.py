@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_demo_writes_better_pictures(tmp_path: Path) -> None:
-    demo = [sys.executable, ROOT / "examples" / "demo.py", "--out", tmp_path]
+    demo = [sys.executable, str(ROOT / "examples" / "demo.py"), "--out", str(tmp_path)]
     printed = subprocess.run(demo, check=True, capture_output=True, text=True).stdout
     for photo in ("camera", "coffee", "chelsea"):
         assert (tmp_path / f"{photo}-before-after.png").stat().st_size > 0
@@ -123,6 +124,23 @@ def test_noisy_enlarging_compares_one_pass_with_two(
     scores = {way.strip(): (float(double), float(triple)) for way, double, triple in rows}
     for one, two in zip(scores["`nlrn-diinn-lite`"], scores["`nlrn-lite-blind`, then `bicubic`"], strict=True):
         assert one > two + 0.5
+
+
+def test_beside_bm3d_scores_both_on_the_same_noise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path, count=1, side=64)
+    main = runpy.run_path(str(ROOT / "examples" / "beside_bm3d.py"))["main"]
+    monkeypatch.setattr(sys, "argv", ["beside_bm3d.py", str(tmp_path), "--model", "bicubic"])
+    monkeypatch.setitem(sys.modules, "bm3d", SimpleNamespace(bm3d=lambda noisy, sigma: noisy))
+    main()
+    for row in capsys.readouterr().out.splitlines()[2:]:
+        _, unchanged, _, bicubic, _, _ = row.split("|")[1:]
+        assert unchanged == bicubic  # of the same size, bicubic changes nothing either
+
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    with pytest.raises(SystemExit, match="pip install bm3d"):
+        main()
 
 
 def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

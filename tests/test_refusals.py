@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -33,7 +33,10 @@ def refusal(spec: Any, **overrides: Any) -> str:
     ("record", "message"),
     [
         (component(NOBODY), r"got the encoder name None, expected some text"),
-        (replace(component("x"), config=dict), r"encoder 'x' has the config .* expected a subclass of EncoderConfig"),
+        (
+            replace(component("x"), config=cast(Any, dict)),
+            r"encoder 'x' has the config .* expected a subclass of EncoderConfig",
+        ),
         (replace(component("x"), factory=NOBODY), r"encoder 'x' has the factory None, expected a callable"),
         (
             replace(BICUBIC, kind="encoder", name="x"),

@@ -18,11 +18,11 @@ from torch import Tensor
 
 import toolbox
 from tests import plain
-from tests.parts import DECODERS, ENCODERS, architecture, component, drawn, installed_and, restorer_of
+from tests.parts import DECODERS, ENCODERS, architecture, component, installed_and, restorer_of
 from toolbox.encoders.identity import Identity
 from toolbox.errors import SpecError, UnknownComponent
 from toolbox.restorer import Restorer, resolve, scaled_size
-from toolbox.testing.measure import farthest
+from toolbox.testing.measure import drawn, farthest
 
 IMAGE = {"channels": 3, "encoder": "identity", "decoder": "bicubic"}
 SAME = {"channels": 3, "encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "decoder": "residual-conv"}

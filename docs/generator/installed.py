@@ -7,7 +7,8 @@ import functools
 from importlib import metadata
 from typing import Any, TypeVar
 
-from toolbox.plugins import CORE, DISTRIBUTION, PLUGIN_GROUP, registries
+from toolbox.entry_points import DISTRIBUTION, PLUGIN_GROUP
+from toolbox.plugins import CORE, registries
 from toolbox.registry import ArchitectureInfo, ComponentInfo, Kind, Record, Registry
 from toolbox.restorer import resolve
 from toolbox.spec import ArchitectureSpec

@@ -110,7 +110,7 @@ def recipe_of(variant: Variant, seed: int, data: Path, scored: Path, steps: int 
         changes["budget"] = {"steps": steps}
     path = HERE / f"{variant.recipe}.yaml"
     recipe = validated(Recipe, merged(read_yaml(path), changes), registries(), str(path))
-    if variant.recipe != "nlrn":
+    if variant.recipe != "nlrn" or recipe.validation is None:
         return recipe
     in_patches = replace(recipe.validation.protocol, patches=PATCHES)
     validation = recipe.validation.model_copy(update={"protocol": in_patches})

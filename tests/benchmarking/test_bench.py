@@ -50,7 +50,7 @@ def test_an_unknown_name_is_answered_with_close_ones() -> None:
 
 
 def test_the_benchmarks_of_the_readme_can_be_run_in_parts() -> None:
-    script = [sys.executable, Path(__file__).parents[2] / "benchmarks" / "run.py"]
+    script = [sys.executable, str(Path(__file__).parents[2] / "benchmarks" / "run.py")]
     done = subprocess.run([*script, "speed"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "got speed, expected some of attention, nlrn, decoders, networks, memory, growth, training" in done.stderr

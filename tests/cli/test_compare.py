@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,9 +51,12 @@ def test_pictures_of_one_name_are_told_apart(
     run: Run, three: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr(
-        "toolbox.images.compare._draw", lambda _, labels, *__: drawn.extend(labels) or Image.new("L", (1, 1))
-    )
+
+    def draw(_: Any, labels: list[str], *__: Any) -> Image.Image:
+        drawn.extend(labels)
+        return Image.new("L", (1, 1))
+
+    monkeypatch.setattr("toolbox.images.compare._draw", draw)
     (tmp_path / "other").mkdir()
     other = three[0].rename(tmp_path / "other" / "bright.png")
     assert run("compare", three[2], other, "-o", tmp_path / "sheet.png").code == 0

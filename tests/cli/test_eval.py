@@ -19,6 +19,7 @@ from tests.cli.command import Run
 from tests.parts import restorer_of
 from toolbox.evaluation import evaluate
 from toolbox.evaluation.protocols import PROTOCOLS
+from toolbox.images.restore import restore_tensor
 
 DENOISE = {"channels": 1, "encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "decoder": "residual-conv"}
 
@@ -204,7 +205,7 @@ def test_an_interrupted_run_goes_on_from_what_is_scored(
 ) -> None:
     command = ("eval", "-m", weights, "--data", pictures, "--protocol", "diinn", "--scale", "2", "--json")
     expected = run(*command).data["scores"]
-    restored, original = [], evaluate.restore_tensor
+    restored, original = [], restore_tensor
 
     def interrupted(*arguments: object, **more: object) -> torch.Tensor:
         restored.append(1)

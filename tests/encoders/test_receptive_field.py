@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.parts import drawn, encoder_of
+from tests.parts import encoder_of
 from toolbox.encoders.receptive_field import measured_radius
+from toolbox.testing.measure import drawn
 
 
 def followed(network: nn.Module, size: tuple[int, int] = (32, 48)) -> int | None:
@@ -122,11 +123,11 @@ def test_what_is_not_known_to_be_local_sees_the_whole_image(between: Callable[[T
 def test_a_constant_for_every_place_ties_a_network_to_places() -> None:
     class Placed(Net):
         def forward(self, image: Tensor) -> Tensor:
-            return self.before(image) + self.map  # type: ignore[no-any-return]
+            return self.before(image) + self.map
 
     class Scaled(Net):
         def forward(self, image: Tensor) -> Tensor:
-            return self.before(image) * self.constant  # type: ignore[no-any-return]
+            return self.before(image) * self.constant
 
     assert followed(Placed(lambda x: x)) is None
     assert followed(Scaled(lambda x: x)) == 1

@@ -197,7 +197,7 @@ def spec_with(pretrained: Any, model: str = "test_resnet", channels: int = 3) ->
 
 def holds(restorer: toolbox.Restorer, path: Path) -> bool:
     """Whether the backbone has a file's weights, by timm's own way of reading it."""
-    model = timm.create_model("test_resnet", checkpoint_path=str(path)).double().eval()
+    model: Any = timm.create_model("test_resnet", checkpoint_path=str(path)).double().eval()
     image = torch.rand(1, 3, 32, 32, dtype=torch.float64)
     wanted = model.forward_intermediates(image, indices=[0, 2], intermediates_only=True)
     given = restorer.double().eval().encoder.backbone(image)

@@ -45,8 +45,8 @@ def test_an_edge_has_no_fringe(hidden: tuple[int, int, int], scale: float, dtype
 
 
 def test_a_network_sees_no_hidden_color_either() -> None:
-    restored = [toolbox.restore(disc(hidden), "diinn-lite", scale=2) for hidden in ((0, 0, 0), (255, 255, 255))]
-    assert np.array_equal(*restored)
+    one, other = (toolbox.restore(disc(hidden), "diinn-lite", scale=2) for hidden in ((0, 0, 0), (255, 255, 255)))
+    assert np.array_equal(one, other)
 
 
 @settings(max_examples=60, deadline=None)

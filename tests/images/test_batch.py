@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from toolbox.images import batch as batch_module
 from toolbox.images.batch import Batch, Outcome, Streams
 from toolbox.images.geometry import Geometry
 from toolbox.images.jobs import find_sources, output_of
-from toolbox.images.restore_file import Settings
+from toolbox.images.restore_file import Settings, restore_file
 
 
 def batch(arguments: list[Any], output: str | Path | None, workers: int = 1, scale: float = 2, **more: Any) -> Batch:
@@ -64,7 +65,7 @@ def test_a_bad_file_stops_no_other(workers: int, scans: Path, tmp_path: Path) ->
 
 
 def test_a_fault_of_ours_stops_no_other_either(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    restore = batch_module.restore_file
+    restore = restore_file
 
     def failing(source: Any, *more: Any) -> Any:
         if source.name == "a.png":
@@ -88,7 +89,7 @@ def test_workers_share_the_cores_and_work_at_the_same_time(
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     together, seen = threading.Barrier(2, timeout=20), []
-    restore = batch_module.restore_file
+    restore = restore_file
 
     def watched(*arguments: Any) -> Any:
         seen.append(torch.get_num_threads())
@@ -235,6 +236,7 @@ def test_an_interrupt_between_files_stops_the_others(scans: Path, tmp_path: Path
     it = batch([scans], f"{tmp_path}/out/", workers=2)
     outcomes = it.run(lambda *_: None)
     next(outcomes)
+    assert isinstance(outcomes, Generator)
     outcomes.close()  # as an interrupt of the loop over them does
     assert not list((tmp_path / "out").glob(".*"))
 

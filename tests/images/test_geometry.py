@@ -35,12 +35,17 @@ def test_a_size_is_worked_out(asked: dict[str, Any], size: tuple[int, int]) -> N
     assert geometry.given == bool(asked)
 
 
+def side(name: str, pixels: int) -> Geometry:
+    given: dict[str, Any] = {name: pixels}
+    return Geometry(**given)
+
+
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 6000))
 def test_the_side_that_is_asked_for_is_exact_and_the_other_in_proportion(height: int, width: int, asked: int) -> None:
     network = identity()
     for name in ("width", "height", "long_edge"):
         try:
-            size = Geometry(**{name: asked}).size_for(network, height, width)
+            size = side(name, asked).size_for(network, height, width)
         except SpecError:  # more than any memory holds
             continue
         exact = {"width": size[1], "height": size[0], "long_edge": size[0] if height >= width else size[1]}[name]
@@ -51,4 +56,4 @@ def test_the_side_that_is_asked_for_is_exact_and_the_other_in_proportion(height:
 @pytest.mark.parametrize("name", ["width", "height", "long_edge"])
 def test_no_side_is_refused(name: str) -> None:
     with pytest.raises(ImageError, match=rf"^got {name} 0, expected a positive number of pixels$"):
-        Geometry(**{name: 0}).size_for(identity(), 5, 6)
+        side(name, 0).size_for(identity(), 5, 6)

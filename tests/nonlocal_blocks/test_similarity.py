@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from tests import plain, plain_decoders
-from tests.parts import drawn
 from toolbox.errors import SpecError
 from toolbox.nonlocal_blocks import attention
 from toolbox.nonlocal_blocks.soft_block_matching import SoftBlockMatching, SoftBlockMatchingConfig
 from toolbox.restorer import resolve
+from toolbox.testing.measure import drawn
 
 SIMILARITIES = ("embedded-gaussian", "gaussian", "dot-product")
 BORDERS = ("clip", "zero", "shift")

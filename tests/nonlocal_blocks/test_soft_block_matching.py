@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tests import plain
-from tests.parts import drawn, reach
+from tests.parts import reach
 from toolbox.nonlocal_blocks.soft_block_matching import SoftBlockMatching, SoftBlockMatchingConfig
-from toolbox.testing.measure import farthest
+from toolbox.testing.measure import drawn, farthest
 
 NEIGHBORHOODS = [
     {"kind": "window", "size": 5, "border": "clip"},

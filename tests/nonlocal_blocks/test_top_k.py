@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests import plain, plain_decoders
-from tests.parts import drawn
 from toolbox.errors import SpecError
 from toolbox.nonlocal_blocks import attention
 from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import TopK, Window
 from toolbox.nonlocal_blocks.soft_block_matching import SoftBlockMatching, SoftBlockMatchingConfig
 from toolbox.restorer import resolve
-from toolbox.testing.measure import farthest
+from toolbox.testing.measure import drawn, farthest
 
 BORDERS = ("clip", "zero", "shift")
 border = pytest.mark.parametrize("border", BORDERS)

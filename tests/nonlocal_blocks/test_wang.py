@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests import plain
-from tests.parts import drawn, reach
+from tests.parts import reach
 from toolbox.nonlocal_blocks.wang import WangNonLocal, WangNonLocalConfig
 from toolbox.restorer import resolve
-from toolbox.testing.measure import farthest
+from toolbox.testing.measure import drawn, farthest
 
 SIMILARITIES = ("embedded-gaussian", "gaussian", "dot-product")
 similar = pytest.mark.parametrize("similarity", SIMILARITIES)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import toolbox
 from tests import plain
-from tests.parts import decoder_of, drawn
+from tests.parts import decoder_of
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
-from toolbox.testing.measure import farthest
+from toolbox.testing.measure import drawn, farthest
 
 INPUTS = ("modulation", "modulation+content", "synthesis+content")
 

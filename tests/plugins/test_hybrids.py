@@ -7,9 +7,9 @@ import torch
 
 import toolbox
 from tests import plain
-from tests.parts import drawn
 from toolbox.plugins import registries
 from toolbox.restorer import resolve
+from toolbox.testing.measure import drawn
 
 HYBRIDS = ("edsr-diinn", "nlrn-diinn", "nlrn-diinn-lite")
 

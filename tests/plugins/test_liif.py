@@ -13,10 +13,10 @@ from torch import Tensor
 
 import toolbox
 from tests import plain, plain_decoders
-from tests.parts import decoder_of, drawn
+from tests.parts import decoder_of
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
-from toolbox.testing.measure import farthest
+from toolbox.testing.measure import drawn, farthest
 
 SWITCHES = ("feature_unfolding", "local_ensemble", "cell_decoding")
 VARIANTS = [dict(zip(SWITCHES, values, strict=True)) for values in product((True, False), repeat=3)]

@@ -13,10 +13,10 @@ from torch import Tensor
 
 import toolbox
 from tests import plain, plain_decoders
-from tests.parts import decoder_of, drawn
+from tests.parts import decoder_of
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
-from toolbox.testing.measure import farthest
+from toolbox.testing.measure import drawn, farthest
 
 # Feature size → output size, and how many filters a grid of that size needs.
 CASES = [

@@ -12,10 +12,10 @@ from torch import nn
 
 import toolbox
 from tests import plain
-from tests.parts import decoder_of, drawn, encoder_of, reach, restorer_of
+from tests.parts import decoder_of, encoder_of, reach, restorer_of
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
-from toolbox.testing.measure import farthest
+from toolbox.testing.measure import drawn, farthest
 
 SMALL = {"name": "soft-block-matching", "embedding_channels": 2}
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 import toolbox
 from tests import plain
-from tests.parts import drawn, restorer_of
+from tests.parts import restorer_of
 from toolbox.errors import SpecError
 from toolbox.restorer import Restorer, resolve
+from toolbox.testing.measure import drawn
 
 # BT.601, RGB in [0, 1] to [16, 235] and [16, 240] of 255, without the offsets.
 LUMA = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64) / 255

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from tests import plain
-from tests.parts import drawn
 from toolbox.recurrent.per_state import PerStateBatchNorm2d
+from toolbox.testing.measure import drawn
 
 
 def test_each_state_normalizes_by_its_own_statistics() -> None:

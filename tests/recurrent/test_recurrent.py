@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from tests import plain
-from tests.parts import component, drawn, encoder_of, installed_and
+from tests.parts import component, encoder_of, installed_and
 from toolbox.config import TransitionConfig
 from toolbox.errors import SpecError
 from toolbox.restorer import resolve
+from toolbox.testing.measure import drawn
 
 
 class CountingConfig(TransitionConfig):

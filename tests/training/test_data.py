@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from tests.training.runs import implicit_recipe, pictures_of, recipe_of, write_pictures
 from toolbox.errors import ImageError, TrainingError
+from toolbox.files import written_beside
 from toolbox.images.imresize import imresize
 from toolbox.training.data import Batches, DataWarning, Pictures, generator_of, open_pictures
 
@@ -168,7 +169,11 @@ def test_workers_change_nothing(workers: int, tmp_path: Path) -> None:
     loader = DataLoader(batches, batch_size=None, sampler=range(2, 7), num_workers=workers)
     for number, batch in enumerate(loader, 2):
         for got, expected in zip(batch, batches[number], strict=True):
-            assert got == expected if isinstance(got, list) else torch.equal(got, expected)
+            if isinstance(got, Tensor):
+                assert isinstance(expected, Tensor)
+                assert torch.equal(got, expected)
+            else:
+                assert got == expected
 
 
 @given(batch=st.integers(1, 3), processes=st.integers(1, 3), number=st.integers(0, 50))
@@ -252,7 +257,7 @@ def test_names_are_never_beside_the_pixels_of_others(tmp_path: Path, monkeypatch
     write(tmp_path / "x.png", color(1))
     write(tmp_path / "y.png", color(2, 4, 4))
     expected = whole(open_all(tmp_path), 0)
-    written = data.written_beside
+    written = written_beside
     with monkeypatch.context() as patch:  # killed between the two files, while other pictures are decoded
         patch.setattr(data, "written_beside", lambda path: 1 / 0 if path.suffix == ".json" else written(path))
         with pytest.raises(ZeroDivisionError):

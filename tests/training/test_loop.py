@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests.training.runs import NLRN, implicit_recipe, recipe_of, same, write_pictures
@@ -26,6 +26,7 @@ from toolbox.training import loop
 from toolbox.training.data import Batch
 from toolbox.training.loop import CHECKPOINT, initial, passed, stop_signals, train
 from toolbox.training.recipe import Recipe
+from toolbox.training.step import take_step
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ class Cut(Exception):
 
 def run_cut_before(step: int, recipe: Recipe, folder: Path) -> None:
     """A run that ends by an exception when that many steps were taken."""
-    take, taken = loop.take_step, iter(range(10**6))
+    take, taken = take_step, iter(range(10**6))
 
     def cut(*arguments: Any) -> Any:
         if next(taken) == step:
@@ -69,7 +70,7 @@ def run_cut_before(step: int, recipe: Recipe, folder: Path) -> None:
             run(recipe, folder)
 
 
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "adam": {},
     "momentum, many scales": {
         "optimizer": {"name": "sgd", "lr": 0.01},
@@ -83,7 +84,7 @@ RECIPES = {
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_that_was_cut_ends_as_one_that_was_not(name: str, data: Path, tmp_path: Path) -> None:
     make = recipe_of if name == "adam" else implicit_recipe
-    recipe = make(data, **RECIPES[name])  # type: ignore[operator]  # both take a folder and changes
+    recipe = make(data, **RECIPES[name])
     expected = run(recipe, tmp_path / "whole")
     run_cut_before(7, recipe, tmp_path / "cut")
     resumed = run(recipe, tmp_path / "cut", resume=True)
@@ -253,7 +254,7 @@ def test_a_broken_loss_stops_and_names_step_rate_and_files(
     wrong: float, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Batch] = []
-    take = loop.take_step
+    take = take_step
 
     def broken(*arguments: Any) -> tuple[float, float]:
         seen.extend(arguments[-1])
@@ -271,7 +272,7 @@ def test_a_broken_loss_stops_and_names_step_rate_and_files(
 
 
 def test_broken_weights_are_never_saved(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    take, taken = loop.take_step, iter(range(10**6))
+    take, taken = take_step, iter(range(10**6))
 
     def breaks_the_weights(recipe: Any, accelerator: Any, module: Any, *rest: Any) -> Any:
         result = take(recipe, accelerator, module, *rest)
@@ -292,7 +293,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_to_the_same(
     monkeypatch.setattr(loop, "SAVE_EVERY", 1e9)
     recipe = recipe_of(data)
     expected = run(recipe, tmp_path / "whole")
-    take, taken = loop.take_step, iter(range(10**6))
+    take, taken = take_step, iter(range(10**6))
 
     def signalled(*arguments: Any) -> Any:
         if next(taken) == 4:
@@ -375,7 +376,7 @@ def test_a_full_disk_is_reported_and_the_checkpoint_survives(
 ) -> None:
     from toolbox.training import checkpoint
 
-    saves, save = iter(range(10**6)), checkpoint.save_file
+    saves, save = iter(range(10**6)), save_file
 
     def full(tensors: Any, path: Path, metadata: Any) -> None:
         if next(saves) == 5:

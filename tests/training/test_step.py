@@ -99,7 +99,7 @@ def test_several_scales_are_one_step_by_their_mean_loss(tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in expected.parameters():
             assert parameter.grad is not None
-            parameter -= 0.1 * parameter.grad
+            parameter.sub_(0.1 * parameter.grad)
     stepped = after_a_step({}, tmp_path, 2)
     for got, wanted in zip(stepped.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(got, wanted)

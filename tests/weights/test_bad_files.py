@@ -251,7 +251,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_thousands_of_mutants_are_refused_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     toolbox.save(restorer_of(architecture("edsr", "pixel-shuffle")).float(), path)
-    command = [sys.executable, "-m", "tests.weights.mutations", path, "5000", "0"]
+    command = [sys.executable, "-m", "tests.weights.mutations", str(path), "5000", "0"]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
     assert report["wrong"] == []
     assert report["memory"] < 200e6

@@ -33,12 +33,13 @@ class DnCNN(nn.Module):
         super().__init__()
         self.out_channels = config.out_channels(channels)
         self.receptive_field = config.receptive_field()
-        self.convolutions = nn.ModuleList(
+        convolutions = [
             nn.Conv2d(config.channels if number else channels, config.channels, 3, padding=1)
             for number in range(config.convolutions)
-        )
-        for convolution in self.convolutions:
+        ]
+        for convolution in convolutions:
             nn.init.kaiming_normal_(convolution.weight)
+        self.convolutions = nn.ModuleList(convolutions)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""
