@@ -54,6 +54,10 @@ def test_overrides_are_yaml_at_a_path(tmp_path: Path) -> None:
     assert [each.info.name for each in recipe.degradation] == ["jpeg", "eight-bits"]
 
 
+def test_no_precision_is_what_a_bare_no_means(tmp_path: Path) -> None:
+    assert read(tmp_path, "precision=no").precision == read(tmp_path, "precision='no'").precision == "no"
+
+
 def test_a_named_model_can_be_changed(tmp_path: Path) -> None:
     recipe = read(tmp_path, model={"name": "nlrn-lite", "encoder": {"encoder": {"steps": 2}}})
     assert recipe.model.encoder.config.encoder.config.steps == 2
@@ -98,8 +102,8 @@ WRONG = [
     ({"optimizer": {"name": "adan w"}}, r"optimizer\.name: got 'adan w', expected an optimizer of timm such as ada"),
     ({"schedule": {"name": "cosin"}}, r"schedule\.name: got 'cosin', expected "),
     ({"clip": {"norm": 0}}, r"clip\.norm: got 0, expected greater than 0$"),
-    ({"budget": {"minutes": 3}}, r"budget: expected \{steps: NUMBER\} or \{minutes: NUMBER\}$"),
-    ({"budget": {"steps": None}}, r"budget: expected \{steps: NUMBER\} or \{minutes: NUMBER\}$"),
+    ({"budget": {"minutes": 3}}, r"budget: got both, expected \{steps: NUMBER\} or \{minutes: NUMBER\}; an override "),
+    ({"budget": {"steps": None}}, r"budget: got none, expected \{steps: NUMBER\} or \{minutes: NUMBER\}$"),
     ({"validation": {"folder": "x", "protocol": "denoise-grey"}}, r"validation\.protocol: unknown protocol 'denoise-g"),
 ]
 

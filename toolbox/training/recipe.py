@@ -154,8 +154,11 @@ class Budget(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.steps is None) == (self.minutes is None):
-            raise located((), "expected {steps: NUMBER} or {minutes: NUMBER}")
+        expected = "expected {steps: NUMBER} or {minutes: NUMBER}"
+        if self.steps is None and self.minutes is None:
+            raise located((), f"got none, {expected}")
+        if self.steps is not None and self.minutes is not None:
+            raise located((), f"got both, {expected}; an override drops one with budget.minutes=null")
         return self
 
 
@@ -182,6 +185,11 @@ class Validation(Config):
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
 
 
+def _no_is_no_boolean(value: Any) -> Any:
+    """YAML reads a bare no as false."""
+    return "no" if value is False else value
+
+
 class Recipe(Config):
     """What is trained, on what, how and for how long. Paths are relative to the current folder."""
 
@@ -203,7 +211,7 @@ class Recipe(Config):
     schedule: Schedule = Schedule()
     clip: Clip | None = None
     average: float = Field(default=0.999, ge=0, lt=1, description="decay of the moving average of the weights (EMA)")
-    precision: Literal["no", "bf16", "fp16"] | None = Field(
+    precision: Annotated[Literal["no", "bf16", "fp16"] | None, BeforeValidator(_no_is_no_boolean)] = Field(
         default=None, description="of the arithmetic; unless given, what `accelerate launch` says"
     )
     budget: Budget
