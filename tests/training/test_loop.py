@@ -27,6 +27,7 @@ from toolbox.training.data import Batch
 from toolbox.training.loop import CHECKPOINT, initial, passed, stop_signals, train
 from toolbox.training.recipe import Recipe
 from toolbox.training.step import take_step
+from toolbox.weights.file import save
 
 
 @pytest.fixture
@@ -179,6 +180,13 @@ def test_the_first_values_are_scaled(data: Path) -> None:
     torch.manual_seed(0)
     scaled = initial(recipe_of(data, start={"decoder.conv.weight": 0.05})).decoder.conv.weight
     torch.testing.assert_close(scaled, 0.05 * plain)
+
+
+def test_a_run_begins_with_the_weights_of_a_file(data: Path, tmp_path: Path) -> None:
+    trained = Restorer(recipe_of(data).model)
+    save(trained, tmp_path / "trained.safetensors")
+    recipe = recipe_of(data, weights=str(tmp_path / "trained.safetensors"), seed=1)
+    assert same(initial(recipe).state_dict(), trained.state_dict())
 
 
 def test_the_network_is_returned_averaged_and_ready_to_use(data: Path, tmp_path: Path) -> None:

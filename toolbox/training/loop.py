@@ -29,6 +29,7 @@ from toolbox.training.optimization import TICKS, create_optimizer, create_schedu
 from toolbox.training.recipe import Budget, Recipe
 from toolbox.training.step import TrainedModule, agree, take_step
 from toolbox.training.validation import check_validation, mean_score, sample_picture
+from toolbox.weights.file import load
 
 CHECKPOINT = "checkpoint.safetensors"
 SAVE_EVERY = 120.0  # seconds; it does not change the weights that a run ends with
@@ -185,6 +186,8 @@ def _train(run: Run, name: str, workers: int) -> None:
 def initial(recipe: Recipe) -> Restorer:
     """The network that a run starts with."""
     restorer = Restorer(recipe.model)
+    if recipe.weights is not None:
+        restorer.load_state_dict(load(recipe.weights).state_dict())
     with torch.no_grad():
         for name, factor in recipe.start.items():
             restorer.get_parameter(name).mul_(factor)

@@ -19,6 +19,7 @@ from toolbox.errors import SpecError, ToolboxError, UnknownComponent
 from toolbox.registry import DegradationInfo, ProtocolInfo, Registries
 from toolbox.restorer import Restorer, merged, resolve
 from toolbox.spec import ArchitectureSpec
+from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
 
 def _resolve_model(value: Any, info: ValidationInfo) -> Any:
@@ -190,10 +191,28 @@ def _no_is_no_boolean(value: Any) -> Any:
     return "no" if value is False else value
 
 
+def _fitting_file(value: str | None, info: ValidationInfo) -> str | None:
+    if value is None or "model" not in info.data:  # what is wrong with the model is told already
+        return value
+    registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
+    try:
+        shapes = read_header(find_weights(value, registries)).shapes
+    except ToolboxError as error:
+        raise located((), str(error)) from None
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in Restorer(info.data["model"]).state_dict().items()}
+    if mismatch := describe_mismatch(shapes, expected):
+        raise located((), f"{value} does not fit the model: {mismatch}")
+    return value
+
+
 class Recipe(Config):
     """What is trained, on what, how and for how long. Paths are relative to the current folder."""
 
     model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with what to change of it")
+    weights: Annotated[str | None, AfterValidator(_fitting_file)] = Field(
+        default=None, description="whose tensors the network begins with: a weights file, or a name of the catalog"
+    )
     start: dict[str, float] = Field(default={}, description="factors that the first values of parameters get")
     data: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(description="folders of pictures")
     degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(_listed)] = Field(
