@@ -23,6 +23,7 @@ from tests.training.runs import NLRN, implicit_recipe, recipe_of, same, write_pi
 from toolbox.errors import TrainingError, WeightsError
 from toolbox.restorer import Restorer
 from toolbox.training import loop
+from toolbox.training.card import training_record
 from toolbox.training.data import Batch
 from toolbox.training.loop import CHECKPOINT, initial, passed, stop_signals, train
 from toolbox.training.recipe import Recipe
@@ -187,6 +188,11 @@ def test_a_run_begins_with_the_weights_of_a_file(data: Path, tmp_path: Path) -> 
     save(trained, tmp_path / "trained.safetensors")
     recipe = recipe_of(data, weights=str(tmp_path / "trained.safetensors"), seed=1)
     assert same(initial(recipe).state_dict(), trained.state_dict())
+
+    (tmp_path / "run").mkdir()
+    ended = train(recipe, tmp_path / "run", "run")
+    assert ended is not None
+    assert training_record(ended)["recipe"]["weights"] == "trained.safetensors"
 
 
 def test_the_network_is_returned_averaged_and_ready_to_use(data: Path, tmp_path: Path) -> None:
