@@ -191,26 +191,11 @@ def _no_is_no_boolean(value: Any) -> Any:
     return "no" if value is False else value
 
 
-def _fitting_file(value: str | None, info: ValidationInfo) -> str | None:
-    if value is None or "model" not in info.data:  # what is wrong with the model is told already
-        return value
-    registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
-    try:
-        shapes = read_header(find_weights(value, registries)).shapes
-    except ToolboxError as error:
-        raise located((), str(error)) from None
-    with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in Restorer(info.data["model"]).state_dict().items()}
-    if mismatch := describe_mismatch(shapes, expected):
-        raise located((), f"{value} does not fit the model: {mismatch}")
-    return value
-
-
 class Recipe(Config):
     """What is trained, on what, how and for how long. Paths are relative to the current folder."""
 
     model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with what to change of it")
-    weights: Annotated[str | None, AfterValidator(_fitting_file)] = Field(
+    weights: str | None = Field(
         default=None, description="whose tensors the network begins with: a weights file, or a name of the catalog"
     )
     start: dict[str, float] = Field(default={}, description="factors that the first values of parameters get")
@@ -238,7 +223,7 @@ class Recipe(Config):
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
-    def _check_model(self) -> Self:
+    def _check_model(self, info: ValidationInfo) -> Self:
         with torch.device("meta"):  # nothing is computed, so nothing is allocated
             restorer = Restorer(self.model)
         names = dict(restorer.named_parameters())
@@ -246,6 +231,9 @@ class Recipe(Config):
             raise located(("model",), "has no weight that could be trained; choose another architecture")
         if self.model.channels not in (1, 3) or self.model.decoded_channels != self.model.channels:
             raise located(("model",), f"got {self.model.channels} channels, expected gray or RGB pictures, 1 or 3")
+        if self.weights is not None:
+            registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
+            _check_fit(self.weights, restorer, registries)
         for name in self.start:
             if name not in names:
                 close = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
@@ -261,6 +249,16 @@ class Recipe(Config):
     def batches(self) -> int:
         """Batches that each process takes in one step."""
         return self.accumulate * len(self.scale.each or (1,))
+
+
+def _check_fit(weights: str, restorer: Restorer, registries: Registries) -> None:
+    try:
+        shapes = read_header(find_weights(weights, registries)).shapes
+    except ToolboxError as error:
+        raise located(("weights",), str(error)) from None
+    expected = {name: tuple(tensor.shape) for name, tensor in restorer.state_dict().items()}
+    if mismatch := describe_mismatch(shapes, expected):
+        raise located(("weights",), f"{weights} does not fit the model: {mismatch}")
 
 
 def read_recipe(path: Path, overrides: Sequence[str], registries: Registries) -> Recipe:
