@@ -199,6 +199,17 @@ def test_a_full_disk_ends_in_a_sentence(run: Run, tmp_path: Path) -> None:
     assert run("train", recipe, "--resume").code == 0
 
 
+THREADS_AT_THE_END = """
+import runpy
+import torch.distributed
+
+try:
+    runpy.run_module("toolbox", run_name="__main__")
+finally:
+    assert not torch.distributed.is_initialized()
+"""
+
+
 def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path: Path, run: Run) -> None:
     changes = {"model": dict(IMPLICIT), "degradation": ["bicubic", {"name": "gaussian-noise", "sigma": [0, 25]}]}
     recipe = write_recipe(
@@ -206,7 +217,9 @@ def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path: Path, run: 
     )
     launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 2, "--num_machines", 1)
     quiet = ("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", 0)
-    done = command(*launch, *quiet, "-m", "toolbox", "train", recipe, "--run", "two")
+    script = tmp_path / "train.py"
+    script.write_text(THREADS_AT_THE_END, encoding="utf-8")
+    done = command(*launch, *quiet, script, "train", recipe, "--run", "two")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("wrote ") == 1
     assert run("train", recipe, "batch=4", "--run", "one").code == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,11 +53,13 @@ def train(
     checked = read_recipe(recipe, overrides or [], registries_with(catalog))
     folder = run or Path("runs") / recipe.stem
     if dry_run:
-        facts = estimate(checked)
+        with _process_group_ends():
+            facts = estimate(checked)
         typer.echo(json.dumps(facts) if as_json else _told(facts, checked))
         return
     _prepare(folder, has_checkpoint=(folder / CHECKPOINT).exists(), resume=resume)
-    trained = train_network(checked, folder, recipe.stem, resume=resume, workers=workers)
+    with _process_group_ends():
+        trained = train_network(checked, folder, recipe.stem, resume=resume, workers=workers)
     if not PartialState().is_main_process:
         return
     if trained is None:
@@ -66,6 +70,21 @@ def train(
         typer.echo(json.dumps({"written": [str(path) for path in written], **trained.restorer.training_record}))
         return
     typer.echo(f"wrote {', '.join(map(str, written))}")
+
+
+@contextmanager
+def _process_group_ends() -> Iterator[None]:
+    """Of several processes that train together, none may reach its end with threads still talking to the others.
+
+    A thread that needs the interpreter when that is gone aborts its process, and with it the whole run.
+    """
+    import torch.distributed
+
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def _prepare(folder: Path, has_checkpoint: bool, resume: bool) -> None:
