@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -76,5 +77,8 @@ def encode_in_tiles(restorer: Restorer, image: Tensor, tiling: Tiling, done: Cal
                     features = tile.new_empty(shape).to(memory_format=torch.channels_last)
                 inside = (..., slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
                 features[..., top:bottom, left:right] = tile[inside]
+            del tile
             done()
+        if hasattr(psutil, "heap_trim"):  # else the allocator has no way to
+            psutil.heap_trim()  # give back the holes that tiles leave, to which the next ones would add theirs
     return features
