@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import psutil
@@ -83,7 +83,7 @@ def make_plan(
         taken, free = _memory(restorer.mean.device)
         limit = min(limit, taken + free)
         if taken + workers * memory <= limit:
-            exact = _is_exact(tiling, shape, field)
+            exact, tiling = _is_exact(tiling, shape, field), replace(tiling, trims=max_memory is not None)
             return Plan(size, tiling, tiling.count(*shape[1:]), exact, taken + memory, seconds)
         smallest = min(smallest, taken + workers * memory)
     if field is None:

@@ -76,9 +76,6 @@ def attend(
     key_memory, value_memory, scores = (_Scratch(queries, usable=reuses) for _ in range(3))
     earlier = iter(previous or ())
     correlation: list[Tensor] = []
-    first = reuses and propagates and previous is None  # then one piece of memory becomes the correlation, run by run
-    pairs = batch * sum(y.pairs() for y in rows) * sum(x.pairs() for x in columns)
-    unwritten = queries.new_empty(pairs if first else 0)
     outside = {segment.alike(): segment.outside(queries) for segment in (*rows, *columns)}
     strips = []
     for x in columns:
@@ -94,11 +91,7 @@ def attend(
             if previous is not None:  # its entries outside the window are −inf already
                 start = next(earlier)
             else:
-                if first:
-                    written, unwritten = unwritten.tensor_split([math.prod(shape)])
-                    room: Tensor | None = written.view(shape)
-                else:
-                    room = scores.room(*shape)
+                room = None if propagates else scores.room(*shape)
                 start = queries.new_empty(shape) if room is None else room
                 _mask(outside[run[0].alike()], outside[x.alike()], start)
             score = torch.baddbmm(start, query, key.mT, out=start if reuses else None)
