@@ -83,8 +83,9 @@ def make_plan(
         taken, free = _memory(restorer.mean.device)
         limit = min(limit, taken + free)
         if taken + workers * memory <= limit:
-            exact, tiling = _is_exact(tiling, shape, field), replace(tiling, trims=max_memory is not None)
-            return Plan(size, tiling, tiling.count(*shape[1:]), exact, taken + memory, seconds)
+            exact, tiles = _is_exact(tiling, shape, field), tiling.count(*shape[1:])
+            tidy = replace(tiling, trims=max_memory is not None)
+            return Plan(size, tidy, tiles, exact, taken + memory, seconds)
         smallest = min(smallest, taken + workers * memory)
     if field is None:
         remedy = "it sees the whole picture at once, which cannot be cut into tiles; take a window, or more memory"
