@@ -14,10 +14,10 @@ import torch.nn.functional as F
 
 import toolbox
 from toolbox.evaluation.metrics import psnr
-from toolbox.images.compare import side_by_side
-from toolbox.images.imresize import imresize
-from toolbox.images.picture import read_picture
-from toolbox.images.restore import to_image, to_tensor
+from toolbox.images.arrays import to_image, to_tensor
+from toolbox.images.comparison import side_by_side
+from toolbox.images.files.picture import read_picture
+from toolbox.imresize import imresize
 
 PHOTOS = Path(__file__).parent / "photos"
 OUT = Path("out")

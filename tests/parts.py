@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from toolbox.config import CONFIG_OF_KIND, Config
+from toolbox.config import CONFIG_OF_KIND, Config, Kind
+from toolbox.discovery import installed
 from toolbox.encoders.identity import Identity, IdentityConfig
-from toolbox.plugins import registries
-from toolbox.registry import ComponentInfo, Kind, Registries
-from toolbox.restorer import Restorer, resolve
+from toolbox.records import ComponentInfo
+from toolbox.registry import Registries
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.testing.measure import drawn
 
 Spec = dict[str, Any]
@@ -115,6 +117,6 @@ def component(
 
 def installed_and(*components: ComponentInfo, provider: str = "stranger") -> Registries:
     """A copy of what is installed, with components of another plugin added."""
-    copy = dataclasses.replace(registries())
+    copy = dataclasses.replace(installed())
     copy.add_plugin(provider, components)
     return copy

@@ -21,7 +21,8 @@ from tests import plain
 from tests.parts import DECODERS, ENCODERS, architecture, component, installed_and, restorer_of
 from toolbox.encoders.identity import Identity
 from toolbox.errors import SpecError, UnknownComponent
-from toolbox.restorer import Restorer, resolve, scaled_size
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer, scaled_size
 from toolbox.testing.measure import drawn, farthest
 
 IMAGE = {"channels": 3, "encoder": "identity", "decoder": "bicubic"}

@@ -18,7 +18,7 @@ import toolbox
 from tests.parts import DECODERS, ENCODERS, architecture, component, installed_and
 from toolbox.config import EncoderConfig
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent
-from toolbox.restorer import merged, resolve
+from toolbox.resolve import merged, resolve
 from toolbox.spec import ComponentSpec
 
 IMAGE = {"channels": 3, "encoder": "identity", "decoder": "bicubic"}

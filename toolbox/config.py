@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from toolbox.close_names import did_you_mean
 from toolbox.errors import SpecError
-from toolbox.registry import Kind
 
 _M = TypeVar("_M", bound=BaseModel)
+
+Kind = Literal["encoder", "recurrent-wrapper", "transition", "nonlocal-block", "decoder"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Config(BaseModel):
@@ -47,8 +49,7 @@ class Config(BaseModel):
         known |= {"preset"} if cls.presets else set()
         for key in data:
             if key not in known and key not in cls.model_fields:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                remedy = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(sorted(known))}"
+                remedy = did_you_mean(str(key), known, most=1) or f"expected one of {', '.join(sorted(known))}"
                 raise located((str(key),), f"unknown key; {remedy}", data[key])
         return data
 

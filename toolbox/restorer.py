@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toolbox.config import validated
-from toolbox.decoders.bicubic import resize
 from toolbox.errors import SpecError
 from toolbox.registry import Registries
+from toolbox.resize import resize
+from toolbox.resolve import resolve
 from toolbox.spec import ArchitectureSpec
 
 MOST_PIXELS = 2**30  # of an output; more is a slip, and no machine's memory holds it
@@ -177,48 +177,3 @@ def build(
         SpecError: the spec is wrong; the message has the path to the fault.
     """
     return Restorer(resolve(name_or_spec, registries=registries, **overrides))
-
-
-def resolve(
-    name_or_spec: str | Path | Mapping[str, Any] | ArchitectureSpec,
-    *,
-    registries: Registries | None = None,
-    **overrides: Any,
-) -> ArchitectureSpec:
-    """The validated spec that ``build`` builds; takes the same arguments and raises the same errors."""
-    from toolbox.catalog import read_yaml
-
-    if registries is None:
-        from toolbox.plugins import registries as installed
-
-        registries = installed()
-    prefix = ""
-    data: Any
-    if not isinstance(name_or_spec, (str, Path, Mapping, ArchitectureSpec)):
-        raise SpecError(f"got a {type(name_or_spec).__name__}, expected a name, a mapping, a YAML path or a spec")
-    if isinstance(name_or_spec, ArchitectureSpec):
-        data = name_or_spec.model_dump(mode="json")
-    elif isinstance(name_or_spec, Mapping):
-        data = name_or_spec
-    elif isinstance(name_or_spec, Path) or name_or_spec.endswith((".yaml", ".yml")):
-        prefix = str(name_or_spec)
-        data = read_yaml(Path(name_or_spec))
-    else:
-        prefix = name_or_spec
-        data = registries.architectures[name_or_spec].spec
-    return validated(ArchitectureSpec, merged(data, overrides) if overrides else data, registries, prefix)
-
-
-def merged(data: Any, changes: Mapping[str, Any]) -> Any:
-    """``data`` with ``changes``; mappings are merged unless they name another component or kind."""
-    if isinstance(data, str):  # the shorthand of a component
-        data = {"name": data}
-    if not isinstance(data, Mapping):
-        return changes
-    if any(tag in changes and changes[tag] != data.get(tag) for tag in ("name", "kind")):
-        return changes
-    both = {
-        key: merged(data[key], value) if isinstance(value, Mapping) and data.get(key) is not None else value
-        for key, value in changes.items()
-    }
-    return {**data, **both}

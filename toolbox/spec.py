@@ -19,9 +19,11 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from toolbox.config import Config, fault, located
+from toolbox.config import Config, Kind, fault, located
+from toolbox.discovery import in_use
 from toolbox.errors import UnknownComponent
-from toolbox.registry import ComponentInfo, Kind, Registries
+from toolbox.records import ComponentInfo
+from toolbox.registry import Registries
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,7 @@ class OfKind:
             raise fault((), value, "a component's name, or a mapping with its name and settings")
         if not isinstance(value.get("name"), str):
             raise located(("name",), f"missing; expected the name of a component of kind {' or '.join(self.kinds)}")
-        if registries is None:
-            from toolbox.plugins import registries as installed
-
-            registries = installed()
+        registries = in_use(registries)
         try:
             info = registries.component(self.kinds, value["name"])
         except UnknownComponent as error:

@@ -10,7 +10,7 @@ from generator.components import FOLDER as COMPONENTS
 from generator.installed import architectures, kinds, specs
 from generator.markdown import as_yaml, code, facts, number, page, table
 from generator.measured import SCALE, SIDE, MeasuredArchitecture, cells, measure_architecture
-from toolbox.registry import ArchitectureInfo
+from toolbox.records import ArchitectureInfo
 from toolbox.spec import ArchitectureSpec
 from toolbox.weights.file import read_header
 

@@ -9,7 +9,7 @@ import torch
 
 from tests.parts import decoder_of, restorer_of
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 
 EDSR = {"name": "edsr", "channels": 5, "blocks": 1}
 

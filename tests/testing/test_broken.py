@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig
 from toolbox.errors import ConformanceError
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 from toolbox.testing import RULES, check_component
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class PixelShuffleConfig(DecoderConfig):

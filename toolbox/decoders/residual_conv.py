@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
+from toolbox.records import ComponentInfo
 from toolbox.recurrent.per_state import EPSILON, MOMENTUM
-from toolbox.registry import ComponentInfo
 
 
 class ResidualConvConfig(DecoderConfig):

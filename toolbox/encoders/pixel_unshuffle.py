@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 from toolbox.spec import EncoderSpec
 
 
@@ -48,7 +48,6 @@ class PixelUnshuffle(nn.Module):
     def __init__(self, config: PixelUnshuffleConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = config.out_channels(channels)
-        self.receptive_field = config.receptive_field()
         self.factor = config.factor
         self.encoder = config.encoder.build(channels=channels * config.factor**2)
 

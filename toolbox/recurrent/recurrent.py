@@ -6,8 +6,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig
+from toolbox.records import ComponentInfo
 from toolbox.recurrent.per_state import EPSILON, MOMENTUM
-from toolbox.registry import ComponentInfo
 from toolbox.spec import TransitionSpec
 
 
@@ -40,7 +40,6 @@ class Recurrent(nn.Module):
     def __init__(self, config: RecurrentConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = config.out_channels(channels)
-        self.receptive_field = config.receptive_field()
         self.steps = config.steps
         self.stem = nn.Sequential(
             nn.BatchNorm2d(channels, EPSILON, MOMENTUM),

@@ -23,7 +23,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from toolbox.config import CONFIG_OF_KIND
 from toolbox.errors import ConformanceError
-from toolbox.restorer import Restorer, resolve
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.testing.measure import farthest
 from toolbox.testing.subject import Subject
 from toolbox.weights.file import load, save
@@ -100,7 +101,7 @@ def _json(subject: Subject) -> None:
 
 def schema(subject: Subject) -> None:
     """Its settings have a JSON Schema that names each with its type, so that an editor can complete them."""
-    from toolbox.cli.schema import component_schema
+    from toolbox.schema import component_schema
 
     properties = json.loads(json.dumps(component_schema(subject.info)))["properties"]
     for name, property_ in properties.items():

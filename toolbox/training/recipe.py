@@ -16,8 +16,10 @@ from toolbox.catalog import read_yaml
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent
-from toolbox.registry import DegradationInfo, ProtocolInfo, Registries
-from toolbox.restorer import Restorer, merged, resolve
+from toolbox.records import DegradationInfo, ProtocolInfo
+from toolbox.registry import Registries
+from toolbox.resolve import merged, resolve
+from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
 from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
@@ -81,7 +83,7 @@ def _listed(value: Any) -> Any:
 Factor = Annotated[float, Field(ge=1, le=32)]
 
 
-class Scale(Config):
+class ScaleRange(Config):
     """How much larger the clean patch is than the degraded one; a number in a recipe is ``each`` of one."""
 
     each: tuple[Factor, ...] | None = Field(default=None, min_length=1, description="one batch of each in every step")
@@ -203,7 +205,7 @@ class Recipe(Config):
     degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(_listed)] = Field(
         description="what is done to each patch, in this order"
     )
-    scale: Scale = Scale(each=(1.0,))
+    scale: ScaleRange = ScaleRange(each=(1.0,))
     patch: int = Field(gt=0, description="pixels along a side of the degraded patch")
     points: int | None = Field(
         default=None, gt=0, description="how many output points of each patch are computed; all unless given"

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from toolbox.decoders.bicubic import resize
+from toolbox.resize import resize
 from toolbox.restorer import Restorer
 from toolbox.training.data import Batch
 from toolbox.training.losses import LOSSES

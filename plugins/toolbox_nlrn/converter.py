@@ -7,9 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from toolbox.config import Config
-from toolbox.registry import ConverterInfo
-from toolbox.weights.checkpoint import Checkpoint, Conversion, Source
+from toolbox.plugin import Checkpoint, Config, Conversion, ConverterInfo, TensorSource
 
 NORMS = ("norm_in", "norm_a", "norm_b")  # the order in which each state makes them
 NORM_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -52,7 +50,7 @@ def _plan(checkpoint: Checkpoint, hints: NLRNHints) -> Conversion:
         "decoder": {"name": "residual-conv"},
     }
     transition = "encoder.transition"
-    sources: dict[str, str | Source] = {
+    sources: dict[str, str | TensorSource] = {
         **_conv("encoder.stem.1", "model/conv1", (height, width, channels, features)),
         **_conv(f"{transition}.nonlocal_block.theta", "model/rnn/non_local_theta", (1, 1, features, embedding)),
         **_conv(f"{transition}.nonlocal_block.phi", "model/rnn/non_local_phi", (1, 1, features, embedding)),
@@ -71,19 +69,19 @@ def _plan(checkpoint: Checkpoint, hints: NLRNHints) -> Conversion:
     return Conversion(spec, sources)
 
 
-def _conv(ours: str, published: str, shape: tuple[int, ...]) -> dict[str, str | Source]:
+def _conv(ours: str, published: str, shape: tuple[int, ...]) -> dict[str, str | TensorSource]:
     """TensorFlow keeps kernels as height × width × in × out."""
 
     def transpose(kernel: Tensor) -> Tensor:
         return kernel.permute(3, 2, 0, 1)
 
     return {
-        f"{ours}.weight": Source((f"{published}/kernel",), (shape,), transpose),
+        f"{ours}.weight": TensorSource((f"{published}/kernel",), (shape,), transpose),
         f"{ours}.bias": f"{published}/bias",
     }
 
 
-def _norm(ours: str, published: str) -> dict[str, str | Source]:
+def _norm(ours: str, published: str) -> dict[str, str | TensorSource]:
     return {f"{ours}.{kind}": f"{published}/{name}" for kind, name in NORM_NAMES.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import warnings
 from collections.abc import Iterable
 from importlib import metadata
@@ -12,6 +13,7 @@ from typing import Any
 import pluggy
 
 from toolbox import catalog, hookspecs
+from toolbox.config import Kind
 from toolbox.entry_points import (
     COMPONENT_GROUP,
     DISTRIBUTION,
@@ -23,10 +25,12 @@ from toolbox.entry_points import (
     selected,
     selection,
 )
-from toolbox.errors import PluginError, ToolboxError
+from toolbox.errors import PluginError, SpecError, ToolboxError
+from toolbox.records import ArchitectureInfo, ComponentInfo
 from toolbox.registry import Registries, SetAside
 
 CORE = "toolbox"
+BUILTIN = "toolbox.builtin"  # the core's own plugin, loaded by its name as any other is
 
 
 class PluginWarning(UserWarning):
@@ -39,18 +43,34 @@ class IncompatiblePlugin(PluginError):
 
 def create_plugin_manager() -> pluggy.PluginManager:
     """A manager that knows the hooks and holds the core's own components, and no plugin yet."""
-    from toolbox import components
-
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(components, CORE)
+    manager.register(importlib.import_module(BUILTIN), CORE)
     return manager
 
 
 @functools.cache
-def registries() -> Registries:
+def installed() -> Registries:
     """What is installed: the core and every plugin, discovered on the first call."""
     return discover(declared(PLUGIN_GROUP))
+
+
+def in_use(registries: Registries | None) -> Registries:
+    """The registries that a caller gave, or else what is installed."""
+    return installed() if registries is None else registries
+
+
+def list_components(kind: Kind | None = None) -> list[ComponentInfo]:
+    """The registered components, of one kind or of all, by kind and name."""
+    kinds = installed().components
+    if kind is not None and kind not in kinds:
+        raise SpecError(f"got kind {kind!r}, expected one of {', '.join(kinds)}")
+    return [info for each, registry in kinds.items() if kind in (None, each) for info in registry]
+
+
+def list_architectures() -> list[ArchitectureInfo]:
+    """The registered architectures by name."""
+    return list(installed().architectures)
 
 
 def discover(entry_points: Iterable[metadata.EntryPoint]) -> Registries:

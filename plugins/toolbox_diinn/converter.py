@@ -9,11 +9,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from toolbox.config import Config
-from toolbox.errors import WeightsError
-from toolbox.registry import ConverterInfo
-from toolbox.weights.checkpoint import Checkpoint, Conversion, Source, hint_needed
-from toolbox.weights.formats.any_encoder import HALF, encoder_plan
+from toolbox.plugin import (
+    HALF,
+    Checkpoint,
+    Config,
+    Conversion,
+    ConverterInfo,
+    TensorSource,
+    WeightsError,
+    encoder_plan,
+    hint_needed,
+)
 
 ModulationInput = Literal["modulation", "modulation+content", "synthesis+content"]
 PUBLISHED_MODES: Mapping[int, ModulationInput] = {
@@ -50,7 +56,7 @@ def _plan(checkpoint: Checkpoint, hints: DIINNHints) -> Conversion:
         "output_kernel": kernel,
     }
     spec: dict[str, Any] = {"summary": "converted from a DIINN checkpoint", "decoder": decoder}
-    sources: dict[str, str | Source] = {}
+    sources: dict[str, str | TensorSource] = {}
     ignored: frozenset[str] = frozenset()
     if alone:  # of features, which are then the image
         spec |= {"channels": content // 9, "output_channels": channels, "encoder": "identity"}
@@ -88,7 +94,7 @@ def _modulation_input(
 
 def _decoder(
     prefix: str, hidden: list[int], content: int, modulation_input: ModulationInput, initial: bool
-) -> dict[str, str | Source]:
+) -> dict[str, str | TensorSource]:
     """Our decoder keeps apart what K_i takes from the content and from the layer before."""
     features, layers = content // 9, len(hidden)
     with_content = range(1) if modulation_input == "modulation" else range(layers)
@@ -103,17 +109,17 @@ def _decoder(
     def stacked(*biases: Tensor) -> Tensor:
         return torch.cat(biases)
 
-    sources: dict[str, str | Source] = {
-        "decoder.content.weight": Source(
+    sources: dict[str, str | TensorSource] = {
+        "decoder.content.weight": TensorSource(
             tuple(f"{names[i]}.weight" for i in with_content), tuple(kernels[i] for i in with_content), content_weight
         ),
-        "decoder.content.bias": Source(
+        "decoder.content.bias": TensorSource(
             tuple(f"{names[i]}.bias" for i in with_content), tuple((hidden[i],) for i in with_content), stacked
         ),
     }
     for i in range(1, layers):
         take = partial(_first_columns, count=before[i])
-        sources[f"decoder.modulation.{i - 1}.weight"] = Source((f"{names[i]}.weight",), (kernels[i],), take)
+        sources[f"decoder.modulation.{i - 1}.weight"] = TensorSource((f"{names[i]}.weight",), (kernels[i],), take)
         if i not in with_content:
             sources[f"decoder.modulation.{i - 1}.bias"] = f"{names[i]}.bias"
     position = [content if initial else 3, *hidden[:-1]]
@@ -121,7 +127,7 @@ def _decoder(
     if initial:
         linear["decoder.initial"] = (f"{prefix}first_layer.0", (content, 3))
     for ours, (published, shape) in linear.items():
-        sources[f"{ours}.weight"] = Source(
+        sources[f"{ours}.weight"] = TensorSource(
             (f"{published}.weight",), ((*shape, 1, 1),), partial(_first_columns, count=shape[1])
         )
         sources[f"{ours}.bias"] = f"{published}.bias"

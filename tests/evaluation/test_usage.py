@@ -7,8 +7,8 @@ import time
 import pytest
 import torch
 
-from toolbox.evaluation import cost
-from toolbox.evaluation.cost import PROCESS, measured
+from toolbox.evaluation import usage
+from toolbox.evaluation.usage import PROCESS, measured
 
 CPU = torch.device("cpu")
 
@@ -31,7 +31,7 @@ def test_memory_is_what_the_block_took_beyond_what_was_held() -> None:
 
 
 def test_where_nobody_tells_there_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "PROCESS", PROCESS / "nowhere")
+    monkeypatch.setattr(usage, "PROCESS", PROCESS / "nowhere")
     with measured(CPU) as found:
         pass
     assert found.peak_memory is None

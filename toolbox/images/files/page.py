@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from toolbox.images.metadata import Metadata
+from toolbox.images.files.metadata import Metadata
 
 Array = np.ndarray[Any, Any]
 
@@ -40,13 +40,6 @@ class Page:
     @property
     def has_alpha(self) -> bool:
         return self.pixels.ndim == 3 and self.pixels.shape[2] in (2, 4)
-
-
-def eight_bits(pixels: Array) -> Array:
-    """uint8, or uint16 rounded to it."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def upright(pixels: Array, orientation: int, metadata: Metadata, notes: tuple[str, ...]) -> Page:

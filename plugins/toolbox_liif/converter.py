@@ -8,11 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from toolbox.config import Config
-from toolbox.errors import WeightsError
-from toolbox.registry import ConverterInfo
-from toolbox.weights.checkpoint import Checkpoint, Conversion, Source
-from toolbox.weights.formats.any_encoder import HALF, encoder_plan
+from toolbox.plugin import HALF, Checkpoint, Config, Conversion, ConverterInfo, TensorSource, WeightsError, encoder_plan
 
 
 class LIIFHints(Config):
@@ -60,11 +56,13 @@ def _plan(checkpoint: Checkpoint, hints: LIIFHints) -> Conversion:
     position = 4 if cell else 2
     content = width - position
     first, shape = ("imnet.layers.0.weight",), ((hidden[0], width),)
-    sources: dict[str, str | Source] = {
+    sources: dict[str, str | TensorSource] = {
         **names,
-        "decoder.content.weight": Source(first, shape, partial(_content, count=content, kernel=3 if unfolds else 1)),
+        "decoder.content.weight": TensorSource(
+            first, shape, partial(_content, count=content, kernel=3 if unfolds else 1)
+        ),
         "decoder.content.bias": "imnet.layers.0.bias",
-        "decoder.position.weight": Source(first, shape, partial(_position, count=content)),
+        "decoder.position.weight": TensorSource(first, shape, partial(_position, count=content)),
     }
     for i in range(1, len(hidden) + 1):
         for kind in ("weight", "bias"):

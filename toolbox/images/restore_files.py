@@ -14,12 +14,12 @@ import torch
 
 from toolbox.errors import ImageError, ToolboxError
 from toolbox.files import remove_partials
-from toolbox.images.formats import Format, check_writable
-from toolbox.images.hardware import threads
+from toolbox.images.engine.hardware import threads
+from toolbox.images.files.formats import Format, check_writable
+from toolbox.images.files.page import Page
+from toolbox.images.files.reading import PictureFile
 from toolbox.images.jobs import Output, Source
-from toolbox.images.page import Page
-from toolbox.images.reading import PictureFile
-from toolbox.images.restore_file import Report, Settings, dry_run, restore_file, usual_format
+from toolbox.images.restore_file import FileReport, Settings, dry_run, restore_file, usual_format
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Outcome:
     """What became of a file: a report, a reason why it was left alone, or what was wrong."""
 
     source: Source
-    report: Report | None = None
+    report: FileReport | None = None
     skipped: str | None = None  # the file that is there already
     error: ToolboxError | None = None
 
@@ -48,7 +48,7 @@ class Streams:
     write: IO[bytes]
 
 
-class Batch:
+class FilesRun:
     """A run over files: what it may overwrite, and which targets are taken."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Batch:
             progress: called with a file and how much of it is done, from 0 to 1.
             watch: called with each page before and after.
         """
-        workers = min(self.settings.workers, len(self.sources))
+        workers = min(self.settings.request.workers, len(self.sources))
         if workers == 1:
             yield from (self._outcome(source, progress, watch) for source in self.sources)
             return
@@ -133,7 +133,7 @@ class Batch:
             return None, usual
         if self.output.is_standard:
             return self.streams.write, self.output.kind or usual
-        scale = self.settings.geometry.scale or round(after[1] / before[1], 2)
+        scale = self.settings.request.geometry.scale or round(after[1] / before[1], 2)
         across = f"{scale[1]:g}x{scale[0]:g}" if isinstance(scale, tuple) else f"{scale:g}"
         values = {
             "scale": across,

@@ -78,7 +78,7 @@ def _inside(module: nn.Module, kind: type) -> Iterator[nn.Module]:
 
 
 class _Counter(TorchDispatchMode):
-    """Counts multiply-adds and nothing else: ``toolbox.images.cost`` knows memory too, and takes longer."""
+    """Counts multiply-adds and nothing else: ``toolbox.cost`` knows memory too, and takes longer."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it

@@ -17,10 +17,10 @@ import tifffile
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from toolbox.errors import ImageError
-from toolbox.images.color import cmyk_to_rgb
-from toolbox.images.deep import TIFF_COLORS, deep_pixels, deep_tiff_page
-from toolbox.images.metadata import ORIENTATION, metadata_of
-from toolbox.images.page import TURNS, Page, upright
+from toolbox.images.files.color import cmyk_to_rgb
+from toolbox.images.files.deep import TIFF_COLORS, deep_pixels, deep_tiff_page
+from toolbox.images.files.metadata import ORIENTATION, metadata_of
+from toolbox.images.files.page import TURNS, Page, upright
 
 Array = np.ndarray[Any, Any]
 

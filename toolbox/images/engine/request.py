@@ -1,4 +1,4 @@
-"""The size that is asked for, in any of the ways in which people say it."""
+"""What somebody asks for: a size, in any of the ways in which people say it, and the memory for it."""
 
 from __future__ import annotations
 
@@ -41,3 +41,13 @@ class Geometry:
                 raise ImageError(f"got {name} {asked}, expected a positive number of pixels")
             return restorer.output_size(height, width, scaled_size(height, width, asked / length))
         return restorer.output_size(height, width, self.size, self.scale)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, the same for every picture of a run."""
+
+    geometry: Geometry = Geometry()
+    max_memory: float | str | None = None  # bytes that the process may take in all, or text such as "2GB"
+    halo: int | None = None  # pixels around a tile, if they may be fewer than the encoder's receptive field
+    workers: int = 1  # pictures that are restored at the same time and share the memory

@@ -16,10 +16,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from toolbox.errors import ImageError
 from toolbox.files import written_beside
-from toolbox.images.formats import CannotHold, Format
-from toolbox.images.metadata import Metadata
-from toolbox.images.page import Page, eight_bits
-from toolbox.images.tiff import TiffWriter
+from toolbox.images.files.formats import CannotHold, Format
+from toolbox.images.files.metadata import Metadata
+from toolbox.images.files.page import Page
+from toolbox.images.files.tiff import TiffWriter
+from toolbox.pixels import eight_bits
 
 PNG_START = 8 + 25  # its signature and first chunk; what describes the pixels comes after those
 SEGMENT = 65_000  # bytes of EXIF or XMP that a JPEG holds

@@ -16,7 +16,7 @@ PROCESS = Path("/proc/self")
 
 
 @dataclass
-class Cost:
+class Usage:
     """Filled in when the block that is measured ends."""
 
     seconds: float = 0.0
@@ -24,9 +24,9 @@ class Cost:
 
 
 @contextmanager
-def measured(device: torch.device) -> Iterator[Cost]:
+def measured(device: torch.device) -> Iterator[Usage]:
     """Measure a block that computes on ``device``."""
-    cost = Cost()
+    cost = Usage()
     held = _start_peak(device)
     started = time.perf_counter()
     yield cost

@@ -16,9 +16,9 @@ import tifffile
 from PIL import Image, ImageFile
 
 from toolbox.errors import ImageError
-from toolbox.images.color import cmyk_to_rgb, lab_to_rgb
-from toolbox.images.metadata import ORIENTATION, metadata_of_tiff
-from toolbox.images.page import Page, upright
+from toolbox.images.files.color import cmyk_to_rgb, lab_to_rgb
+from toolbox.images.files.metadata import ORIENTATION, metadata_of_tiff
+from toolbox.images.files.page import Page, upright
 
 Array = np.ndarray[Any, Any]
 

@@ -14,9 +14,9 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from PIL.TiffTags import LONG, SHORT, UNDEFINED
 
-from toolbox.images.formats import CannotHold
-from toolbox.images.metadata import DESCRIPTIVE, ICC_TAG, XMP_TAG, Metadata
-from toolbox.images.page import Page
+from toolbox.images.files.formats import CannotHold
+from toolbox.images.files.metadata import DESCRIPTIVE, ICC_TAG, XMP_TAG, Metadata
+from toolbox.images.files.page import Page
 
 STRIP = 2**18  # bytes that are compressed as one
 ADOBE_DEFLATE, HORIZONTAL, UNASSOCIATED, INCH = 8, 2, 2, 2

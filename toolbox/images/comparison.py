@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from toolbox.images.arrays import image_in_8_bits
 from toolbox.images.difference import most_different, psnr
 from toolbox.images.labels import draw_label, label_height
 
@@ -39,11 +40,13 @@ def side_by_side(
     labels: tuple[str, str] = ("before", "after"),
     reference: Image.Image | None = None,
 ) -> Image.Image:
-    """The sheet of two pictures; see ``compare``."""
-    return compare((before, after), labels, reference).sheet
+    """The sheet of two pictures; see ``draw_comparison``."""
+    return draw_comparison((before, after), labels, reference).sheet
 
 
-def compare(pictures: Sequence[Image.Image], labels: Sequence[str], reference: Image.Image | None = None) -> Comparison:
+def draw_comparison(
+    pictures: Sequence[Image.Image], labels: Sequence[str], reference: Image.Image | None = None
+) -> Comparison:
     """Draw two pictures or more in columns: label, the whole, and the detail where they differ most, pixel by pixel.
 
     Pictures are resized bicubically to the largest of them, which their labels say; or to the reference, which
@@ -52,7 +55,7 @@ def compare(pictures: Sequence[Image.Image], labels: Sequence[str], reference: I
     shown = [*pictures, reference] if reference is not None else list(pictures)
     target = reference.size if reference is not None else max((each.size for each in pictures), key=math.prod)
     notes = [_size_note(each.size, target) for each in shown]
-    opaque = [_on_white(eight_bits(each)) for each in shown]
+    opaque = [_on_white(image_in_8_bits(each)) for each in shown]
     opaque = [each if each.size == target else each.resize(target, Image.Resampling.BICUBIC) for each in opaque]
     scores = None
     if reference is not None:
@@ -68,13 +71,6 @@ def compare(pictures: Sequence[Image.Image], labels: Sequence[str], reference: I
     left, top = most_different(compared, (window[0], window[1]), ALIKE)
     detail = left, top, left + window[0], top + window[1]
     return Comparison(_draw(opaque, labels, notes, whole, detail, factor), detail, scores)
-
-
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow's own conversion of 16 bits clips instead of scaling."""
-    if image.mode != "I;16":
-        return image
-    return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
 
 
 def _draw(

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from toolbox.images.formats import check_writable, format_of
-from toolbox.images.metadata import Metadata, metadata_of
-from toolbox.images.page import Page, eight_bits
-from toolbox.images.reading import opened, pixels_of
-from toolbox.images.writing import kept_whole, write_pages
+from toolbox.images.files.formats import check_writable, format_of
+from toolbox.images.files.metadata import Metadata, metadata_of
+from toolbox.images.files.page import Page
+from toolbox.images.files.reading import opened, pixels_of
+from toolbox.images.files.writing import kept_whole, write_pages
+from toolbox.pixels import eight_bits
 
 __all__ = ["check_writable", "image_of", "page_of", "read_picture", "with_info_of", "write_array", "write_picture"]
 

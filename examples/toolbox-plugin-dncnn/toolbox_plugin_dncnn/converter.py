@@ -13,9 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from toolbox.config import Config
-from toolbox.registry import ConverterInfo
-from toolbox.weights.checkpoint import Checkpoint, Conversion, Source
+from toolbox.plugin import Checkpoint, Config, Conversion, ConverterInfo, TensorSource
 
 EPSILON = 1e-3  # of the batch norm in residual-conv
 
@@ -29,15 +27,15 @@ def plan(checkpoint: Checkpoint, hints: DnCNNHints) -> Conversion:
     count = sum(name.endswith(".weight") for name in checkpoint.tensors)
     width, channels = checkpoint.shape("model.0.weight")[:2]
     last = f"model.{2 * (count - 1)}"
-    sources: dict[str, str | Source] = {}
+    sources: dict[str, str | TensorSource] = {}
     for kind in ("weight", "bias"):
         shape = tuple(checkpoint.tensors[f"{last}.{kind}"].shape)
-        sources[f"decoder.conv.{kind}"] = Source((f"{last}.{kind}",), (shape,), torch.neg)
+        sources[f"decoder.conv.{kind}"] = TensorSource((f"{last}.{kind}",), (shape,), torch.neg)
         for number in range(count - 1):
             sources[f"encoder.convolutions.{number}.{kind}"] = f"model.{2 * number}.{kind}"
     unchanged = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0 - EPSILON}
     for name, value in unchanged.items():
-        sources[f"decoder.norm.{name}"] = Source((), (), _constant(width, value))
+        sources[f"decoder.norm.{name}"] = TensorSource((), (), _constant(width, value))
     spec = {
         "summary": "converted from DnCNN's published weights",
         "channels": channels,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,9 +17,10 @@ import psutil
 import torch
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
+from toolbox.cost import Cost, cost
 from toolbox.errors import ImageError
-from toolbox.images.cost import Cost, cost
-from toolbox.images.tiling import Tiling, exact_tiling, usual_tile
+from toolbox.images.engine.request import Request
+from toolbox.images.engine.tiling import Tiling, exact_tiling, usual_tile
 from toolbox.restorer import Restorer
 
 TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # tried from the usual one on
@@ -27,6 +29,7 @@ NEAR, FAR = 64, 104  # sides that are measured: from there on, cost is linear in
 DECODED = 24_576  # pixels of features that are measured for the decoder: three of its bands, one of them inside
 SMALL_PICTURE = 2**19  # pixels of picture and result: less than that always fits
 LIBRARIES = 160e6  # bytes that PyTorch's libraries take for themselves once they work
+ANYTHING = Request()
 SLACK = 1.15  # the allocator does not use again all that it is given back
 
 
@@ -45,28 +48,25 @@ class Plan:
 def make_plan(
     restorer: Restorer,
     shape: tuple[int, int, int],
-    size: tuple[int, int],
-    max_memory: float | str | None = None,
-    halo: int | None = None,
+    request: Request = ANYTHING,
     *,
     estimate_small: bool = False,
-    workers: int = 1,
 ) -> Plan:
     """Choose tiles for a picture that fit into the memory: the largest ones that change nothing.
 
     Args:
         restorer: the network.
         shape: (channels, height, width) of the picture, without alpha.
-        size: (height, width) of the result.
-        max_memory: bytes that the process may take in all, or text such as ``"2GB"``. Where no exact
-            tiles fit, the halo is made smaller, too. Without it, all the memory that is free.
-        halo: pixels around a tile, if they may be fewer than the encoder's receptive field.
+        request: the size of the result and the memory. Where no exact tiles fit into ``max_memory``, the
+            halo is made smaller, too; without it the plan may take all the memory that is free.
         estimate_small: estimate what a small picture takes, too, although it fits in any case.
-        workers: how many such pictures are restored at the same time, sharing the memory.
 
     Raises:
         ImageError: the picture cannot be restored in that memory, or the halo is no use here.
+        SpecError: the network does not do that size.
     """
+    size = request.geometry.size_for(restorer, *shape[1:])
+    max_memory, halo, workers = request.max_memory, request.halo, request.workers
     encoder = restorer.spec.encoder.config
     field = encoder.receptive_field()
     if halo is not None and (halo < 0 or field is None):
@@ -99,6 +99,17 @@ def make_plan(
         f"restoring {shape[2]}x{shape[1]} to {size[1]}x{size[0]} takes {smallest / 1e9:.2f} GB, expected at most "
         f"{limit / 1e9:.2f} GB: {remedy}"
     )
+
+
+def warn_if_approximate(restorer: Restorer, plan: Plan, request: Request, name: str = "") -> None:
+    """Warn where the memory makes tiles approximate although nobody asked for a smaller halo."""
+    if not plan.exact and request.halo is None:
+        field = restorer.spec.encoder.config.receptive_field()
+        warnings.warn(
+            f"{name}approximate: tiles with a halo of {plan.tiling.halo} px, as tiles with all of the {field} px that "
+            f"the network sees do not fit into {request.max_memory}",
+            stacklevel=3,
+        )
 
 
 def decoded_size(restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int]) -> tuple[int, int]:

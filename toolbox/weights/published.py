@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,57 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox.conversion import Checkpoint
 from toolbox.errors import WeightsError
 from toolbox.weights.file import read_tensors
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Tensors by their published names, and what else the file says (hyperparameters, a spec)."""
-
-    tensors: Mapping[str, Tensor]
-    notes: Mapping[str, Any] = field(default_factory=dict)
-
-    def shape(self, name: str, axes: int = 4) -> tuple[int, ...]:
-        """The shape of a tensor that says what the rest of the network is, such as a convolution's kernel.
-
-        Raises:
-            WeightsError: there is none of that name, it has another number of axes, or no element.
-        """
-        if name not in self.tensors:
-            raise WeightsError(f"missing {name!r}, which says what the rest of the network is")
-        shape = tuple(self.tensors[name].shape)
-        if len(shape) != axes or 0 in shape:
-            raise WeightsError(f"{name!r} has shape {list(shape)}, expected {axes} axes with elements")
-        return shape
-
-    def count(self, pattern: str) -> int:
-        """How many tensors there are of a numbered name: the first i for which ``pattern.format(i)`` is missing."""
-        number = 0
-        while pattern.format(number) in self.tensors:
-            number += 1
-        return number
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where one of our tensors comes from: published tensors, and how they are joined into it."""
-
-    names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]  # what the published tensors must have
-    join: Callable[..., Tensor]
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What a converter plans: the spec, the source of each of our tensors, and names that are not needed.
-
-    A plain string is the published name of a tensor that is taken as it is.
-    """
-
-    spec: Mapping[str, Any]
-    sources: Mapping[str, str | Source]
-    ignored: frozenset[str] = frozenset()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -149,9 +100,3 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:
         reason = str(error).split("\n", 1)[0] or "it is empty or cut off"
         raise WeightsError(f"{path}: not a checkpoint that torch can read: {reason}") from None
-
-
-def hint_needed(hint: str, choices: tuple[str, ...]) -> WeightsError:
-    """The error for what a checkpoint's keys cannot tell."""
-    options = " or ".join(f"{hint}={choice!r}" for choice in choices)
-    return WeightsError(f"its keys cannot tell {hint}; give the hint {options}")

@@ -9,6 +9,10 @@ from toolbox.decoders.bicubic import BICUBIC
 from toolbox.decoders.features import FEATURES
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
+from toolbox.degradations.eight_bits import EIGHT_BITS
+from toolbox.degradations.jpeg import JPEG
+from toolbox.degradations.noise import GAUSSIAN_NOISE
+from toolbox.degradations.reduction import BICUBIC_REDUCTION
 from toolbox.encoders.edsr import EDSR_ENCODER
 from toolbox.encoders.identity import IDENTITY
 from toolbox.encoders.nonlocal_only import NONLOCAL_ONLY
@@ -19,9 +23,8 @@ from toolbox.hookspecs import hookimpl
 from toolbox.nonlocal_blocks.nl_means import NL_MEANS
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
 from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
+from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
 from toolbox.recurrent.recurrent import RECURRENT
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
-from toolbox.training.degradations import BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG
 from toolbox.weights.formats.edsr import EDSR_FORMAT
 from toolbox.weights.formats.rdn import RDN_FORMAT
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolbox.config import Config
-from toolbox.registry import ConverterInfo
-from toolbox.weights.checkpoint import Checkpoint, Conversion
-from toolbox.weights.formats.any_encoder import HALF, encoder_plan
+from toolbox.plugin import HALF, Checkpoint, Config, Conversion, ConverterInfo, encoder_plan
 
 
 class MetaSRHints(Config):
