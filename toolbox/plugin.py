@@ -10,7 +10,16 @@ config class a method with one.
 """
 
 from toolbox.catalog import read_catalog, shipped
-from toolbox.config import Config, DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig, fault, located
+from toolbox.config import (
+    Config,
+    DecoderConfig,
+    EncoderConfig,
+    NonLocalConfig,
+    Padding,
+    TransitionConfig,
+    fault,
+    located,
+)
 from toolbox.conversion import Checkpoint, Conversion, TensorSource, hint_needed
 from toolbox.decoders.coordinates import Positions, grid, nearest, offset, pixel_centers, stack
 from toolbox.decoders.implicit import Content, ImplicitDecoder
@@ -48,6 +57,7 @@ __all__ = [
     "Neighborhood",
     "NonLocalConfig",
     "NonLocalSpec",
+    "Padding",
     "PerStateBatchNorm2d",
     "Positions",
     "ProtocolInfo",
