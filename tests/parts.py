@@ -111,7 +111,7 @@ def component(
     config: type[Config] | None = None,
 ) -> ComponentInfo:
     """A record to register; by default one more encoder that does nothing."""
-    settings = config or (IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config))
+    settings: type[Config] = config or (IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config))
     return ComponentInfo(kind, name, factory, settings, summary="for a test", paper="none")
 
 

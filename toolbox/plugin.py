@@ -22,8 +22,9 @@ from toolbox.config import (
 )
 from toolbox.conversion import Checkpoint, Conversion, TensorSource, hint_needed
 from toolbox.decoders.coordinates import Positions, grid, nearest, offset, pixel_centers, stack
+from toolbox.decoders.corners import Corner, along, area_weights, corners
 from toolbox.decoders.implicit import Content, ImplicitDecoder
-from toolbox.decoders.plain import linear, sampled
+from toolbox.decoders.plain import linear, plain_area_weights, plain_centers, plain_corners, sampled
 from toolbox.errors import SpecError, WeightsError
 from toolbox.hookspecs import API_VERSION, hookimpl
 from toolbox.luma import LUMA, LUMA_OF_BLACK, luma
@@ -47,6 +48,7 @@ __all__ = [
     "Content",
     "Conversion",
     "ConverterInfo",
+    "Corner",
     "Correlation",
     "DecoderConfig",
     "DecoderSpec",
@@ -69,7 +71,10 @@ __all__ = [
     "WeightsError",
     "Whole",
     "Window",
+    "along",
+    "area_weights",
     "attend",
+    "corners",
     "encoder_plan",
     "fault",
     "grid",
@@ -81,6 +86,9 @@ __all__ = [
     "nearest",
     "offset",
     "pixel_centers",
+    "plain_area_weights",
+    "plain_centers",
+    "plain_corners",
     "read_catalog",
     "resize",
     "sampled",

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from toolbox.decoders.skip import REACH, resized
 from toolbox.errors import SpecError
 from toolbox.registry import Registries
-from toolbox.resize import resize
 from toolbox.resolve import resolve
 from toolbox.spec import ArchitectureSpec
 
@@ -60,7 +60,7 @@ class Restorer(nn.Module):
         parts = [self.spec.encoder.config.receptive_field(), self.spec.decoder.config.receptive_field()]
         if None in parts:
             return None
-        return max(sum(parts), 2 if self.spec.global_skip == "input" and self.sizes != "same" else 0)
+        return max(sum(parts), 0 if self.sizes == "same" else REACH.get(self.spec.global_skip, 0))
 
     @property
     def sizes(self) -> str | int:
@@ -140,8 +140,9 @@ class Restorer(nn.Module):
         """Features and the image that they are of → (B, output channels, *size)."""
         decoded: Tensor = self.decoder(features, size)
         restored = decoded * self.std
+        skip = self.spec.global_skip
         # The mean is either part of the input that is added again, or was taken off before.
-        return restored.add_(resize(image, size) if self.spec.global_skip == "input" else self.mean)
+        return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
 
 
 def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> tuple[int, int]:

@@ -136,9 +136,9 @@ class ArchitectureSpec(Config):
     channels: int = Field(gt=0, description="channels of the image: 1 is gray, 3 is RGB")
     output_channels: int | None = Field(default=None, gt=0, description="channels of the output, unless the image's")
     normalization: Normalization = Normalization()
-    global_skip: Literal["none", "input"] = Field(
+    global_skip: Literal["none", "bicubic", "bilinear", "nearest"] = Field(
         default="none",
-        description="input: the input image, resized bicubically, is added to what the decoder gives",
+        description="the interpolation that resizes the input image, which is added to what the decoder gives",
     )
     encoder: EncoderSpec
     decoder: DecoderSpec
@@ -159,7 +159,7 @@ class ArchitectureSpec(Config):
         except ValueError as error:
             raise located(("decoder",), f"{error} (encoder {self.encoder.name!r} gives {features} channels)") from None
         if self.decoded_channels != self.channels and (
-            self.global_skip == "input"
+            self.global_skip != "none"
             or isinstance(self.normalization.mean, tuple)
             or isinstance(self.normalization.std, tuple)
         ):

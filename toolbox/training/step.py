@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from toolbox.resize import resize
+from toolbox.decoders.skip import resized
 from toolbox.restorer import Restorer
 from toolbox.training.data import Batch
 from toolbox.training.losses import LOSSES
@@ -35,9 +35,10 @@ class TrainedModule(nn.Module):
         features = self.restorer.encode(degraded)
         values: Tensor = self.restorer.decoder.query(features, centers, (2 / height, 2 / width))
         values = values.mT * self.restorer.std.flatten(2)
-        if self.restorer.spec.global_skip == "input":
-            return values + at_points(resize(degraded, size), points)
-        return values + self.restorer.mean.flatten(2)
+        skip = self.restorer.spec.global_skip
+        if skip == "none":
+            return values + self.restorer.mean.flatten(2)
+        return values + at_points(resized(degraded, size, skip), points)
 
 
 def at_points(image: Tensor, points: Tensor) -> Tensor:
