@@ -24,7 +24,9 @@ def test_on_a_grid_they_are_the_pixels_that_grid_sample_picks(shape: tuple[int, 
         assert torch.equal((corner.row * shape[1] + corner.column).expand(size), pixel)
         assert torch.equal(corner.down.expand(size), down)
         assert torch.equal(corner.right.expand(size), right)
-    weights = zip(area_weights(around, torch.zeros(())), plain.plain_area_weights(expected, torch.zeros(())), strict=True)
+    weights = zip(
+        area_weights(around, torch.zeros(())), plain.plain_area_weights(expected, torch.zeros(())), strict=True
+    )
     for weight, published in weights:
         torch.testing.assert_close(weight, published, rtol=1e-6, atol=0)
 
