@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -17,6 +16,7 @@ from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
 from toolbox.images.difference import most_different
 from toolbox.images.labels import draw_label
+from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
 from toolbox.restorer import Restorer
 
@@ -90,7 +90,7 @@ def _worst_place(restored: Tensor, original: Tensor) -> tuple[slice, ...]:
 
 
 def _picture(image: Tensor) -> Image.Image:
-    values = (image[0].expand(3, -1, -1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    values = to_bytes(image[0].expand(3, -1, -1)).permute(1, 2, 0).cpu().numpy()
     picture = Image.fromarray(values)
     scale = CELL / max(picture.size)
     return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.NEAREST)

@@ -20,10 +20,9 @@ from toolbox.degradations.drawing import drawn
 from toolbox.errors import ImageError, TrainingError
 from toolbox.files import written_beside
 from toolbox.images.arrays import image_in_8_bits
+from toolbox.images.files.formats import DATA_SUFFIXES
 from toolbox.images.files.picture import read_picture
 from toolbox.training.recipe import Degradation, Recipe
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class DataWarning(UserWarning):
@@ -110,7 +109,7 @@ def _picture_files(folders: Iterable[Path]) -> Iterable[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise ImageError(f"{folder}: is no folder, expected one with training pictures")
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in DATA_SUFFIXES and path.is_file())
         if not files:
             raise ImageError(f"{folder}: no picture found, expected some with suffixes such as .png or .jpg")
         yield from files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
 
 from toolbox.catalog import read_yaml
+from toolbox.close_names import close_names
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent
@@ -118,7 +118,7 @@ def _known_optimizer(name: str) -> str:
 
     names = [str(each) for each in list_optimizers()]
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=3) or ["adam", "adamw", "lamb"]
+        close = close_names(name, names) or ["adam", "adamw", "lamb"]
         raise fault((), name, f"an optimizer of timm such as {', '.join(close)}")
     return name
 
@@ -238,7 +238,7 @@ class Recipe(Config):
             _check_fit(self.weights, restorer, registries)
         for name in self.start:
             if name not in names:
-                close = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
+                close = close_names(name, names) or sorted(names)[:3]
                 raise located(("start", name), f"unknown parameter; did you mean {', '.join(close)}?")
         own = {"same": 1.0}.get(str(restorer.sizes), restorer.sizes)
         if own != "any" and self.scale.each != (float(own),):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from toolbox.images.arrays import image_in_8_bits, to_image, to_tensor
 from toolbox.images.comparison import side_by_side
 from toolbox.images.engine.run import restore_tensor
 from toolbox.images.files.picture import read_picture
+from toolbox.pixels import to_bytes
 from toolbox.restorer import Restorer
 from toolbox.training.data import degrade, generator_of
 from toolbox.training.recipe import Recipe, Validation
@@ -59,5 +59,4 @@ def sample_picture(recipe: Recipe, restorer: Restorer, path: Path) -> Image.Imag
 
 def _image(picture: Tensor) -> Image.Image:
     """(1, C, H, W) in [0, 1], maybe beyond by its noise."""
-    levels = (picture[0] * 255).round().clamp(0, 255).to(torch.uint8)
-    return to_image(levels.permute(1, 2, 0).cpu().numpy())
+    return to_image(to_bytes(picture[0]).permute(1, 2, 0).cpu().numpy())

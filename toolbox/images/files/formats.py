@@ -43,6 +43,8 @@ KNOWN = {
     )
 }
 PRINT = ("EPS", "PDF")  # formats of pages that are printed, not of pictures
+# Suffixes of the pictures in a data set: those that are scored and trained on.
+DATA_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SAME = {"MPO": "JPEG", "JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000"}  # names of one format
 
 
