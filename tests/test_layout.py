@@ -18,7 +18,19 @@ IDS = [str(path.relative_to(CORE)) for path in SOURCES]
 
 # From the bottom up: a part imports from its own layer and those before it, also inside functions and for types.
 LAYERS = [
-    {"errors", "files", "entry_points", "close_names", "pixels", "luma", "resize", "imresize", "cost", "heap"},
+    {
+        "errors",
+        "files",
+        "entry_points",
+        "close_names",
+        "pixels",
+        "luma",
+        "resize",
+        "imresize",
+        "cost",
+        "heap",
+        "progress",
+    },
     {"config", "conversion"},
     {"records"},
     {"registry", "hookspecs", "catalog"},

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,9 +21,6 @@ from toolbox.images.files.picture import read_picture
 from toolbox.imresize import imresize
 from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -126,18 +120,6 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
     if scale == round(scale):  # as published code does, pixels that the low resolution does not cover are left out
         original = original[..., : degraded.shape[-2] * round(scale), : degraded.shape[-1] * round(scale)]
     return Sample(original, degraded, scale, notes)
-
-
-def ahead(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """``map``, with the results of the next items made in threads while one is used."""
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from toolbox.evaluation.cases import read_sample
-from toolbox.evaluation.evaluate import score
 from toolbox.evaluation.metrics import METRICS
 from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
+from toolbox.evaluation.scoring import score_picture
 from toolbox.images.difference import most_different
 from toolbox.images.labels import draw_label
 from toolbox.pixels import to_bytes
@@ -52,7 +52,7 @@ def choose_rows(
         restored = {}
         for name in names:
             if report.find(name, case):
-                made, image = score(models[name], case.original.name, sample, protocol)
+                made, image = score_picture(models[name], case.original.name, sample, protocol)
                 restored[f"{name}  {made.values[metric]:.{METRICS[metric].digits}f}"] = image
         scale = f" x{sample.scale:.4g}" if sample.scale != 1 else ""
         title = f"{case.original.name}{scale}, {METRICS[metric].label} by {protocol.name}"

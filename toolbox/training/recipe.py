@@ -21,6 +21,7 @@ from toolbox.registry import Registries
 from toolbox.resolve import merged, resolve
 from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
+from toolbox.training.trackers import check_tracker
 from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
 
@@ -188,6 +189,14 @@ class Validation(Config):
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
 
 
+Tracker = Annotated[str, AfterValidator(check_tracker)]
+
+
+def _one_or_several(value: Any) -> Any:
+    """A list may be written as its one element."""
+    return [value] if isinstance(value, str) else value
+
+
 def _no_is_no_boolean(value: Any) -> Any:
     """YAML reads a bare no as false."""
     return "no" if value is False else value
@@ -222,6 +231,11 @@ class Recipe(Config):
     )
     budget: Budget
     validation: Validation | None = None
+    trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(_one_or_several)] = Field(
+        default=None,
+        description="who also gets the log: tensorboard, trackio, wandb; [] for nobody. Unless given, tensorboard "
+        "where it is installed",
+    )
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from toolbox.evaluation.cases import find_cases, read_sample
-from toolbox.evaluation.evaluate import evaluate
+from toolbox.evaluation.scoring import score_folder
 from toolbox.images.arrays import image_in_8_bits, to_image, to_tensor
 from toolbox.images.comparison import side_by_side
 from toolbox.images.engine.run import restore_tensor
@@ -37,7 +37,7 @@ def check_validation(validation: Validation) -> list[Path]:
 
 def mean_score(restorer: Restorer, validation: Validation) -> float:
     """The mean PSNR in dB over the pictures of the validation folder."""
-    scores = evaluate(
+    scores = score_folder(
         restorer, validation.folder, validation.protocol, validation.sigma, scales=validation.scales or ()
     )
     values = [score.psnr for score in scores]
