@@ -37,12 +37,12 @@ LAYERS = [
     {"discovery"},
     {"spec"},
     {"resolve", "schema", "encoders", "nonlocal_blocks", "recurrent", "decoders", "degradations"},
-    {"restorer"},
+    {"restorer", "composition"},
     {"weights"},
     {"anatomy", "images"},
     {"evaluation"},
     {"training"},
-    {"plugin", "builtin", "benchmarking", "testing"},
+    {"plugin", "builtin", "benchmarking", "testing", "inspection"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
