@@ -20,6 +20,7 @@ from toolbox.testing.measure import drawn
 
 Spec = dict[str, Any]
 M = TypeVar("M", bound=nn.Module)
+FITS_ANY = "residual-conv"  # a decoder that takes the features of every encoder
 
 # One small setting of each component, cheap to run and with every parameter in use.
 NONLOCAL_BLOCKS: Mapping[str, Spec] = {
@@ -77,8 +78,14 @@ def architecture(encoder: str | Spec, decoder: str | Spec, **more: Any) -> Spec:
 
 def encoder_of(spec: Spec, channels: int = 2) -> Any:
     """The encoder that ``spec`` describes, with drawn weights."""
-    decoder = {"name": "dual-interactive", "hidden": [1]}  # fits any encoder
-    return drawn(resolve({"channels": channels, "encoder": spec, "decoder": decoder}).encoder.build(channels=channels))
+    resolved = resolve({"channels": channels, "encoder": spec, "decoder": FITS_ANY})
+    return drawn(resolved.encoder.build(channels=channels))
+
+
+def encoder_radius(spec: str | Spec) -> int | None:
+    """How far a feature of the encoder that ``spec`` describes sees, as its config says."""
+    radius: int | None = resolve({"channels": 2, "encoder": spec, "decoder": FITS_ANY}).encoder.config.receptive_field()
+    return radius
 
 
 def decoder_of(spec: Spec, features: int, channels: int = 2) -> Any:

@@ -24,8 +24,7 @@ BUILT_IN = {"toolbox_diinn", "toolbox_hybrids", "toolbox_nlrn"}
 SEE = "; see `toolbox doctor`"
 
 HEAD = """
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ArchitectureInfo, ComponentInfo
+from toolbox.plugin import ArchitectureInfo, ComponentInfo, hookimpl
 """
 
 GOOD = """
@@ -34,10 +33,7 @@ from pathlib import Path
 from pydantic import Field
 from torch import nn
 
-from toolbox.catalog import read_catalog
-from toolbox.config import EncoderConfig
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ComponentInfo, ProtocolInfo
+from toolbox.plugin import ComponentInfo, EncoderConfig, ProtocolInfo, hookimpl, read_catalog
 
 
 class OneConvConfig(EncoderConfig):
