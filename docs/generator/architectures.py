@@ -8,7 +8,7 @@ from typing import Any
 from generator import figures
 from generator.components import FOLDER as COMPONENTS
 from generator.installed import architectures, kinds, specs
-from generator.markdown import as_yaml, code, facts, number, page, table
+from generator.markdown import as_yaml, code, facts, linked, number, page, table
 from generator.measured import SCALE, SIDE, MeasuredArchitecture, cells, measure_architecture
 from toolbox.records import ArchitectureInfo
 from toolbox.spec import ArchitectureSpec
@@ -52,7 +52,7 @@ def _facts(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArc
     radius = measured.receptive_field
     return facts(
         {
-            "paper": spec.paper,
+            "paper": linked(spec.paper, info.url),
             "plugin": f"`{info.provider}`",
             "image": {1: "gray", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels"),
             "output": sizes.get(str(measured.sizes), f"×{measured.sizes}"),
@@ -131,8 +131,8 @@ def _picture(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredA
     notes = {}
     if (data["normalization"]["mean"], data["normalization"]["std"]) != (0.0, 1.0):
         notes["normalization"] = "normalized"
-    if spec.global_skip == "input":
-        notes["skip"] = "the input itself" if measured.sizes == "same" else "the input, bicubic"
+    if spec.global_skip != "none":
+        notes["skip"] = "the input itself" if measured.sizes == "same" else f"the input, {spec.global_skip}"
     sizes = {"same": "H × W", "any": "H′ × W′"}.get(str(measured.sizes), f"{measured.sizes}H × {measured.sizes}W")
     return figures.architecture(
         encoder,
@@ -148,7 +148,7 @@ def _picture(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredA
 def _description(info: ArchitectureInfo, spec: ArchitectureSpec) -> str:
     names = [part.name for part in spec.encoder.parts()], [part.name for part in spec.decoder.parts()]
     encoder, decoder = (" of ".join(part) for part in names)
-    skip = "; the input is added to the result" if spec.global_skip == "input" else ""
+    skip = "; the input is added to the result" if spec.global_skip != "none" else ""
     return f"{info.name}: encoder {encoder} feeds decoder {decoder}{skip}"
 
 
