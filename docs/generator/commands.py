@@ -11,9 +11,9 @@ from generator.markdown import code, page
 from generator.running import toolbox_command
 from toolbox.cli import app
 
-INTRODUCTION = """Also as `python -m toolbox`. Exit codes: 0, done; 1, an input failed; 2, wrong usage. An error is one
-sentence on the standard error; `--debug` before the command shows the traceback. `--json`, where a command has it,
-prints what a program would read."""
+INTRODUCTION = """`python -m toolbox` is the same as `toolbox`. The exit code is 0 for success, 1 if an input failed,
+and 2 for wrong usage. An error is one sentence on the standard error; `--debug` before the command shows the traceback.
+With `--json`, a command prints JSON."""
 
 
 def pages() -> Iterator[tuple[str, str]]:

@@ -264,6 +264,6 @@ def test_a_file_is_not_restored_into_itself(tmp_path: Path) -> None:
     path = tmp_path / "in.png"
     Image.fromarray(picture(7, 6)).save(path)
     before = path.read_bytes()
-    with pytest.raises(ImageError, match=r"in\.png: is the input itself; give another name$"):
+    with pytest.raises(ImageError, match=r"in\.png is the input itself; choose another name$"):
         toolbox.restore(path, identity(), scale=2, output=tmp_path / "." / "in.png")
     assert path.read_bytes() == before

@@ -305,7 +305,7 @@ def test_a_truncated_npz_is_refused(keep: float, tmp_path: Path) -> None:
     np.savez(path, **nlrn().arrays)  # type: ignore[arg-type]  # its next parameter is a flag
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
-    with pytest.raises(WeightsError, match=r"cut\.npz: a damaged archive: "):
+    with pytest.raises(WeightsError, match=r"cut\.npz: the archive is damaged: "):
         toolbox.convert(path)
 
 

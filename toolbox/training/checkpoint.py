@@ -78,7 +78,7 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
         with written_beside(path) as partial:
             save_file(copies, partial, metadata)
     except (OSError, SafetensorError) as error:
-        last = "the last one is untouched" if path.exists() else "there is none yet"
+        last = "the last one is intact" if path.exists() else "there is none yet"
         raise TrainingError(f"{path}: the checkpoint cannot be written: {error}; {last}") from None
 
 
@@ -95,11 +95,11 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     try:
         progress, before, content = (json.loads(metadata[key]) for key in ("progress", "identity", "optimizer"))
     except (KeyError, ValueError):
-        raise WeightsError(f"{path}: is no checkpoint of a training run") from None
+        raise WeightsError(f"{path} is not the checkpoint of a training run") from None
     if changes := differences(before, json.loads(json.dumps(identity))):
         raise TrainingError(
-            f"{path}: cannot go on with another recipe: {'; '.join(changes)}; "
-            "give what the run was started with, or start another with --run"
+            f"{path}: cannot continue with another recipe: {'; '.join(changes)}; "
+            "use the settings that the run was started with, or start another with --run"
         )
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "group": {}}
     for name, tensor in tensors.items():
@@ -108,7 +108,7 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     for part, module in (("model", state.restorer), ("average", state.average)):
         given, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (parts[part], module.state_dict()))
         if complaint := describe_mismatch(given, ours):
-            raise WeightsError(f"{path}: is the checkpoint of another network: {complaint}")
+            raise WeightsError(f"{path} is the checkpoint of another network: {complaint}")
         module.load_state_dict(parts[part])
     _unpack(state.optimizer, parts, content)
     state.progress = RunProgress(**progress)

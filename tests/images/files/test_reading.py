@@ -133,7 +133,7 @@ def test_cmyk_with_a_profile_becomes_the_color_that_it_means(dtype: Any, tmp_pat
     path = tmp_path / "it.tif"
     tifffile.imwrite(path, ink, photometric="separated", iccprofile=profile)
     page = first_page(path)
-    assert page.notes == ("CMYK was converted to RGB",)
+    assert page.notes == ("converted CMYK to RGB",)
     assert page.pixels.dtype == dtype
     assert ImageCms.ImageCmsProfile(io.BytesIO(page.metadata.icc)).profile.xcolor_space.strip() == "RGB"
     eight = Image.fromarray((ink >> 8).astype(np.uint8) if dtype == np.uint16 else ink, "CMYK")
@@ -328,5 +328,7 @@ def test_what_is_no_picture_is_refused_by_name_and_starts_no_program(
         monkeypatch.setattr(subprocess, name, started)
     path = tmp_path / "photo.png"
     path.write_bytes(start)
-    with pytest.raises(ImageError, match=rf"photo\.png: a {kind} file, which is not read; export it as PNG or TIFF$"):
+    with pytest.raises(
+        ImageError, match=rf"photo\.png: Toolbox does not read {kind}; export the picture as PNG or TIFF$"
+    ):
         read_picture(path)
