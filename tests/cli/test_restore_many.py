@@ -60,7 +60,7 @@ def test_a_folder_is_restored_with_a_summary_and_what_failed_last(run: Run, scan
     ]
     assert first_page(Path("out/deep.tif")).deep
     again = run("restore", "scans", "-r", "-o", "out/", "-m", "bicubic", "--scale", "2", "--skip-existing")
-    assert "skipped scans/deep.tif: out/deep.tif is there" in again.out
+    assert "skipped scans/deep.tif: out/deep.tif exists" in again.out
     assert again.out.splitlines()[-2].split() == ["skipped", "4"]
 
 
@@ -136,7 +136,7 @@ def test_format_and_quality_are_as_asked(run: Run, scans: Path) -> None:
 def test_an_input_is_replaced_only_on_request(run: Run, scans: Path) -> None:
     before = (scans / "deep.tif").read_bytes()
     result = run("restore", "scans/deep.tif", "-o", "scans/", "-m", "bicubic", "--scale", "2")
-    assert result.sentence == "scans/deep.tif is the input itself; choose another name, or --overwrite"
+    assert result.sentence == "scans/deep.tif is the input itself; choose another name, or use --overwrite"
     assert (scans / "deep.tif").read_bytes() == before
     assert run("restore", "scans/deep.tif", "-o", "scans/", "-m", "bicubic", "--scale", "2", "--overwrite").code == 0
     assert first_page(scans / "deep.tif").pixels.shape == (16, 12, 3)

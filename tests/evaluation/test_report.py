@@ -160,7 +160,7 @@ def test_scores_that_do_not_compare_stay_apart(tmp_path: Path, change: dict[str,
 def test_a_file_without_scores_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "scores.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(SpecError, match=r"scores\.json: no scores can be read from it"):
+    with pytest.raises(SpecError, match=r"scores\.json: cannot be read as scores"):
         read_report(path)
 
 

@@ -129,7 +129,7 @@ def test_an_input_is_overwritten_only_on_request(scans: Path) -> None:
     pattern = f"{scans}/{{stem}}{{suffix}}"
     outcomes = run(batch([scans / "a.png", scans / "b.png"], pattern))
     assert [str(outcome.error) for outcome in outcomes] == [
-        f"{scans / name} is the input itself; choose another name, or --overwrite" for name in ("a.png", "b.png")
+        f"{scans / name} is the input itself; choose another name, or use --overwrite" for name in ("a.png", "b.png")
     ]
     crossed = run(batch([scans / "a.png", scans / "b.png"], f"{scans}/b{{suffix}}"))
     assert f"{scans / 'b.png'}: is one of the inputs" in str(crossed[0].error)
@@ -152,7 +152,7 @@ def test_two_files_never_get_one_name(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_said(scans: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file", encoding="utf-8")
     outcome, *_ = run(batch([scans], f"{tmp_path}/out/"))
-    assert "out: cannot be made: " in str(outcome.error)
+    assert "out: the folder cannot be created: " in str(outcome.error)
 
 
 def test_a_dry_run_touches_nothing(scans: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def deep_tiff_page(page: tifffile.TiffPage) -> Page:
     icc, notes = metadata.icc, tuple[str, ...]()
     if page.photometric in (5, 8):
         paint, icc = cmyk_to_rgb(paint, icc) if colors == 4 else lab_to_rgb(paint)
-        notes = (f"{'CMYK' if colors == 4 else 'Lab'} to RGB",)
+        notes = (f"converted {'CMYK' if colors == 4 else 'Lab'} to RGB",)
     pixels = paint if alpha is None else np.concatenate((paint, alpha), -1)
     pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     metadata = dataclasses.replace(metadata, icc=icc)
