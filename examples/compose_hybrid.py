@@ -37,7 +37,7 @@ hybrid = toolbox.build(
         "summary": "diinn-lite's features under LIIF's decoder",
         "channels": 3,
         "normalization": trained.spec.normalization.model_dump(),
-        "global_skip": "input",
+        "global_skip": "bicubic",
         "encoder": trained.spec.encoder.to_data(),
         "decoder": {"name": "local-ensemble", "hidden": [32, 32]},
     }

@@ -97,7 +97,8 @@ def component(
     example: Spec | None = None,
 ) -> ComponentInfo:
     """A record to register; by default one more encoder that does nothing."""
-    settings = config or (IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config))
+    usual: type[Config] = IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config)
+    settings = config or usual
     return ComponentInfo(kind, name, factory, settings, summary="for a test", paper="none", example=example or {})
 
 

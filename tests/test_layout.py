@@ -24,7 +24,7 @@ LAYERS = [
     {"registry", "hookspecs", "catalog"},
     {"discovery"},
     {"spec"},
-    {"resolve", "schema", "encoders", "nonlocal_blocks", "recurrent", "decoders", "degradations"},
+    {"resolve", "schema", "padding", "encoders", "nonlocal_blocks", "recurrent", "decoders", "degradations"},
     {"restorer"},
     {"weights"},
     {"anatomy", "images"},

@@ -46,7 +46,10 @@ NEIGHBORHOOD = "encoder.transition.nonlocal.neighborhood"
         ({**IMAGE, "chanels": 3}, "chanels: unknown key; did you mean 'channels'?"),
         ({**IMAGE, "channels": 0}, "channels: got 0, expected greater than 0"),
         ({"channels": 3}, "encoder: missing; this key is required; decoder: missing; this key is required"),
-        ({**IMAGE, "global_skip": "output"}, "global_skip: got 'output', expected 'none' or 'input'"),
+        (
+            {**IMAGE, "global_skip": "output"},
+            "global_skip: got 'output', expected 'none', 'bicubic', 'bilinear' or 'nearest'",
+        ),
         (
             {**IMAGE, "encoder": 3},
             "encoder: got 3, expected a component's name, or a mapping with its name and settings",
@@ -211,7 +214,7 @@ specs = st.fixed_dictionaries(
     {"channels": st.integers(1, 4), "encoder": flat | folded, "decoder": decoders},
     optional={
         "summary": st.text(),
-        "global_skip": st.sampled_from(["none", "input"]),
+        "global_skip": st.sampled_from(["none", "bicubic", "bilinear", "nearest"]),
         "normalization": st.fixed_dictionaries({}, optional={"mean": number | st.lists(number, max_size=4)}),
     },
 )

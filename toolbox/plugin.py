@@ -10,11 +10,21 @@ config class a method with one.
 """
 
 from toolbox.catalog import read_catalog, shipped
-from toolbox.config import Config, DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig, fault, located
+from toolbox.config import (
+    Config,
+    DecoderConfig,
+    EncoderConfig,
+    NonLocalConfig,
+    Padding,
+    TransitionConfig,
+    fault,
+    located,
+)
 from toolbox.conversion import Checkpoint, Conversion, TensorSource, hint_needed
 from toolbox.decoders.coordinates import Positions, grid, nearest, offset, pixel_centers, stack
+from toolbox.decoders.corners import Corner, along, area_weights, corners
 from toolbox.decoders.implicit import Content, ImplicitDecoder
-from toolbox.decoders.plain import linear, sampled
+from toolbox.decoders.plain import linear, plain_area_weights, plain_centers, plain_corners, sampled
 from toolbox.errors import SpecError, WeightsError
 from toolbox.hookspecs import API_VERSION, hookimpl
 from toolbox.luma import LUMA, LUMA_OF_BLACK, luma
@@ -38,6 +48,7 @@ __all__ = [
     "Content",
     "Conversion",
     "ConverterInfo",
+    "Corner",
     "Correlation",
     "DecoderConfig",
     "DecoderSpec",
@@ -48,6 +59,7 @@ __all__ = [
     "Neighborhood",
     "NonLocalConfig",
     "NonLocalSpec",
+    "Padding",
     "PerStateBatchNorm2d",
     "Positions",
     "ProtocolInfo",
@@ -59,7 +71,10 @@ __all__ = [
     "WeightsError",
     "Whole",
     "Window",
+    "along",
+    "area_weights",
     "attend",
+    "corners",
     "encoder_plan",
     "fault",
     "grid",
@@ -71,6 +86,9 @@ __all__ = [
     "nearest",
     "offset",
     "pixel_centers",
+    "plain_area_weights",
+    "plain_centers",
+    "plain_corners",
     "read_catalog",
     "resize",
     "sampled",

@@ -36,7 +36,22 @@ def resolve(
     else:
         prefix = name_or_spec
         data = registries.architectures[name_or_spec].spec
-    return validated(ArchitectureSpec, merged(data, overrides) if overrides else data, registries, prefix)
+    if overrides:
+        data = merged(without_preset_fields(data, overrides, registries), overrides)
+    return validated(ArchitectureSpec, data, registries, prefix)
+
+
+def without_preset_fields(data: Any, changes: Any, registries: Registries) -> Any:
+    """``data`` without the settings of components that a preset among the changes stands for."""
+    if not isinstance(changes, Mapping) or not isinstance(data, (str, Mapping)):
+        return data
+    data = {"name": data} if isinstance(data, str) else data
+    kept = {key: without_preset_fields(value, changes.get(key), registries) for key, value in data.items()}
+    for registry in registries.components.values():
+        if "preset" in changes and data.get("name") in registry:
+            fields = registry[data["name"]].config.presets.get(changes["preset"], {})
+            kept = {key: value for key, value in kept.items() if key not in fields}
+    return kept
 
 
 def merged(data: Any, changes: Mapping[str, Any]) -> Any:

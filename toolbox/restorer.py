@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from toolbox.decoders.skip import REACH, resized
 from toolbox.errors import SpecError
+from toolbox.padding import padded
 from toolbox.registry import Registries
-from toolbox.resize import resize
 from toolbox.resolve import resolve
 from toolbox.spec import ArchitectureSpec
 
@@ -60,7 +61,7 @@ class Restorer(nn.Module):
         parts = [self.spec.encoder.config.receptive_field(), self.spec.decoder.config.receptive_field()]
         if None in parts:
             return None
-        return max(sum(parts), 2 if self.spec.global_skip == "input" and self.sizes != "same" else 0)
+        return max(sum(parts), 0 if self.sizes == "same" else REACH.get(self.spec.global_skip, 0))
 
     @property
     def sizes(self) -> str | int:
@@ -129,19 +130,44 @@ class Restorer(nn.Module):
         if 0 in image.shape:
             raise SpecError(f"got an empty image of shape {tuple(image.shape)}, expected at least one pixel")
         target = self.output_size(image.shape[2], image.shape[3], size, scale)
-        return self.decode(self.encode(image), image, target)
+        return self.decode(self.encode(self.pad(image)), image, target)
+
+    def pad(self, image: Tensor) -> Tensor:
+        """The image (B, channels, H, W), made larger at the bottom and right as the parts need it."""
+        return padded(image, self.spec.padding)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Image (B, channels, H, W) in [0, 1] → features (B, C, H, W)."""
-        features: Tensor = self.encoder((image - self.mean) / self.std)
+        """Padded image (B, channels, H, W) in [0, 1] → features (B, C, H, W)."""
+        features: Tensor = self.encoder(self._seen(image))
         return features
 
     def decode(self, features: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """Features and the image that they are of → (B, output channels, *size)."""
-        decoded: Tensor = self.decoder(features, size)
+        """Features of the padded image, and the image itself → (B, output channels, *size).
+
+        A decoder of the same size or a fixed scale decodes all the features, and what is of the padding is
+        cut off its result, as published networks do it. A decoder of any size gets the features of the image
+        alone, so that its positions are those of the image.
+        """
+        height, width = image.shape[-2:]
+        decoded_size = size
+        if self.sizes == "any":
+            features = features[..., :height, :width]
+        else:
+            decoded_size = size[0] // height * features.shape[-2], size[1] // width * features.shape[-1]
+        more = {"image": self._seen(self.pad(image))} if self.spec.decoder.config.takes_image else {}
+        decoded: Tensor = self.decoder(features, decoded_size, **more)
+        if decoded_size != size:
+            decoded = decoded[..., : size[0], : size[1]]
         restored = decoded * self.std
+        if len(restored) > len(image):  # in training, the states of a recurrent encoder one after the other
+            image = image.repeat(len(restored) // len(image), 1, 1, 1)
+        skip = self.spec.global_skip
         # The mean is either part of the input that is added again, or was taken off before.
-        return restored.add_(resize(image, size) if self.spec.global_skip == "input" else self.mean)
+        return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
+
+    def _seen(self, image: Tensor) -> Tensor:
+        """The image as the network sees it."""
+        return (image - self.mean) / self.std
 
 
 def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> tuple[int, int]:

@@ -32,7 +32,7 @@ def _plan(checkpoint: Checkpoint, hints: NLRNHints) -> Conversion:
         "summary": "converted from NLRN's TensorFlow variables",
         "channels": channels,
         "normalization": {"std": 1 / 255},
-        "global_skip": "input",
+        "global_skip": "bicubic",
         "encoder": {
             "name": "recurrent",
             "steps": steps,

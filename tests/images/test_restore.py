@@ -31,7 +31,7 @@ ANY: Spec = {"name": "dual-interactive", "hidden": [4]}
 def model(channels: int, decoder: Spec | str = ANY, **more: Any) -> Restorer:
     """A tiny model with drawn weights that adds a little to its input."""
     restorer = restorer_of(
-        {"channels": channels, "global_skip": "input", "encoder": EDSR, "decoder": decoder, **more}
+        {"channels": channels, "global_skip": "bicubic", "encoder": EDSR, "decoder": decoder, **more}
     ).float()
     with torch.no_grad():
         for parameter in restorer.decoder.parameters():

@@ -18,7 +18,7 @@ from toolbox.training.recipe import Recipe
 
 NLRN: Mapping[str, Any] = {
     "channels": 1,
-    "global_skip": "input",
+    "global_skip": "bicubic",
     "encoder": {
         "name": "recurrent",
         "steps": 2,

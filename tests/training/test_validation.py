@@ -60,7 +60,7 @@ def test_the_sample_is_degraded_by_the_recipe_and_restored(
 ) -> None:
     folder = write_pictures(tmp_path / "data", count=1, side=40)
     chain = ["bicubic", {"name": "gaussian-noise", "sigma": 25}]
-    recipe = implicit_recipe(folder, model={**IMPLICIT, "global_skip": "input"}, degradation=chain, scale=scale)
+    recipe = implicit_recipe(folder, model={**IMPLICIT, "global_skip": "bicubic"}, degradation=chain, scale=scale)
     sample_picture(recipe, Restorer(recipe.model), folder / "0.png")
     small = int(40 / scale)
     assert [picture.size for picture in shown] == [(small, small), (round(small * scale),) * 2]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from toolbox.config import EncoderConfig
+from toolbox.config import EncoderConfig, Padding
 from toolbox.records import ComponentInfo
 from toolbox.spec import EncoderSpec
 
@@ -31,8 +33,11 @@ class PixelUnshuffleConfig(EncoderConfig):
         return None if inner is None else self.factor * (inner + 1) - 1
 
     def alignment(self) -> int:
-        inner: int = self.encoder.config.alignment()
-        return self.factor * inner
+        return self.factor * super().alignment()
+
+    def padding(self) -> Padding:
+        inner = super().padding()
+        return inner if inner.multiple == 1 else replace(inner, multiple=self.factor * inner.multiple)
 
 
 class PixelUnshuffle(nn.Module):

@@ -39,7 +39,7 @@ def plan(checkpoint: Checkpoint, hints: DnCNNHints) -> Conversion:
     spec = {
         "summary": "converted from DnCNN's published weights",
         "channels": channels,
-        "global_skip": "input",
+        "global_skip": "bicubic",
         "encoder": {"name": "dncnn", "channels": width, "convolutions": count - 1},
         "decoder": "residual-conv",
     }

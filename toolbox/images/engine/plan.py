@@ -20,7 +20,7 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 from toolbox.cost import Cost, cost
 from toolbox.errors import ImageError
 from toolbox.images.engine.request import Request
-from toolbox.images.engine.tiling import Tiling, exact_tiling, usual_tile
+from toolbox.images.engine.tiling import Tiling, alignment_of, exact_tiling, usual_tile
 from toolbox.restorer import Restorer
 
 TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # tried from the usual one on
@@ -142,7 +142,7 @@ def _is_exact(tiling: Tiling, shape: tuple[int, int, int], field: int | None) ->
 def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> Iterator[Tiling]:
     """From the best to the smallest: exact ones first, then with less and less of a halo."""
     encoder = restorer.spec.encoder.config
-    field, alignment = encoder.receptive_field(), encoder.alignment()
+    field, alignment = encoder.receptive_field(), alignment_of(encoder)
     if field is None:
         yield exact_tiling(encoder)
         return
@@ -169,7 +169,7 @@ def _estimator(
     @cache
     def encoding(rows: int, columns: int) -> Cost:
         image = like.new_empty(1, network.channels, rows, columns)
-        return cost(lambda: network.encode(image))
+        return cost(lambda: network.encode(network.pad(image)))
 
     @cache
     def decoding(rows: int) -> Cost:

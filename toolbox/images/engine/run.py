@@ -74,7 +74,7 @@ def restore_tensor(
     try:
         with torch.no_grad():
             for part in passes:
-                features = encode_in_tiles(restorer, part, tiling, step)
+                features = encode_in_tiles(restorer, restorer.pad(part), tiling, step)
                 restored.append(resize(restorer.decode(features, part, decoded), target))
                 step()
     finally:

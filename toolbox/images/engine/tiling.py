@@ -7,6 +7,7 @@ the features near the edges of tiles are approximate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -55,16 +56,21 @@ def usual_tile(halo: int) -> int:
     return min(max(8 * halo, SMALLEST), LARGEST)
 
 
+def alignment_of(encoder: EncoderConfig) -> int:
+    """What tiles start at multiples of: so that they are encoded as parts of the whole, and need no padding."""
+    return math.lcm(encoder.alignment(), encoder.padding().multiple)
+
+
 def exact_tiling(encoder: EncoderConfig, tile: int | None = None) -> Tiling:
     """The tiling that changes nothing: an encoder that sees the whole image gets it in one piece."""
     field = encoder.receptive_field()
     if field is None:
         return Tiling(None, 0)
-    return Tiling(tile or usual_tile(field), field, encoder.alignment())
+    return Tiling(tile or usual_tile(field), field, alignment_of(encoder))
 
 
 def encode_in_tiles(restorer: Restorer, image: Tensor, tiling: Tiling, done: Callable[[], None]) -> Tensor:
-    """Features (B, C, H, W) of an image (B, channels, H, W). ``done`` is called after each tile."""
+    """Features (B, C, H, W) of a padded image (B, channels, H, W). ``done`` is called after each tile."""
     rows, columns = (tiling.segments(length) for length in image.shape[-2:])
     features = image.new_empty(0)
     for top, bottom, outer_top, outer_bottom in rows:
