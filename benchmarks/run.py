@@ -72,9 +72,9 @@ def attention() -> list[Result]:
     )
     alone, following = times["alone"].median, times["next state"].median
     floor = 45**2 * (64 + 128) * side**2 * times["peak"].median / multiply_adds
-    told = f"{1e6 * alone / side**2:.1f} µs a pixel, ±{times['alone'].spread:.0%}"
+    detail = f"{1e6 * alone / side**2:.1f} µs a pixel, ±{times['alone'].spread:.0%}"
     return [
-        Result("non-local, window 45, 128 × 128", "its products at the peak", floor / alone, "of the speed", told),
+        Result("non-local, window 45, 128 × 128", "its products at the peak", floor / alone, "of the speed", detail),
         Result(
             "the same in later states, with propagation",
             "without",
