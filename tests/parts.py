@@ -36,18 +36,30 @@ TRANSITIONS: Mapping[str, Spec] = {
         "channels": 4,
         "nonlocal": {"name": "soft-block-matching", **NONLOCAL_BLOCKS["soft-block-matching"]},
     },
+    "encoder": {"channels": 4, "encoder": {"name": "edsr", "channels": 4, "blocks": 1}},
 }
 ENCODERS: Mapping[str, Spec] = {
+    "chain": {"encoders": [{"name": "edsr", "channels": 4, "blocks": 1}, {"name": "edsr", "channels": 3, "blocks": 1}]},
     "edsr": {"channels": 4, "blocks": 1},
     "identity": {},
     "nonlocal": {"nonlocal": {"name": "wang-nonlocal", **NONLOCAL_BLOCKS["wang-nonlocal"]}},
+    "parallel": {
+        "encoders": [{"name": "edsr", "channels": 4, "blocks": 1}, {"name": "edsr", "channels": 3, "blocks": 2}]
+    },
     "pixel-unshuffle": {"factor": 2, "encoder": {"name": "edsr", "channels": 12, "blocks": 1}},
     "rdn": {"channels": 4, "blocks": 2, "layers": 2, "growth": 3},
+    "residual": {"encoder": {"name": "pixel-unshuffle", "encoder": {"name": "edsr", "channels": 12, "blocks": 1}}},
     "timm": {"model": "test_resnet", "stages": (0, 1), "channels": 4},
     "recurrent": {"steps": 2, "transition": {"name": "nonlocal-residual", **TRANSITIONS["nonlocal-residual"]}},
+    "with-nonlocal": {
+        "encoder": {"name": "rdn", "channels": 4, "blocks": 2, "layers": 2, "growth": 3},
+        "nonlocal": {"name": "wang-nonlocal", **NONLOCAL_BLOCKS["wang-nonlocal"]},
+        "after": ["blocks.0"],
+    },
 }
 DECODERS: Mapping[str, Spec] = {
     "bicubic": {},
+    "conv": {},
     "dual-interactive": {"hidden": [5, 6]},
     "features": {},
     "local-ensemble": {"hidden": [5, 6]},
