@@ -16,7 +16,7 @@ import toolbox
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
-from generator.running import Block, Desk, blocks, desk  # noqa: E402  # found once docs/ is on the path
+from generator.running import Block, PageRunner, blocks, page_runner  # noqa: E402  # found once docs/ is on the path
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHECKPOINT = ROOT.parent / "shared" / "weights" / "edsr-baseline-liif.pth"
@@ -30,9 +30,9 @@ def section(title: str) -> str:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Desk]:
+def here(tmp_path: Path) -> Iterator[PageRunner]:
     """A folder with what the README's blocks need: a photo, a folder of photos, and the files that it shows."""
-    with desk(tmp_path) as made:
+    with page_runner(tmp_path) as made:
         shutil.copy("photos/coffee.png", "photo.png")
         shutil.rmtree("photos")
         Path("photos").mkdir()
@@ -54,14 +54,14 @@ def test_it_is_short() -> None:
     assert len(README.splitlines()) <= 200
 
 
-def test_blocks_run(here: Desk) -> None:
+def test_blocks_run(here: PageRunner) -> None:
     for block in blocks(README):
         if block.language == "python":
             here.run(block)
 
 
 @pytest.mark.parametrize("command", commands())
-def test_commands_run(command: str, here: Desk) -> None:
+def test_commands_run(command: str, here: PageRunner) -> None:
     if "liif" in command:
         if not CHECKPOINT.exists():
             pytest.skip("LIIF's published checkpoint is not here")
@@ -71,7 +71,7 @@ def test_commands_run(command: str, here: Desk) -> None:
     here.run(Block("sh", command + next((more for start, more in SHORTER.items() if command.startswith(start)), ""), 0))
 
 
-def test_other_commands_of_shell_blocks_exist(here: Desk) -> None:
+def test_other_commands_of_shell_blocks_exist(here: PageRunner) -> None:
     """What installs, and what makes and tests a plugin."""
     for block in blocks(README):
         if block.language == "sh" and (block.text.startswith("pip install") or "plugin new" in block.text):

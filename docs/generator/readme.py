@@ -13,7 +13,9 @@ from toolbox.catalog import shipped_providers
 from toolbox.records import ArchitectureInfo
 
 README = Path(__file__).parents[2] / "README.md"
-SYSTEMS = re.compile(r"(?<=<!-- systems: written by `python docs/generate.py` -->\n).*?(?=<!-- end of systems -->)", re.S)
+SYSTEMS = re.compile(
+    r"(?<=<!-- systems: written by `python docs/generate.py` -->\n).*?(?=<!-- end of systems -->)", re.S
+)
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -28,7 +30,9 @@ def _systems() -> str:
     order = list(shipped_providers())
     for info in sorted(architectures(), key=lambda info: order.index(info.name)):
         groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
-    return table(("network", "description", "paper", "variants"), (_row(paper, *of) for (_, paper), of in groups.items()))
+    return table(
+        ("network", "description", "paper", "variants"), (_row(paper, *of) for (_, paper), of in groups.items())
+    )
 
 
 def _row(paper: str, first: ArchitectureInfo, *others: ArchitectureInfo) -> tuple[str, ...]:

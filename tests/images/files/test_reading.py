@@ -19,7 +19,7 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps
 from skimage.color import lab2rgb
 
-from tests.images.files import SRGB, XMP, Array, cmyk_profile, exif, first_page, noise
+from tests.images.samples import SRGB, XMP, Array, cmyk_profile, exif, first_page, noise
 from toolbox.errors import ImageError
 from toolbox.images.files.picture import read_picture
 from toolbox.images.files.reading import opened
