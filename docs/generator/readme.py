@@ -30,15 +30,19 @@ def _systems() -> str:
     order = list(shipped_providers())
     for info in sorted(architectures(), key=lambda info: order.index(info.name)):
         groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
-    return table(
-        ("network", "description", "paper", "variants"), (_row(paper, *of) for (_, paper), of in groups.items())
-    )
+    converters: list[ConverterInfo] = [each for each in records("converters") if each.url]
+    rows = []
+    for (_, paper), (first, *others) in groups.items():
+        code = next((each for each in converters if _reads(each, first)), None)
+        if code is not None:
+            converters.remove(code)  # its code is that of one paper
+        rows.append(_row(paper, code.url if code else "", first, others))
+    return table(("network", "description", "paper", "variants"), rows)
 
 
-def _row(paper: str, first: ArchitectureInfo, *others: ArchitectureInfo) -> tuple[str, ...]:
+def _row(paper: str, code: str, first: ArchitectureInfo, others: list[ArchitectureInfo]) -> tuple[str, ...]:
     authors, *_, venue = paper.split(", ")
-    codes = [each.url for each in records("converters") if _reads(each, first)]
-    links = [linked(f"{authors}, {venue}", first.url), *(linked("code", url) for url in codes if url)]
+    links = [linked(f"{authors}, {venue}", first.url), *([linked("code", code)] if code else [])]
     name = f"[`{first.name}`](docs/{FOLDER}/{first.name}.md)"
     return name, first.summary, ", ".join(links), ", ".join(f"`{info.name}`" for info in others)
 

@@ -33,8 +33,8 @@ def pages() -> Iterator[tuple[str, str]]:
             "A catalog is a YAML file that maps names to architectures. Besides the keys above, an entry may have "
             "`weights`, a file relative to the catalog, and `url`, the address of its paper. All commands read a "
             "catalog by `--catalog`. `toolbox schema > schema.json` writes a JSON Schema, by which your editor can "
-            "complete the file. Toolbox's own catalog is `registry.yaml`; [Architectures](architectures/index.md) shows "
-            "its entries.",
+            "complete the file. Toolbox's own catalog is `registry.yaml`; [Architectures](architectures/index.md) "
+            "shows its entries.",
         ),
     )
     yield (
