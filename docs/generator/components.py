@@ -124,13 +124,13 @@ def _says(info: ComponentInfo) -> dict[str, object]:
     """What the config says before any tensor exists."""
     config = example(info)[0]
     radius = config.receptive_field()
-    told: dict[str, object] = {"sees": "the whole image" if radius is None else f"{radius} px around a pixel"}
+    promises: dict[str, object] = {"sees": "the whole image" if radius is None else f"{radius} px around a pixel"}
     if info.kind == "decoder":
         sizes = config.sizes()
-        told["sizes"] = {"any": "any", "same": "that of the features"}.get(sizes, f"×{sizes}")
+        promises["sizes"] = {"any": "any", "same": "that of the features"}.get(sizes, f"×{sizes}")
     if info.kind in ("encoder", "recurrent-wrapper"):
-        told["gives"] = f"{config.out_channels(3)} channels for an RGB image"
-    return told
+        promises["gives"] = f"{config.out_channels(3)} channels for an RGB image"
+    return promises
 
 
 def _object(info: ComponentInfo) -> str:

@@ -166,12 +166,12 @@ def test_bad_input_is_refused_and_nothing_is_written(
 ) -> None:
     path, output = tmp_path / "bad.pth", tmp_path / "out.safetensors"
     make(path)
-    there = set(tmp_path.iterdir())
+    names = set(tmp_path.iterdir())
     result = run("convert", path, "-o", output)
     assert sentence in result.sentence
     assert str(path) in result.sentence
     assert result.code == 1
-    assert set(tmp_path.iterdir()) == there
+    assert set(tmp_path.iterdir()) == names
 
 
 @pytest.mark.parametrize(("name", "sentence"), [("none/out.safetensors", "does not exist"), ("folder", "directory")])

@@ -229,9 +229,9 @@ def device(subject: Subject) -> None:
     restorer, shape, size = subject.restorer().float(), subject.image().shape, subject.sizes(6, 7)[0]
     with FakeTensorMode() as mode:
         tensors = itertools.chain(restorer.named_parameters(), restorer.named_buffers())
-        there = {name: mode.from_tensor(tensor).to("cuda") for name, tensor in tensors}
+        moved = {name: mode.from_tensor(tensor).to("cuda") for name, tensor in tensors}
         image = torch.rand(shape, device="cuda")
-        restored = torch.func.functional_call(restorer, there, (image,), {"size": size})
+        restored = torch.func.functional_call(restorer, moved, (image,), {"size": size})
     if restored.device.type != "cuda":
         raise ConformanceError(f"got a result on {restored.device}, expected it on the input's device")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
 
 from toolbox.catalog import read_yaml
+from toolbox.close_names import close_names
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent
@@ -21,6 +21,7 @@ from toolbox.registry import Registries
 from toolbox.resolve import merged, resolve
 from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
+from toolbox.training.trackers import check_tracker
 from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
 
@@ -118,7 +119,7 @@ def _known_optimizer(name: str) -> str:
 
     names = [str(each) for each in list_optimizers()]
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=3) or ["adam", "adamw", "lamb"]
+        close = close_names(name, names) or ["adam", "adamw", "lamb"]
         raise fault((), name, f"an optimizer of timm such as {', '.join(close)}")
     return name
 
@@ -188,6 +189,14 @@ class Validation(Config):
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
 
 
+Tracker = Annotated[str, AfterValidator(check_tracker)]
+
+
+def _one_or_several(value: Any) -> Any:
+    """A list may be written as its one element."""
+    return [value] if isinstance(value, str) else value
+
+
 def _no_is_no_boolean(value: Any) -> Any:
     """YAML reads a bare no as false."""
     return "no" if value is False else value
@@ -222,6 +231,11 @@ class Recipe(Config):
     )
     budget: Budget
     validation: Validation | None = None
+    trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(_one_or_several)] = Field(
+        default=None,
+        description="who also gets the log: tensorboard, trackio, wandb; [] for nobody. Unless given, tensorboard "
+        "where it is installed",
+    )
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -238,7 +252,7 @@ class Recipe(Config):
             _check_fit(self.weights, restorer, registries)
         for name in self.start:
             if name not in names:
-                close = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
+                close = close_names(name, names) or sorted(names)[:3]
                 raise located(("start", name), f"unknown parameter; did you mean {', '.join(close)}?")
         own = {"same": 1.0}.get(str(restorer.sizes), restorer.sizes)
         if own != "any" and self.scale.each != (float(own),):

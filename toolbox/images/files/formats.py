@@ -66,6 +66,8 @@ REFUSED = {
     b"\x00\x00\x01\xb3": "MPEG",
     b"<svg": "SVG",
 }
+# Suffixes of the pictures in a data set: those that are scored and trained on.
+DATA_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SAME = {"MPO": "JPEG", "JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000"}  # names of one format
 
 

@@ -233,8 +233,8 @@ def pixels_of(image: Image.Image, icc: bytes) -> tuple[Array, bytes, tuple[str, 
         return pixels, icc, ("CMYK was converted to RGB",)
     if image.format == "PPM" and image.mode == "I":  # 16 bits, which Pillow has stretched
         return np.asarray(image).astype(np.uint16), icc, ()
-    said = ("the palette was converted to RGB",) if image.mode in ("P", "PA") else ()
-    return np.asarray(direct(image)), icc, said
+    notes = ("the palette was converted to RGB",) if image.mode in ("P", "PA") else ()
+    return np.asarray(direct(image)), icc, notes
 
 
 def direct(image: Image.Image) -> Image.Image:
