@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -41,6 +43,6 @@ def _multiple(length: int, multiple: int) -> int:
 
 def reflected(length: int, after: int, image: Tensor, before: int = 0) -> Tensor:
     """Which pixel of an axis each pixel of the padded one is."""
-    period = torch.sym_max(2 * length - 2, 1)
+    period: Any = torch.sym_max(2 * length - 2, 1)
     position = torch.arange(-before, length + after, device=image.device) % period
     return torch.minimum(position, period - position)

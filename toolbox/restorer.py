@@ -191,7 +191,7 @@ def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> 
     return vertical, horizontal
 
 
-def _scaled(length: int, scale: float) -> int:
+def _scaled(length: Any, scale: float) -> Any:
     if isinstance(scale, int):  # a trace sees more of a product of integers than of rounding
         return length * scale
     return max(1, math.floor(length * scale + 0.5))

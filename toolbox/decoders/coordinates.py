@@ -22,8 +22,8 @@ from toolbox.symbolic import exact
 class Positions:
     """Output positions in [−1, 1]; ``y`` and ``x`` broadcast to their shape: (H', W') or (N,).
 
-    Coordinates are float64, so that they are exact enough to tell which pixel covers them. ``counts`` is the size of the
-    image that has pixels of that cell: (H', W') of a grid, and where a cell divides no axis evenly, the nearest integers.
+    Coordinates are float64, so that they are exact enough to tell which pixel covers them. ``counts`` is the size of
+    the image that has pixels of that cell: (H', W') of a grid, and the nearest integers where a cell divides no axis.
     """
 
     y: Tensor

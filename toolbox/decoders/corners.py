@@ -46,7 +46,7 @@ def corners(positions: Positions, height: int, width: int, *, ensemble: bool = T
 
 
 def along(position: Tensor, outputs: int, count: int, shifts: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
-    """On one axis of ``outputs`` pixels over ``count`` feature pixels: for each shift, the pixel and the offset of each.
+    """On an axis of ``outputs`` pixels over ``count`` feature pixels: for each shift, the pixel and offset of each.
 
     The pixel covers the shifted position, clamped inside the image; the offset is from its center to the
     position itself. Shifts and offsets are in half feature pixels.
