@@ -8,9 +8,9 @@ from pathlib import Path
 
 from generator.architectures import FOLDER
 from generator.installed import architectures, records, specs
-from generator.markdown import table
+from generator.markdown import linked, table
 from toolbox.catalog import shipped_providers
-from toolbox.records import ArchitectureInfo
+from toolbox.records import ArchitectureInfo, ConverterInfo
 
 README = Path(__file__).parents[2] / "README.md"
 SYSTEMS = re.compile(
@@ -30,22 +30,23 @@ def _systems() -> str:
     order = list(shipped_providers())
     for info in sorted(architectures(), key=lambda info: order.index(info.name)):
         groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
-    return table(
-        ("network", "description", "paper", "variants"), (_row(paper, *of) for (_, paper), of in groups.items())
-    )
+    converters: list[ConverterInfo] = [each for each in records("converters") if each.url]
+    rows = []
+    for (_, paper), (first, *others) in groups.items():
+        code = next((each for each in converters if _reads(each, first)), None)
+        if code is not None:
+            converters.remove(code)  # its code is that of one paper
+        rows.append(_row(paper, code.url if code else "", first, others))
+    return table(("network", "description", "paper", "variants"), rows)
 
 
-def _row(paper: str, first: ArchitectureInfo, *others: ArchitectureInfo) -> tuple[str, ...]:
+def _row(paper: str, code: str, first: ArchitectureInfo, others: list[ArchitectureInfo]) -> tuple[str, ...]:
     authors, *_, venue = paper.split(", ")
-    url = getattr(first, "url", "")
-    codes = [getattr(each, "url", "") for each in records("converters") if _reads(each, first)]
-    cited = f"[{authors}, {venue}]({url})" if url else f"{authors}, {venue}"
-    links = [cited, *(f"[code]({code})" for code in codes if code)]
+    links = [linked(f"{authors}, {venue}", first.url), *([linked("code", code)] if code else [])]
     name = f"[`{first.name}`](docs/{FOLDER}/{first.name}.md)"
     return name, first.summary, ", ".join(links), ", ".join(f"`{info.name}`" for info in others)
 
 
-def _reads(converter: object, info: ArchitectureInfo) -> bool:
-    """Whether a converter reads the published checkpoints of an architecture: its name says of which system."""
-    name, provider = converter.name, converter.provider  # type: ignore[attr-defined]  # a record
-    return provider == info.provider and info.name.split("-")[0] == name.split("-")[0]
+def _reads(converter: ConverterInfo, info: ArchitectureInfo) -> bool:
+    """Whether a converter reads published checkpoints of an architecture; the first word of its name is the system."""
+    return converter.provider == info.provider and converter.name.split("-")[0] == info.name.split("-")[0]

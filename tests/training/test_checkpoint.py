@@ -11,7 +11,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from toolbox.errors import TrainingError, WeightsError
-from toolbox.training.checkpoint import RunProgress, RunState, differences, load_checkpoint, save_checkpoint
+from toolbox.training.checkpoint import (
+    ResumeWarning,
+    RunProgress,
+    RunState,
+    differences,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 def state_of(channels: int = 3, optimizer: type[torch.optim.Optimizer] = torch.optim.Adam) -> RunState:
@@ -32,6 +39,20 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
         assert all(torch.equal(a, b) for a, b in zip(got.parameters(), expected.parameters(), strict=True))
     for got, expected in zip(loaded.optimizer.state.values(), saved.optimizer.state.values(), strict=True):
         assert all(torch.equal(got[key], value) for key, value in expected.items())
+
+
+def test_another_number_of_threads_is_warned_of(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        save_checkpoint(tmp_path / "c.safetensors", state_of(), {})
+        torch.set_num_threads(3)
+        with pytest.warns(ResumeWarning, match=r"had 2 threads before and has 3 now, .*; set OMP_NUM_THREADS=2 to get"):
+            load_checkpoint(tmp_path / "c.safetensors", state_of(), {})
+        torch.set_num_threads(2)
+        load_checkpoint(tmp_path / "c.safetensors", state_of(), {})  # warnings are errors
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_one_of_another_network_is_refused_with_what_differs(tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
-"""The state of a run in one safetensors file, from which it goes on as if it had never stopped."""
+"""The state of a run in one safetensors file, from which it goes on as if it had never stopped.
+
+On a CPU that is so bit for bit, with the same number of threads: sums are split among threads, and the order
+of additions decides how they round. The checkpoint says how many there were.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +22,10 @@ from torch import Tensor, nn
 from toolbox.errors import TrainingError, WeightsError
 from toolbox.files import written_beside
 from toolbox.weights.file import describe_mismatch, read_tensors
+
+
+class ResumeWarning(UserWarning):
+    """A run goes on, but not to the same weights bit for bit."""
 
 
 @dataclass
@@ -72,6 +81,7 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
         "progress": json.dumps(asdict(state.progress)),
         "identity": json.dumps(identity),
         "optimizer": json.dumps(numbers),
+        "threads": str(torch.get_num_threads()),
     }
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     try:
@@ -84,6 +94,8 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
 
 def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
     """Put a run into the state of a checkpoint.
+
+    A ResumeWarning tells that the run had another number of threads before.
 
     Raises:
         TrainingError: the checkpoint is of another run; the message has every difference.
@@ -112,6 +124,14 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
         module.load_state_dict(parts[part])
     _unpack(state.optimizer, parts, content)
     state.progress = RunProgress(**progress)
+    on_cpu = all(parameter.device.type == "cpu" for parameter in state.restorer.parameters())
+    if on_cpu and (threads := metadata.get("threads")) not in (None, str(torch.get_num_threads())):
+        warnings.warn(
+            f"{path}: the run had {threads} threads before and has {torch.get_num_threads()} now, so that its weights "
+            f"will round differently; set OMP_NUM_THREADS={threads} to get those of a run that was never stopped",
+            ResumeWarning,
+            stacklevel=2,
+        )
 
 
 def _pack(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -157,7 +157,7 @@ class Clip(Config):
 
 
 class Budget(Config):
-    """When a run ends. Only a budget in steps gives the same weights on every machine and after an interruption."""
+    """When a run ends. Only a budget in steps takes as many steps on every machine and after an interruption."""
 
     steps: int | None = Field(default=None, gt=0)
     minutes: float | None = Field(default=None, gt=0, description="minutes of training, without validation")
