@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from generator.architectures import FOLDER
 from generator.installed import architectures, records, specs
-from generator.markdown import table
+from generator.markdown import linked, table
 from toolbox.catalog import shipped_providers
 from toolbox.records import ArchitectureInfo
 
@@ -27,19 +28,24 @@ def pages() -> Iterator[tuple[str, str]]:
 def _systems() -> str:
     """Papers in the order of the catalog, each with the first of its networks and the names of the others."""
     groups: dict[tuple[str, str], list[ArchitectureInfo]] = {}
-    order = list(shipped_providers())
-    for info in sorted(architectures(), key=lambda info: order.index(info.name)):
+    for info in _ordered():
         groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
     return table(
         ("network", "description", "paper", "variants"), (_row(paper, *of) for (_, paper), of in groups.items())
     )
 
 
+def _ordered() -> list[ArchitectureInfo]:
+    order = list(shipped_providers())
+    return sorted(architectures(), key=lambda info: order.index(info.name))
+
+
 def _row(paper: str, first: ArchitectureInfo, *others: ArchitectureInfo) -> tuple[str, ...]:
-    authors, *_, venue = paper.split(", ")
-    url = getattr(first, "url", "")
-    codes = [getattr(each, "url", "") for each in records("converters") if _reads(each, first)]
-    cited = f"[{authors}, {venue}]({url})" if url else f"{authors}, {venue}"
+    authors, *rest = paper.split(", ")
+    cited = "" if paper.startswith("none") else linked(", ".join([authors, *rest[-1:]]), first.url)
+    codes = [
+        each.url for each in records("converters") if next(filter(partial(_reads, each), _ordered()), None) is first
+    ]
     links = [cited, *(f"[code]({code})" for code in codes if code)]
     name = f"[`{first.name}`](docs/{FOLDER}/{first.name}.md)"
     return name, first.summary, ", ".join(links), ", ".join(f"`{info.name}`" for info in others)
