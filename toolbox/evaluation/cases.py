@@ -64,22 +64,26 @@ def find_cases(
         SpecError: the protocol makes its input in another way.
     """
     if not folder.is_dir():
-        raise ImageError(f"{folder}: is no folder, expected one with pictures")
+        raise ImageError(f"{folder} is not a folder, expected one with pictures")
     pictures = _pictures(folder)
     if not pictures:
         raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(DATA_SUFFIXES)})")
     if not protocol.enlarges:
         if low is not None or scales:
-            raise SpecError(f"got --lr or --scale, but {protocol.name} adds noise to the pictures; leave them out")
+            raise SpecError(
+                f"got low resolution or scales, but {protocol.name} adds noise to the originals; leave them out"
+            )
         return [Case(path, None, 1.0) for path in pictures]
     if low is None and scales:
         originals = [path for path in pictures if not path.stem.endswith("_LR")]
         return [Case(path, None, scale) for scale in scales for path in originals]
     if len(scales) > 1:
-        raise SpecError("got --lr and several --scale, expected one, the scale of the pairs")
+        raise SpecError("got low resolution and several scales, expected one, the scale of the pairs")
     pairs = _pairs_of_folders(pictures, Path(low)) if low and Path(low).is_dir() else _pairs_of_names(pictures, low)
     if not pairs:
-        expected = f"*{low} beside *" if low else "pairs named *_HR and *_LR, or --scale to make the input of any"
+        expected = (
+            f"*{low} beside *" if low else "pairs named *_HR and *_LR, or scales (--scale) to reduce the originals by"
+        )
         raise ImageError(f"{folder}: nothing to score, {protocol.name} expected {expected}")
     return [Case(path, partner, scales[0] if scales else None) for path, partner in pairs]
 
@@ -116,7 +120,7 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
     degraded, _ = _read(case.low, protocol)
     scale = _scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
     if case.scale is not None and abs(scale - case.scale) > 0.01:
-        raise ImageError(f"got a pair of scale {scale:g}, expected --scale {case.scale:g}")
+        raise ImageError(f"got a pair of scale {scale:g}, expected {case.scale:g}")
     if scale == round(scale):  # as published code does, pixels that the low resolution does not cover are left out
         original = original[..., : degraded.shape[-2] * round(scale), : degraded.shape[-1] * round(scale)]
     return Sample(original, degraded, scale, notes)

@@ -87,7 +87,7 @@ def evaluate(
     if sheet is not None:
         check_writable(Path(sheet))
     if results is not None and not Path(results).parent.is_dir():
-        raise SpecError(f"{results}: the folder {Path(results).parent} does not exist; make it first")
+        raise SpecError(f"{results}: the folder {Path(results).parent} does not exist; create it first")
     if sigma is not None and how.noise_seed is None:
         raise SpecError(f"got sigma {sigma:g}, but {protocol} adds no noise; leave it out")
     level = None if how.noise_seed is None else SIGMA if sigma is None else sigma
@@ -179,7 +179,7 @@ def _make_folders(save: Path, restorers: Mapping[str, Restorer]) -> dict[str, Pa
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ImageError(f"{folder}: the folder cannot be made: {error.strerror}") from None
+            raise ImageError(f"{folder}: the folder cannot be created: {error.strerror}") from None
     return folders
 
 

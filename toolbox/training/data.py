@@ -108,7 +108,7 @@ def open_pictures(folders: Sequence[Path], channels: int, side: int, cache: Path
 def _picture_files(folders: Iterable[Path]) -> Iterable[Path]:
     for folder in folders:
         if not folder.is_dir():
-            raise ImageError(f"{folder}: is no folder, expected one with training pictures")
+            raise ImageError(f"{folder} is not a folder, expected one with training pictures")
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in DATA_SUFFIXES and path.is_file())
         if not files:
             raise ImageError(f"{folder}: no picture found, expected some with suffixes such as .png or .jpg")

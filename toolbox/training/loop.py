@@ -134,7 +134,7 @@ def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, work
         _train(run, name, workers)
     except OSError as error:
         raise TrainingError(
-            f"{folder}: {error}; the last checkpoint is untouched: mend that and go on with --resume"
+            f"{folder}: {error}; the last checkpoint is intact: fix this and continue with --resume"
         ) from None
     run.accelerator.wait_for_everyone()
     if fraction_used(recipe.budget, run.state.progress) < 1:
