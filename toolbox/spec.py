@@ -134,7 +134,7 @@ class ArchitectureSpec(Config):
     summary: str = ""
     paper: str = ""
     channels: int = Field(gt=0, description="channels of the image: 1 is gray, 3 is RGB")
-    output_channels: int | None = Field(default=None, gt=0, description="channels of the output; by default the image's")
+    output_channels: int | None = Field(default=None, gt=0, description="channels of the output; default: the image's")
     normalization: Normalization = Normalization()
     global_skip: Literal["none", "bicubic", "bilinear", "nearest"] = Field(
         default="none",
