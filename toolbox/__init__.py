@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolbox.discovery import list_architectures, list_components
     from toolbox.errors import ToolboxError
+    from toolbox.evaluation.evaluate import evaluate
     from toolbox.images.restore import restore
     from toolbox.restorer import Restorer, build
     from toolbox.weights.convert import convert
     from toolbox.weights.file import load, save
 
-# Where each public name lives: imported when first asked for, so that `import toolbox` needs no torch.
+# The module of each public name. Names are imported on first use, so that `import toolbox` needs no torch.
 _HOMES = {
     "Restorer": "toolbox.restorer",
     "ToolboxError": "toolbox.errors",
     "build": "toolbox.restorer",
     "convert": "toolbox.weights.convert",
+    "evaluate": "toolbox.evaluation.evaluate",
     "list_architectures": "toolbox.discovery",
     "list_components": "toolbox.discovery",
     "load": "toolbox.weights.file",
@@ -31,6 +33,7 @@ __all__ = [
     "ToolboxError",
     "build",
     "convert",
+    "evaluate",
     "list_architectures",
     "list_components",
     "load",

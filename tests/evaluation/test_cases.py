@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 
 from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.cases import Case, Sample, ahead, find_cases, read_sample
+from toolbox.evaluation.cases import Case, Sample, find_cases, read_sample
 from toolbox.imresize import imresize
 from toolbox.records import ProtocolInfo
 
@@ -86,7 +85,7 @@ def test_originals_are_taken_once_for_each_scale(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [{"low": "_LR"}, {"scales": [2]}])
 def test_noise_and_low_resolution_do_not_mix(tmp_path: Path, arguments: dict[str, object]) -> None:
     draw(tmp_path / "a.png", 8, 8)
-    with pytest.raises(SpecError, match="got --lr or --scale, but denoise-gray adds noise"):
+    with pytest.raises(SpecError, match="got low resolution or scales, but denoise-gray adds noise"):
         find_cases(tmp_path, protocol("denoise-gray"), **arguments)  # type: ignore[arg-type]  # one of them
 
 
@@ -94,7 +93,7 @@ def test_noise_and_low_resolution_do_not_mix(tmp_path: Path, arguments: dict[str
 def test_a_folder_that_is_none_or_empty_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "missing", tmp_path / "file"):
-        with pytest.raises(ImageError, match=rf"{path.name}: is no folder, expected one with pictures$"):
+        with pytest.raises(ImageError, match=rf"{path.name} is not a folder, expected one with pictures$"):
             find_cases(path, protocol(name))
     with pytest.raises(ImageError, match=r": nothing to score, expected pictures \(\.png"):
         find_cases(tmp_path, protocol(name))
@@ -102,7 +101,7 @@ def test_a_folder_that_is_none_or_empty_is_refused(tmp_path: Path, name: str) ->
 
 def test_pictures_without_pairs_are_refused_where_no_scale_is_given(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 8, 8, 3)
-    sentence = r": nothing to score, sr-y expected pairs named \*_HR and \*_LR, or --scale to make the input of any$"
+    sentence = r": nothing to score, sr-y expected pairs named \*_HR and \*_LR, or scales "
     with pytest.raises(ImageError, match=sentence):
         find_cases(tmp_path, protocol("sr-y"))
     with pytest.raises(ImageError, match=r": nothing to score, sr-y expected \*x2 beside \*$"):
@@ -234,27 +233,3 @@ def test_the_hash_is_of_both_files(tmp_path: Path) -> None:
         draw(tmp_path / name, 8, 8, 3, seed=5)
         hashes.add(case.sha256())
     assert len(hashes) == 3
-
-
-# Ahead
-
-
-@given(items=st.lists(st.integers()), workers=st.integers(1, 4))
-def test_ahead_is_map(items: list[int], workers: int) -> None:
-    assert list(ahead(lambda n: n * n, items, workers)) == [n * n for n in items]
-
-
-def test_the_next_item_is_made_while_one_is_used_and_no_more_than_there_are_workers() -> None:
-    made, second = [], threading.Event()
-
-    def make(n: int) -> int:
-        made.append(n)
-        if n == 1:
-            second.set()
-        return n
-
-    results = ahead(make, range(10), 1)
-    assert next(results) == 0
-    assert second.wait(5)
-    assert made == [0, 1]
-    assert list(results) == list(range(1, 10))

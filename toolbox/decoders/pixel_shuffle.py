@@ -21,7 +21,7 @@ class PixelShuffleConfig(DecoderConfig):
         return self.scale
 
     def receptive_field(self) -> int | None:
-        # One convolution at feature resolution, one at each further stage, one at the output's.
+        # One convolution at the features' resolution, one at each further stage, one at the output's.
         return 3 if self.scale in (4, 8) else 2
 
 
@@ -56,4 +56,6 @@ PIXEL_SHUFFLE = ComponentInfo(
     summary="sub-pixel convolution, ×2, ×3, ×4 or ×8",
     paper="Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel "
     "Convolutional Neural Network, CVPR 2016",
+    example={"scale": 2, "channels": 4},
+    url="https://arxiv.org/abs/1609.05158",
 )

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from toolbox.config import Config
-from toolbox.pixels import to_bytes
+from toolbox.pixels import rounded_to_bytes
 from toolbox.records import DegradationInfo
 
 
@@ -18,15 +18,15 @@ class EightBitsConfig(Config):
 
 
 def round_some(config: EightBitsConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Clipped and rounded, as a saved picture is."""
+    """Clip and round some patches, like a saved picture."""
     rounded = float(torch.rand((), generator=generator)) < config.share
-    return to_bytes(picture).to(picture.dtype) / 255 if rounded else picture
+    return rounded_to_bytes(picture) if rounded else picture
 
 
 EIGHT_BITS = DegradationInfo(
     name="eight-bits",
     degrade=round_some,
     config=EightBitsConfig,
-    summary="clipping and rounding to 8 bits, as a saved picture has it, of all patches or a share",
+    summary="clipping and rounding to 8 bits, as in a saved picture, of all patches or a share",
     source="none: what every saved picture went through",
 )

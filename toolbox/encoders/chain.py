@@ -16,7 +16,7 @@ class ChainConfig(EncoderConfig):
     """Settings of a chain."""
 
     encoders: Annotated[tuple[EncoderSpec, ...], Field(min_length=1)] = Field(
-        description="each encodes the features of the one before; the first encodes the image"
+        description="the first encodes the image, each other one the features of the one before"
     )
 
     def out_channels(self, channels: int) -> int:
@@ -54,4 +54,5 @@ CHAIN = ComponentInfo(
     config=ChainConfig,
     summary="encoders one after the other",
     paper="none: composition",
+    example={"encoders": [{"name": "edsr", "channels": 4, "blocks": 1}, {"name": "edsr", "channels": 3, "blocks": 1}]},
 )

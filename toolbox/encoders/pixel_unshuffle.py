@@ -42,7 +42,7 @@ class PixelUnshuffleConfig(EncoderConfig):
 
 
 class PixelUnshuffle(nn.Module):
-    """Run an encoder on pixels folded into channels: ``factor``² times fewer positions to compute.
+    """Run an encoder on pixels folded into channels, with ``factor``² times fewer positions to compute.
 
     Image (B, channels, H, W) → features (B, inner channels / factor², H, W). Sizes that the factor
     does not divide are padded at the right and bottom by repeating the edge, and cropped again.
@@ -72,4 +72,6 @@ PIXEL_UNSHUFFLE = ComponentInfo(
     config=PixelUnshuffleConfig,
     summary="any encoder at a fraction of the resolution, pixels folded into channels",
     paper="Zhang et al., FFDNet: Toward a Fast and Flexible Solution for CNN-Based Image Denoising, TIP 2018",
+    example={"factor": 2, "encoder": {"name": "edsr", "channels": 12, "blocks": 1}},
+    url="https://arxiv.org/abs/1710.04026",
 )

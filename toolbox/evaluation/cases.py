@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,14 +16,11 @@ from torch import Tensor
 from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
 from toolbox.images.arrays import to_tensor
+from toolbox.images.files.formats import DATA_SUFFIXES
 from toolbox.images.files.picture import read_picture
 from toolbox.imresize import imresize
+from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -70,22 +64,26 @@ def find_cases(
         SpecError: the protocol makes its input in another way.
     """
     if not folder.is_dir():
-        raise ImageError(f"{folder}: is no folder, expected one with pictures")
+        raise ImageError(f"{folder} is not a folder, expected one with pictures")
     pictures = _pictures(folder)
     if not pictures:
-        raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(SUFFIXES)})")
+        raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(DATA_SUFFIXES)})")
     if not protocol.enlarges:
         if low is not None or scales:
-            raise SpecError(f"got --lr or --scale, but {protocol.name} adds noise to the pictures; leave them out")
+            raise SpecError(
+                f"got low resolution or scales, but {protocol.name} adds noise to the originals; leave them out"
+            )
         return [Case(path, None, 1.0) for path in pictures]
     if low is None and scales:
         originals = [path for path in pictures if not path.stem.endswith("_LR")]
         return [Case(path, None, scale) for scale in scales for path in originals]
     if len(scales) > 1:
-        raise SpecError("got --lr and several --scale, expected one, the scale of the pairs")
+        raise SpecError("got low resolution and several scales, expected one, the scale of the pairs")
     pairs = _pairs_of_folders(pictures, Path(low)) if low and Path(low).is_dir() else _pairs_of_names(pictures, low)
     if not pairs:
-        expected = f"*{low} beside *" if low else "pairs named *_HR and *_LR, or --scale to make the input of any"
+        expected = (
+            f"*{low} beside *" if low else "pairs named *_HR and *_LR, or scales (--scale) to reduce the originals by"
+        )
         raise ImageError(f"{folder}: nothing to score, {protocol.name} expected {expected}")
     return [Case(path, partner, scales[0] if scales else None) for path, partner in pairs]
 
@@ -115,33 +113,21 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
         if min(low) < 1:
             raise ImageError(f"got a picture of {width}x{height}, too small to reduce by {scale:g}")
         original = original[..., : round(low[0] * scale), : round(low[1] * scale)]
-        levels = (original * 255).round().to(torch.uint8)
-        return Sample(original, imresize(levels, size=(low[0], low[1])).float() / 255, scale, notes)
+        degraded = imresize(to_bytes(original), size=(low[0], low[1])).float() / 255
+        return Sample(original, degraded, scale, notes)
     if not case.low.exists():
         raise ImageError(f"{case.low} is missing, expected the low resolution of {case.original.name}")
     degraded, _ = _read(case.low, protocol)
     scale = _scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
     if case.scale is not None and abs(scale - case.scale) > 0.01:
-        raise ImageError(f"got a pair of scale {scale:g}, expected --scale {case.scale:g}")
+        raise ImageError(f"got a pair of scale {scale:g}, expected {case.scale:g}")
     if scale == round(scale):  # as published code does, pixels that the low resolution does not cover are left out
         original = original[..., : degraded.shape[-2] * round(scale), : degraded.shape[-1] * round(scale)]
     return Sample(original, degraded, scale, notes)
 
 
-def ahead(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """``map``, with the results of the next items made in threads while one is used."""
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in DATA_SUFFIXES)
 
 
 def _pairs_of_folders(originals: list[Path], folder: Path) -> list[tuple[Path, Path]]:

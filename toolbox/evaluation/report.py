@@ -14,8 +14,8 @@ from typing import Any
 
 from toolbox.errors import SpecError
 from toolbox.evaluation.cases import Case
-from toolbox.evaluation.evaluate import Score
 from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.scoring import Score
 from toolbox.files import written_beside
 
 Table = tuple[list[str], list[list[str]]]  # the header and the rows
@@ -184,7 +184,7 @@ def read_report(path: Path) -> Report:
         heads = {each.name: document[each.name] for each in fields(Report)}
         return Report(**heads | {"models": [ModelFacts(**model) for model in document["models"]], "scores": scores})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SpecError(f"{path}: no scores can be read from it ({error}); give another file for the results") from None
+        raise SpecError(f"{path}: cannot be read as scores ({error}); choose another file for the results") from None
 
 
 def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
@@ -201,12 +201,12 @@ def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
         if got != held:
             got, held = (each["name"] if key == "protocol" else each for each in (got, held))
             raise SpecError(
-                f"{path} holds scores of {key} {held}, these are of {got}; give another file for the results"
+                f"{path} holds scores of {key} {held}, these are of {got}; choose another file for the results"
             )
     models = {model.name: model for model in before.models}
     for model in report.models:
         if models.setdefault(model.name, model) != model:
-            raise SpecError(f"{path} holds scores of another {model.name!r}; give another file for the results")
+            raise SpecError(f"{path} holds scores of another {model.name!r}; choose another file for the results")
     now = {(case.original.name, case.sha256()) for case in cases}
     report.models = list(models.values())
     report.scores = [score for score in before.scores if (score.picture, score.sha256) in now]

@@ -1,8 +1,8 @@
 """Attention as a graph: all tiles in one batched product, for images of any size.
 
-A graph has no loop over tiles, and its sizes are symbols. So every tile is alike here, with the region of a tile inside
-the image: pixels are gathered by their numbers, a pixel beyond the border is the one at the border, and a computed
-mask leaves it out. All pairs of queries and keys are in memory at once.
+A graph has no loop over tiles, and its sizes are symbols. So all tiles are alike here: pixels are gathered by their
+numbers, the pixel at the border stands for those beyond it, and a computed mask leaves those out. All pairs of
+queries and keys are in memory at once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def attend_at_once(
     previous: Tensor | None,
     weighting: Weighting,
 ) -> tuple[Tensor, Tensor]:
-    """The same as ``attend``; the raw correlations are one tensor (batch · tiles, queries, keys)."""
+    """Like ``attend``, but with raw correlations in one tensor (batch · tiles, queries, keys)."""
     if isinstance(neighborhood, Whole):
         size = queries.shape[-2:]
         score = _scores(_pixels(queries), _pixels(keys), previous)
@@ -63,7 +63,7 @@ def attend_at_once(
 def _axis(length: int, neighborhood: Windowed, device: torch.device) -> _Axis:
     """With ``zero`` borders the keys count from the start of an axis padded by the window's radius."""
     size, radius = neighborhood.size, neighborhood.size // 2
-    # Two at least: a trace takes it for granted that what is one stays one, and that what is more stays more.
+    # At least two, because a trace assumes that a size of one stays one, and a larger size stays larger.
     tiles = torch.sym_max((length + TILE - 1) // TILE, 2)
     start = TILE * torch.arange(tiles, device=device).unsqueeze(1)
     query = (start + torch.arange(TILE, device=device)).clamp(max=length - 1)
