@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import pickle
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.export import Dim
+from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 
 import toolbox
 from tests.parts import architecture, restorer_of
 from toolbox.errors import SpecError
+from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
 
 WINDOW = {"kind": "window", "size": 3}
@@ -32,8 +35,8 @@ def wang() -> dict[str, Any]:
     return {"name": "edsr", "channels": 4, "blocks": 1, "nonlocal_after": [0], "nonlocal": block}
 
 
-# A small setting of each family; those that attend to pixels around fix height and width when they are traced.
-ATTENDING: dict[str, dict[str, Any]] = {
+# A small setting of each family.
+FAMILIES: dict[str, dict[str, Any]] = {
     "nlrn": architecture(nlrn(), "residual-conv", channels=1, global_skip="bicubic"),
     "nlrn-block-matching": architecture(
         nlrn(neighborhood={"kind": "top-k", "size": 3, "k": 4}, propagation="none"), "residual-conv", channels=1
@@ -50,8 +53,6 @@ ATTENDING: dict[str, dict[str, Any]] = {
         {"name": "nonlocal", "nonlocal": {"name": "nl-means", "neighborhood": WINDOW, "patch": 3}}, "features"
     ),
     "wang": architecture(wang(), "pixel-shuffle"),
-}
-CONVOLVING: dict[str, dict[str, Any]] = {
     "edsr": architecture("edsr", "pixel-shuffle", normalization={"mean": [0.4, 0.5, 0.6]}),
     "rdn": architecture("rdn", "pixel-shuffle"),
     "bicubic": architecture("identity", "bicubic"),
@@ -62,7 +63,7 @@ CONVOLVING: dict[str, dict[str, Any]] = {
     "liif": architecture("edsr", "local-ensemble"),
     "metasr": architecture("rdn", "meta-upscale"),
 }
-FAMILIES = ATTENDING | CONVOLVING
+ANY_SIZE = [name for name, spec in FAMILIES.items() if resolve(spec).decoder.config.sizes() == "any"]
 SHIPPED = ("nlrn-lite", "nlrn-lite-blind", "diinn-lite")
 
 
@@ -134,75 +135,88 @@ def test_it_works_on_the_device_that_it_is_moved_to(network: Restorer) -> None:
     assert torch.equal(network.cpu()(image, **asked), expected)
 
 
-def same_as(program: Any, network: Restorer, image: Tensor, asked: dict[str, float]) -> None:
+def same_as(program: Any, network: Restorer, image: Tensor, asked: Mapping[str, Any]) -> None:
     """Equal but for rounding; untraced, Meta-SR's decoder takes phases as equal that differ by less than 2⁻²⁰."""
     exact = image.dtype == torch.float64 and network.spec.decoder.name != "meta-upscale"
     tolerance = 1e-10 if exact else 2e-5
     torch.testing.assert_close(program(image, **asked), network(image, **asked), atol=tolerance, rtol=tolerance)
 
 
-def exported(network: Restorer, dynamic: dict[int, Any]) -> Any:
+DYNAMIC = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+
+
+def exported(network: Restorer) -> ExportedProgram:
+    """The network for any batch, height and width."""
     image, asked = given(network, batch=2)
-    shapes = {"image": dynamic, **dict.fromkeys(asked)}
-    return torch.export.export(network, (image,), asked, dynamic_shapes=shapes).module()
+    return torch.export.export(network, (image,), asked, dynamic_shapes={"image": DYNAMIC, **dict.fromkeys(asked)})
 
 
-@pytest.mark.parametrize("name", ATTENDING)
-def test_it_is_exported_for_any_batch(name: str) -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+def test_it_is_exported_for_any_batch_height_and_width(name: str) -> None:
     network = restorer_of(FAMILIES[name])
-    program = exported(network, {0: Dim.DYNAMIC})
-    for batch in (1, 2, 3):
-        same_as(program, network, *given(network, batch))
-
-
-@pytest.mark.parametrize("name", CONVOLVING)
-def test_without_attention_it_is_exported_for_any_size(name: str) -> None:
-    network = restorer_of(FAMILIES[name])
-    program = exported(network, {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
-    for shape in ((1, 5, 10), (3, 20, 7)):
+    program = exported(network).module()
+    for shape in ((1, 5, 11), (3, 20, 7), (2, 16, 24)):
         same_as(program, network, *given(network, *shape))
 
 
-def test_what_attends_to_a_neighborhood_is_exported_for_one_size() -> None:
-    """Its tiles are laid out while it is traced."""
-    network = restorer_of(ATTENDING["nlrn"])
-    with pytest.raises(Exception, match="specialized it to be a constant"):
-        exported(network, {2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
-    same_as(exported(network, {2: Dim.AUTO, 3: Dim.AUTO}), network, *given(network, batch=2))
+@pytest.mark.parametrize("name", ANY_SIZE)
+def test_the_size_of_the_result_may_be_an_input(name: str) -> None:
+    network = restorer_of(FAMILIES[name])
+    image, _ = given(network, batch=2)
+    shapes = {"image": DYNAMIC, "size": (Dim.DYNAMIC, Dim.DYNAMIC)}
+    program = torch.export.export(network, (image,), {"size": (9, 13)}, dynamic_shapes=shapes).module()
+    for height, width, size in ((6, 9, (11, 29)), (6, 9, (6, 9)), (17, 9, (4, 5)), (8, 16, (16, 3))):
+        same_as(program, network, given(network, 1, height, width)[0], {"size": size})
 
 
-@pytest.mark.parametrize("name", ["nlrn-lite", "diinn-lite"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_is_exported(name: str) -> None:
     network = toolbox.load(name)
-    same_as(exported(network, {0: Dim.DYNAMIC}), network, *given(network))
+    program = exported(network).module()
+    for shape in ((2, 5, 10), (1, 17, 8)):
+        same_as(program, network, *given(network, *shape))
+
+
+def test_a_recurrent_network_with_windows_is_a_small_program() -> None:
+    program = exported(toolbox.build("nlrn-lite").eval())
+    assert sum(node.op == "call_function" for node in program.graph.nodes) <= 300
 
 
 # Its weights are channels last, which torch.export.save takes for slices of something larger.
 @pytest.mark.filterwarnings("ignore:No complete tensor found")
 def test_an_exported_program_goes_through_a_file(tmp_path: Path) -> None:
-    network = restorer_of(CONVOLVING["diinn-lite"])
+    network = restorer_of(FAMILIES["diinn-lite"])
     image, asked = given(network)
     torch.export.save(torch.export.export(network, (image,), asked), tmp_path / "net.pt2")
     same_as(torch.export.load(tmp_path / "net.pt2").module(), network, image, asked)
 
 
-@pytest.mark.parametrize("name", ["nlrn-lite", "diinn-3x3", "liif", "metasr"])
-def test_it_is_traced_in_one_graph(name: str) -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+def test_it_is_compiled_once_for_all_sizes(name: str) -> None:
     network = restorer_of(FAMILIES[name])
+    graphs = []
+
+    def keep(graph: GraphModule, _: object) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
     torch.compiler.reset()
-    same_as(torch.compile(network, backend="eager", fullgraph=True), network, *given(network))
+    compiled = torch.compile(network, backend=keep, fullgraph=True, dynamic=True)
+    for shape in ((2, 5, 10), (2, 20, 7), (3, 16, 24)):
+        same_as(compiled, network, *given(network, *shape))
+    assert len(graphs) == 1
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and there is none")
 def test_it_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    network = restorer_of(CONVOLVING["edsr"])
+    network = restorer_of(FAMILIES["edsr"])
     torch.compiler.reset()
     same_as(torch.compile(network), network, *given(network))
 
 
 def test_a_wrong_size_is_refused_as_before_it_is_traced() -> None:
-    network = restorer_of(CONVOLVING["edsr"])
+    network = restorer_of(FAMILIES["edsr"])
     image, _ = given(network)
     with pytest.raises(SpecError, match="expected scale 2"):
         torch.export.export(network, (image,), {"scale": 3})

@@ -15,7 +15,7 @@ from tests.parts import component, installed_and, restorer_of
 from toolbox.config import EncoderConfig, Padding
 from toolbox.errors import SpecError
 from toolbox.images.engine.tiling import encode_in_tiles, exact_tiling
-from toolbox.padding import padded
+from toolbox.padding import cropped, padded, reflected
 from toolbox.resolve import resolve
 
 MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "zeros": "constant"}
@@ -32,6 +32,19 @@ def test_it_is_numpy_s_at_the_bottom_and_right(height: int, width: int, multiple
     expected = np.pad(image, ((0, -height % multiple), (0, -width % multiple)), MODES[mode])
     got = padded(torch.from_numpy(image)[None, None], Padding(multiple, mode))
     np.testing.assert_array_equal(got[0, 0].numpy(), expected)
+
+
+@given(before=st.integers(0, 20), after=st.integers(0, 20), length=st.integers(1, 6))
+def test_reflection_is_numpy_s_at_both_ends(before: int, after: int, length: int) -> None:
+    image = np.arange(length)
+    found = reflected(length, after, torch.zeros(()), before=before)
+    assert found.tolist() == np.pad(image, (before, after), "reflect").tolist()
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), more=st.tuples(st.integers(0, 9), st.integers(0, 9)))
+def test_what_is_cropped_is_at_the_bottom_and_right(height: int, width: int, more: tuple[int, int]) -> None:
+    image = torch.rand(1, 2, height + more[0], width + more[1])
+    assert torch.equal(cropped(image, height, width), image[:, :, :height, :width])
 
 
 class WindowedConfig(EncoderConfig):

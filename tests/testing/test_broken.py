@@ -506,6 +506,18 @@ BROKEN = [
         forward(lambda self, image: self.conv(image) if image.mean() > 0 else image),
         r"GuardOnDataDependentSymNode",
     ),
+    Broken(
+        "one height",
+        "export",
+        forward(lambda self, image: self.conv(image) + int(image.shape[2]) - image.shape[2]),
+        r"UserError: Constraints violated \(L\['image'\]\.size\(\)\[2\]\)",
+    ),
+    Broken(
+        "something else in a trace",
+        "export",
+        forward(lambda self, image: self.conv(image) + torch.compiler.is_compiling()),
+        r"the program for 1 pictures of 11x5 and the network differ by",
+    ),
     Broken("seeded", "global-state", built(seeded), r"building it seeds torch's random numbers"),
     Broken(
         "draws",

@@ -28,6 +28,7 @@ from toolbox.restorer import Restorer
 from toolbox.testing.locality import alignment, bands, positions, receptive_field, tiles
 from toolbox.testing.measure import compare_tensors
 from toolbox.testing.subject import Subject
+from toolbox.testing.tracing import export
 from toolbox.weights.file import load, save
 
 UNCHANGED = 1e-12  # float64, where the same numbers are added in another order
@@ -290,15 +291,6 @@ def gradients(subject: Subject) -> None:
     for name, tensor in (("the picture", image), *trainable):
         if tensor.grad is None or tensor.grad.abs().max() < UNCHANGED:
             raise ConformanceError(f"no gradient reaches {name}")
-
-
-def export(subject: Subject) -> None:
-    """torch.export takes it, and the exported program gives the same."""
-    restorer, image, size = subject.restorer(), subject.image(), {"size": subject.sizes(6, 7)[0]}
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of its own parts
-        program = torch.export.export(restorer, (image,), size, strict=False).module()
-        compare_tensors(program(image, **size), restorer(image, **size), "the exported program", "the network")
 
 
 def global_state(subject: Subject) -> None:
