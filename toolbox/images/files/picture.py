@@ -80,7 +80,7 @@ def page_of(image: Image.Image) -> Page:
 
 
 def with_info_of(before: Image.Image, after: Image.Image, icc: bytes) -> Image.Image:
-    """``after`` with the info of ``before``, except what belongs to its pixels and palette, and with that ICC profile."""
+    """``after`` with the info of ``before``, except for its pixels and palette, and with that ICC profile."""
     after.info = {key: value for key, value in before.info.items() if key not in ("transparency", "icc_profile")}
     if icc:
         after.info["icc_profile"] = icc
