@@ -197,7 +197,7 @@ def _scaled(length: Any, scale: float) -> Any:
     return max(1, math.floor(length * scale + 0.5))
 
 
-def _count(length: Any) -> int:
+def _count(length: Any) -> Any:
     """A length as a plain integer; one that is traced remains a symbol."""
     return length if isinstance(length, torch.SymInt) else int(length)
 
