@@ -49,6 +49,7 @@ DECODERS: Mapping[str, Spec] = {
     "dual-interactive": {"hidden": [5, 6]},
     "features": {},
     "local-ensemble": {"hidden": [5, 6]},
+    "local-texture": {"frequencies": 2, "hidden": [5]},
     "meta-upscale": {"hidden": 5},
     "pixel-shuffle": {"scale": 2, "channels": 4},
     "refine-luma": {"encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "decoder": "residual-conv"},

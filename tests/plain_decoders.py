@@ -39,7 +39,7 @@ def liif(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, floa
     for vy in (-1, 1) if config.local_ensemble else (0,):
         for vx in (-1, 1) if config.local_ensemble else (0,):
             shift = torch.tensor([v / int(n) + (1e-6 if v else 0) for v, n in zip((vy, vx), size, strict=True)])
-            content, center = _nearest(seen, points + shift)
+            content, center = nearest_pixel(seen, points + shift)
             relative = (points - center) * size
             inputs = [content, relative]
             if config.cell_decoding:
@@ -63,7 +63,7 @@ def meta_sr(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, f
     """Meta-SR at (N, 2) points: features (B, C, H, W) → (B, N, channels)."""
     size = torch.tensor(features.shape[-2:])
     corner = points - torch.tensor(cell) / 2
-    content, center = _nearest(_unfolded(features), corner + 1e-6)
+    content, center = nearest_pixel(_unfolded(features), corner + 1e-6)
     relative = (corner - (center - 1 / size)) * size / 2
     inverse_scale = torch.full_like(relative[..., :1], cell[0]) * size[0] / 2
     hidden = torch.cat((relative, inverse_scale), -1) @ decoder.hidden.weight.T + decoder.hidden.bias
@@ -76,7 +76,7 @@ def _unfolded(features: Tensor) -> Tensor:
     return F.unfold(features, 3, padding=1).unflatten(2, features.shape[-2:])
 
 
-def _nearest(content: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+def nearest_pixel(content: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """What nearest ``grid_sample`` finds at the points, clamped inside: (B, N, C), and the (B, N, 2) centers."""
     height, width = content.shape[-2:]
     centers = make_coord((height, width)).T.unflatten(1, (height, width))

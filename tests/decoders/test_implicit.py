@@ -37,6 +37,7 @@ VARIANTS: list[Spec] = [
         {"name": "local-ensemble", "hidden": [4, 5], **dict(zip(SWITCHES, values, strict=True))}
         for values in product((True, False), repeat=3)
     ),
+    {"name": "local-texture", "frequencies": 2, "hidden": [4]},
     {"name": "meta-upscale", "hidden": 4},
 ]
 variant = pytest.mark.parametrize("spec", VARIANTS, ids=lambda spec: "-".join(map(str, spec.values())))

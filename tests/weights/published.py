@@ -114,6 +114,29 @@ def liif(encoder: Spec = EDSR, **decoder: Any) -> Published:
     return Published(restorer, arrays | as_stored((f"imnet.layers.{2 * i}", x) for i, x in enumerate(linear, 1)))
 
 
+def lte(encoder: Spec = EDSR, *, plus: bool = False) -> Published:
+    """LTE's, whose frequencies are interleaved, or LTE+'s, which are not and whose layers are 1 × 1 convolutions."""
+    restorer = network(
+        {
+            "channels": 3,
+            "normalization": HALF,
+            "global_skip": "bilinear",
+            "encoder": encoder,
+            "decoder": {"name": "local-texture", "frequencies": 3, "hidden": [5, 4]},
+        }
+    )
+    ours = restorer.decoder
+    layers = [*encoder_layers(restorer.encoder, "encoder."), ("coef", ours.amplitude), ("freq", ours.frequency)]
+    layers += [(f"{'layers' if plus else 'imnet.layers'}.{i}", ours.layers[i]) for i in (0, 2, 4)]
+    arrays = as_stored(layers) | {"phase.weight": array(ours.phase.weight)}
+    for name, stored in arrays.items():
+        if name.startswith("freq.") and not plus:
+            arrays[name] = np.stack(np.split(stored, 2), 1).reshape(stored.shape)
+        if name.startswith("layers.") and name.endswith("weight"):
+            arrays[name] = stored[:, :, None, None]
+    return Published(restorer, arrays)
+
+
 def metasr(encoder: Spec = EDSR) -> Published:
     """Meta-SR's, in the naming of LIIF's repository."""
     decoder = {"name": "meta-upscale", "hidden": 5}
@@ -205,6 +228,7 @@ FORMATS: dict[str, Callable[[], Published]] = {
     "diinn": diinn,
     "edsr": edsr,
     "liif": liif,
+    "lte": lte,
     "metasr": metasr,
     "nlrn-tf": nlrn,
     "rdn": rdn,

@@ -70,6 +70,18 @@ def nearest(position: Tensor, cell: float, features: int) -> Tensor:
     return torch.where((output - closest).abs() < 1e-3, picked[closest.long()], covering)
 
 
+def clipped_cell(cell: tuple[float, float], height: int, largest_scale: float | None) -> tuple[float, float]:
+    """The cell, enlarged where it is of a larger scale than ``largest_scale``: as if the picture were of that one.
+
+    The scale is output height over ``height`` of the features, and both axes are enlarged alike. Networks that are told
+    the cell know nothing of cells smaller than those they were trained with.
+    """
+    if largest_scale is None:
+        return cell
+    excess = max(2 / (cell[0] * height) / largest_scale, 1.0)
+    return cell[0] * excess, cell[1] * excess
+
+
 def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:
     """From the center of feature pixel ``pixel`` to the position, in half feature pixels."""
     return (position + 1) * features - 2 * pixel - 1
