@@ -54,8 +54,8 @@ def _plan(checkpoint: Checkpoint, hints: LTEHints) -> Conversion:
         sources[f"decoder.frequency.{kind}"] = name if plus else Source((name,), (shape,), _vertical_first)
     for i, (before, after) in enumerate(pairwise(widths)):
         theirs, ours = f"{layers}.{2 * i}", f"decoder.layers.{2 * i}"
-        shape = (after, before, 1, 1) if plus else (after, before)
-        sources[f"{ours}.weight"] = Source((f"{theirs}.weight",), (shape,), _as_linear)
+        kernel = (1, 1) if plus else ()
+        sources[f"{ours}.weight"] = Source((f"{theirs}.weight",), ((after, before, *kernel),), _as_linear)
         sources[f"{ours}.bias"] = f"{theirs}.bias"
     return Conversion(spec, sources, ignored)
 

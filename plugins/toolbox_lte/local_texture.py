@@ -73,9 +73,9 @@ class LocalTexture(ImplicitDecoder):
         return rearrange(told, "b c h w -> b h w c")
 
     def sample(self, content: Content, positions: Positions) -> Tensor:
-        cell = clipped_cell(positions.cell, content.height, self.config.largest_scale)
-        pixel = content.values.new_tensor((cell[0] * content.height, cell[1] * content.width))
-        phase = math.pi * self.phase(pixel)
+        cell = positions.cell[0] * content.height, positions.cell[1] * content.width
+        clipped = clipped_cell(cell, self.config.largest_scale)
+        phase = math.pi * self.phase(content.values.new_tensor(clipped))
         waves, count = 2 * self.config.frequencies, self.config.frequencies
         around = corners(positions, content.height, content.width)
         weighted = []

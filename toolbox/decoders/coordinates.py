@@ -70,15 +70,15 @@ def nearest(position: Tensor, cell: float, features: int) -> Tensor:
     return torch.where((output - closest).abs() < 1e-3, picked[closest.long()], covering)
 
 
-def clipped_cell(cell: tuple[float, float], height: int, largest_scale: float | None) -> tuple[float, float]:
-    """The cell, enlarged where it is of a larger scale than ``largest_scale``: as if the picture were of that one.
+def clipped_cell(cell: tuple[float, float], largest_scale: float | None) -> tuple[float, float]:
+    """A cell in half feature pixels, enlarged to that of ``largest_scale`` where the picture's scale is larger.
 
-    The scale is output height over ``height`` of the features, and both axes are enlarged alike. Networks that are told
-    the cell know nothing of cells smaller than those they were trained with.
+    The scale is the vertical one, 2 / cell, and both axes are enlarged alike. A network that is told the cell knows
+    nothing of cells smaller than those it was trained with.
     """
     if largest_scale is None:
         return cell
-    excess = max(2 / (cell[0] * height) / largest_scale, 1.0)
+    excess = max(2 / cell[0] / largest_scale, 1.0)
     return cell[0] * excess, cell[1] * excess
 
 
