@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,8 +52,8 @@ def along(position: Tensor, cell: float, count: int, shifts: Sequence[float]) ->
     pixels, is from its center to the position itself. Shifts are in the unit of the positions.
     """
     exact = published(position, cell)
-    pixels = [_covering(exact, shift, count) for shift in shifts]
-    return [(pixel, (exact - _center(pixel, count)) * count) for pixel in pixels]
+    pixels = [covering(exact, shift, count) for shift in shifts]
+    return [(pixel.long(), (exact - center(pixel, count)) * count) for pixel in pixels]
 
 
 def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
@@ -72,17 +73,20 @@ def published(position: Tensor, cell: float) -> Tensor:
     offset is zero but for rounding, and it is this rounding that weighs the other axis.
     """
     count = max(1, round(2 / cell))
-    center = _center(((position + 1) * (count / 2) - 0.5).round(), count)
-    return torch.where((center - position).abs() < 5e-7, center, position.float())
+    closest = center(((position + 1) * (count / 2) - 0.5).round().float(), count)
+    return torch.where((closest - position).abs() < 5e-7, closest, position.float())
 
 
-def _center(pixel: Tensor, count: int) -> Tensor:
-    """The center of pixel ``pixel`` of ``count``, in float32 and rounded as the published code rounds it."""
-    return (-1 + 1 / count) + (2 / count) * pixel.float()
+def center(pixel: Any, count: int) -> Any:
+    """The center of each pixel of ``count``, rounded as published; of float32 tensors or NumPy's arrays."""
+    return (-1 + 1 / count) + (2 / count) * pixel
 
 
-def _covering(position: Tensor, shift: float, count: int) -> Tensor:
-    """The feature pixel that covers the shifted position; halves are rounded to even, as grid_sample does."""
+def covering(position: Any, shift: float, count: int) -> Any:
+    """The feature pixel that covers the shifted position; of float32 tensors or NumPy's arrays.
+
+    Halves are rounded to even, as grid_sample does.
+    """
     shifted = position + shift + (EPSILON if shift else 0)
-    inside = shifted.clamp(-1 + EPSILON, 1 - EPSILON)
-    return (((inside + 1) * count - 1) / 2).round().long()
+    inside = shifted.clip(-1 + EPSILON, 1 - EPSILON)
+    return (((inside + 1) * count - 1) / 2).round()

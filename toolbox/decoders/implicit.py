@@ -51,6 +51,16 @@ class ImplicitDecoder(nn.Module):
         """(B, features, H, W) → content (B, H, W, C): all the work that is the same for every position."""
         raise NotImplementedError
 
+    def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
+        """``prepare``, for content that also depends on the size of an output pixel or of all the features.
+
+        Args:
+            features: some rows of them.
+            shape: height and width of all of them.
+            cell: height and width of the pixel around a position; a grid of H' × W' has 2 / H', 2 / W'.
+        """
+        return self.prepare(features)
+
     def sample(self, content: Content, positions: Positions) -> Tensor:
         """→ (B, *shape of the positions, channels)."""
         raise NotImplementedError
@@ -65,7 +75,8 @@ class ImplicitDecoder(nn.Module):
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
         if torch.compiler.is_compiling():  # also by torch.export: each pass of a loop would be a copy of its body
-            (part,) = self.decode(_whole(self.prepare(features)), grid(size, features.device))
+            content = self._whole(features, (2 / size[0], 2 / size[1]))
+            (part,) = self.decode(content, grid(size, features.device))
             return part.permute(0, 3, 1, 2).contiguous()
         parts = self._parts(features, size)
         first = next(parts)
@@ -81,23 +92,28 @@ class ImplicitDecoder(nn.Module):
         height, width = features.shape[-2:]
         feature_rows = max(8, self.band // width)  # fewer would be prepared twice too often, for their neighbors
         output_rows = max(1, feature_rows * size[0] // height)
-        positions = grid(size, features.device)
         for start in range(0, size[0], output_rows):
-            band = Positions(positions.y[start : start + output_rows], positions.x, positions.cell)
-            yield from self.decode(self._content(features, start, start + len(band.y), size[0]), band)
+            stop = min(start + output_rows, size[0])
+            yield from self.decode_rows(self._content(features, start, stop, size), size, start, stop)
 
-    def _content(self, features: Tensor, start: int, stop: int, rows: int) -> Content:
-        """What the output rows [start, stop) of ``rows`` need."""
-        height = features.shape[2]
-        pixel = height / rows  # of the output, in feature pixels
+    def _content(self, features: Tensor, start: int, stop: int, size: tuple[int, int]) -> Content:
+        """What the output rows [start, stop) of a grid need."""
+        height, width = features.shape[2:]
+        pixel = height / size[0]  # of the output, in feature pixels
         prepared_reach, sampled_reach = self.reach(pixel)
         # One more than needed: where a position lies on an edge between pixels, rounding decides.
         first = max(math.floor((start + 0.5) * pixel) - sampled_reach - 1, 0)
         last = min(math.floor((stop - 0.5) * pixel) + sampled_reach + 1, height - 1)
         outer = max(first - prepared_reach, 0)
-        prepared = self.prepare(features[:, :, outer : last + prepared_reach + 1])
+        seen = features[:, :, outer : last + prepared_reach + 1]
+        prepared = self.prepare_for(seen, (height, width), (2 / size[0], 2 / size[1]))
         # Contiguous, else each chunk would copy all of it.
         return Content(prepared[:, first - outer :][:, : last - first + 1].contiguous(), first, height)
+
+    def decode_rows(self, content: Content, size: tuple[int, int], start: int, stop: int) -> Iterator[Tensor]:
+        """Rows [start, stop) of a grid of ``size`` from top to bottom, in pieces (B, some rows, W', channels)."""
+        positions = grid(size, content.values.device)
+        return self.decode(content, Positions(positions.y[start:stop], positions.x, positions.cell))
 
     def decode(self, content: Content, positions: Positions) -> Iterator[Tensor]:
         """A band of a grid from top to bottom, in pieces (B, some rows, W', channels)."""
@@ -127,12 +143,12 @@ class ImplicitDecoder(nn.Module):
         if points.ndim == 3:
             pairs = zip(features.split(1), points, strict=True)
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
-        content = _whole(self.prepare(features))
+        content = self._whole(features, (height, width))
         y, x = points.double().unbind(-1)
         chunks = Positions(y, x, (height, width)).chunks(self.chunk // features.shape[0])
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
 
-
-def _whole(prepared: Tensor) -> Content:
-    """What was prepared of all the features."""
-    return Content(prepared.contiguous(), 0, prepared.shape[1])
+    def _whole(self, features: Tensor, cell: tuple[float, float]) -> Content:
+        """What was prepared of all the features."""
+        height, width = features.shape[2:]
+        return Content(self.prepare_for(features, (height, width), cell).contiguous(), 0, height)
