@@ -36,6 +36,7 @@ TRANSITIONS: Mapping[str, Spec] = {
     },
 }
 ENCODERS: Mapping[str, Spec] = {
+    "convnext-refinement": {"encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "blocks": [[4, 1], [6, 2]]},
     "edsr": {"channels": 4, "blocks": 1},
     "identity": {},
     "nonlocal": {"nonlocal": {"name": "wang-nonlocal", **NONLOCAL_BLOCKS["wang-nonlocal"]}},
@@ -48,6 +49,7 @@ DECODERS: Mapping[str, Spec] = {
     "bicubic": {},
     "dual-interactive": {"hidden": [5, 6]},
     "features": {},
+    "heat-field": {"hidden": 5},
     "local-ensemble": {"hidden": [5, 6]},
     "local-texture": {"frequencies": 2, "hidden": [5]},
     "meta-upscale": {"hidden": 5},

@@ -8,7 +8,7 @@ from tests.parts import SMALL
 from toolbox.catalog import list_components
 from toolbox.testing import Case, conformance_cases
 
-BUILT_IN = {"toolbox", "toolbox_diinn", "toolbox_liif", "toolbox_metasr", "toolbox_nlrn"}
+BUILT_IN = {"toolbox", "toolbox_diinn", "toolbox_liif", "toolbox_metasr", "toolbox_nlrn", "toolbox_thera"}
 
 
 def cases() -> list[Case]:

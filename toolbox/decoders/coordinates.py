@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -80,6 +81,16 @@ def clipped_cell(cell: tuple[float, float], largest_scale: float | None) -> tupl
         return cell
     excess = max(2 / cell[0] / largest_scale, 1.0)
     return cell[0] * excess, cell[1] * excess
+
+
+def nearest_upward(half: Any, features: int) -> Any:
+    """The feature pixel that covers each position; of two that it lies between, the later one.
+
+    ``half`` is half the position, in float32: in its arithmetic, as jax's code and Thera's have it, rounding decides
+    what lies on an edge. Tensors or NumPy's arrays.
+    """
+    place = half * features + (features - 1) / 2
+    return ((place - 0.5) // 1 + 1).clip(0, features - 1)  # exact, where place + 0.5 would be rounded
 
 
 def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:
