@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,13 @@ def test_a_file_of_arrays_is_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "thera.npz", **arrays)
     converted, image = toolbox.convert(tmp_path / "thera.npz"), torch.rand(1, 3, 4, 5)
     assert torch.equal(converted(image, scale=2), toolbox.convert(arrays)(image, scale=2))
+
+
+def test_a_pickle_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "thera.pkl"
+    path.write_bytes(pickle.dumps({"model": thera("edsr").arrays, "backbone": "edsr", "size": "air"}))
+    with pytest.raises(WeightsError, match=r"thera\.pkl: refused, since it is a pickle, .* save its arrays by name in"):
+        toolbox.convert(path)
 
 
 @pytest.mark.parametrize(
