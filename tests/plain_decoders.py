@@ -31,7 +31,7 @@ def cell_of(size: tuple[int, int]) -> tuple[float, float]:
 def liif(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, float]) -> Tensor:
     """LIIF at (N, 2) points: features (B, C, H, W) → (B, N, channels)."""
     config = decoder.config
-    seen = _unfolded(features) if config.feature_unfolding else features
+    seen = unfolded(features) if config.feature_unfolding else features
     size = torch.tensor(features.shape[-2:])
     linears = [layer for layer in decoder.layers if isinstance(layer, nn.Linear)]
     first = torch.cat((decoder.content.weight.flatten(1), decoder.position.weight), 1)
@@ -63,7 +63,7 @@ def meta_sr(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, f
     """Meta-SR at (N, 2) points: features (B, C, H, W) → (B, N, channels)."""
     size = torch.tensor(features.shape[-2:])
     corner = points - torch.tensor(cell) / 2
-    content, center = nearest_pixel(_unfolded(features), corner + 1e-6)
+    content, center = nearest_pixel(unfolded(features), corner + 1e-6)
     relative = (corner - (center - 1 / size)) * size / 2
     inverse_scale = torch.full_like(relative[..., :1], cell[0]) * size[0] / 2
     hidden = torch.cat((relative, inverse_scale), -1) @ decoder.hidden.weight.T + decoder.hidden.bias
@@ -71,7 +71,7 @@ def meta_sr(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, f
     return torch.einsum("bnf,bnfc->bnc", content, filters.unflatten(-1, (content.shape[-1], -1)))
 
 
-def _unfolded(features: Tensor) -> Tensor:
+def unfolded(features: Tensor) -> Tensor:
     """(B, C, H, W) → (B, 9C, H, W): each pixel with its neighbors, zeros outside."""
     return F.unfold(features, 3, padding=1).unflatten(2, features.shape[-2:])
 

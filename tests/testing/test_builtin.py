@@ -8,7 +8,16 @@ from tests.parts import SMALL
 from toolbox.catalog import list_components
 from toolbox.testing import Case, conformance_cases
 
-BUILT_IN = {"toolbox", "toolbox_diinn", "toolbox_liif", "toolbox_metasr", "toolbox_nlrn", "toolbox_thera"}
+BUILT_IN = {
+    "toolbox",
+    "toolbox_diinn",
+    "toolbox_liif",
+    "toolbox_lmf",
+    "toolbox_lte",
+    "toolbox_metasr",
+    "toolbox_nlrn",
+    "toolbox_thera",
+}
 
 
 def cases() -> list[Case]:
