@@ -16,7 +16,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -142,30 +142,45 @@ def _plain_attend(
     return gathered.unflatten(2, queries.shape[-2:]), (score,) if propagates else None
 
 
+# Networks with implicit decoders, and the scales that these are timed at.
+IMPLICIT: Mapping[str, tuple[float, ...]] = {
+    "diinn": (2, 3.5, 4, 8),
+    "liif": (2, 3.5, 4),
+    "lm-ciaosr": (2, 3.5, 4),
+    "lm-liif": (2, 3.5, 4),
+    "lm-lte": (2, 3.5, 4),
+    "lte": (2, 3.5, 4),
+    "metasr": (2, 2.5, 4),
+}
+
+
 def decoders() -> list[Result]:
-    """Implicit decoders against their plain versions at output resolution."""
-    cases = {"dual-interactive": (2, 3.5, 4, 8), "local-ensemble": (2, 4), "meta-upscale": (2, 2.5, 4)}
-    networks = {"dual-interactive": "diinn", "local-ensemble": "liif", "meta-upscale": "metasr"}
+    """Implicit decoders against their plain versions at output resolution, and against LIIF's."""
+    liif = toolbox.build("liif").eval().decoder
     results = []
-    for name, scales in cases.items():
-        decoder = toolbox.build(networks[name]).eval().decoder
+    for network, scales in IMPLICIT.items():
+        restorer = toolbox.build(network).eval()
         for scale in scales:
             side = 2 * round(DECODED / scale / 2)
-            size = (round(side * scale),) * 2
-            features = torch.rand(1, 64, side, side).to(memory_format=torch.channels_last)
-            work = f"{name}, {side} × {side}, ×{scale:g}"
-            results.append(_against_plain(name, decoder, features, size, work))
+            work = f"{restorer.spec.decoder.name}, {side} × {side}, ×{scale:g}"
+            results.append(_against_plain(restorer, liif, side, round(side * scale), work))
     return results
 
 
-def _against_plain(name: str, decoder: nn.Module, features: Tensor, size: tuple[int, int], work: str) -> Result:
-    plain = _plain(name)
-    times = interleaved(
-        {"fast": lambda: decoder(features, size), "plain": lambda: plain(decoder, features, size)}, 3, CPU
-    )
-    per_pixel = 1e6 * times["fast"].median / math.prod(size)
-    detail = f"{per_pixel:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
-    return Result(work, "plain", times["plain"].median / times["fast"].median, "faster", detail)
+def _against_plain(restorer: toolbox.Restorer, liif: nn.Module, low: int, high: int, work: str) -> Result:
+    decoder, plain, size = restorer.decoder, _plain(restorer.spec.decoder.name), (high, high)
+    features = torch.rand(1, 64, low, low).to(memory_format=torch.channels_last)
+    pieces: dict[str, Callable[[], object]] = {
+        "fast": lambda: decoder(features, size),
+        "plain": lambda: plain(decoder, features, size),
+        "liif": lambda: liif(features, size),
+    }
+    times = interleaved(pieces, 3, CPU)
+    fast = times["fast"].median
+    told = f"{1e6 * fast / high**2:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
+    share = f"{fast / times['liif'].median:.2g} of LIIF's"
+    weights = sum(parameter.numel() for parameter in decoder.parameters())
+    return Result(work, "plain", times["plain"].median / fast, "faster", f"{told}, {share}; {weights:,} weights")
 
 
 def _plain(name: str) -> Callable[..., Tensor]:
@@ -218,11 +233,9 @@ print(cost.peak_memory, peak, cost.seconds, plan.tiles, plan.exact)
 def memory() -> list[Result]:
     """The most memory of a process that restores a large picture."""
     results = []
-    for name, height, width, scale, limit in (
-        ("edsr-diinn", 540, 960, 4, "none"),
-        ("liif", 540, 960, 4, "none"),
-        ("nlrn", 512, 512, 1, "2GB"),
-    ):
+    enlarged = ("edsr-diinn", "liif", "lm-ciaosr", "lm-liif", "lm-lte", "lte")
+    cases = [*((name, 540, 960, 4, "none") for name in enlarged), ("nlrn", 512, 512, 1, "2GB")]
+    for name, height, width, scale, limit in cases:
         command = [sys.executable, "-W", "ignore", "-c", RESTORED, name, *map(str, (height, width, scale)), limit]
         done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         above, peak, seconds = float(done[0]), float(done[1]), float(done[2])
