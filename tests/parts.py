@@ -56,6 +56,7 @@ DECODERS: Mapping[str, Spec] = {
     "modulated-attention": {"width": 3, "depth": 2, "code": 2, "attended": [5], "latent": [4]},
     "modulated-ensemble": {"width": 3, "depth": 2, "code": 2, "latent": [4]},
     "modulated-texture": {"width": 3, "depth": 2, "frequencies": 2, "code_frequencies": 2, "latent": [4]},
+    "neural-operator": {"width": 6, "heads": 2, "hidden": 5},
     "pixel-shuffle": {"scale": 2, "channels": 4},
     "refine-luma": {"encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "decoder": "residual-conv"},
     "residual-conv": {},

@@ -16,6 +16,7 @@ BUILT_IN = {
     "toolbox_lte",
     "toolbox_metasr",
     "toolbox_nlrn",
+    "toolbox_srno",
     "toolbox_thera",
 }
 

@@ -75,26 +75,20 @@ class ImplicitDecoder(nn.Module):
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
         if torch.compiler.is_compiling():  # also by torch.export: each pass of a loop would be a copy of its body
-            content = self._whole(features, (2 / size[0], 2 / size[1]))
+            content = self.whole(features, (2 / size[0], 2 / size[1]))
             (part,) = self.decode(content, grid(size, features.device))
             return part.permute(0, 3, 1, 2).contiguous()
-        parts = self._parts(features, size)
-        first = next(parts)
-        image = first.new_empty(len(first), first.shape[-1], *size)
-        top = 0
-        for part in chain((first,), parts):
-            image[:, :, top : top + part.shape[1]] = part.permute(0, 3, 1, 2)
-            top += part.shape[1]
-        return image
+        bands = self.bands(features, size)
+        return assembled((part for band in bands for part in self.decode_rows(band[0], size, *band[1:])), size)
 
-    def _parts(self, features: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
-        """The decoded grid from top to bottom, in pieces (B, some rows, W', channels)."""
+    def bands(self, features: Tensor, size: tuple[int, int]) -> Iterator[tuple[Content, int, int]]:
+        """A grid from top to bottom: rows [start, stop), and what was prepared for them."""
         height, width = features.shape[-2:]
         feature_rows = max(8, self.band // width)  # fewer would be prepared twice too often, for their neighbors
         output_rows = max(1, feature_rows * size[0] // height)
         for start in range(0, size[0], output_rows):
             stop = min(start + output_rows, size[0])
-            yield from self.decode_rows(self._content(features, start, stop, size), size, start, stop)
+            yield self._content(features, start, stop, size), start, stop
 
     def _content(self, features: Tensor, start: int, stop: int, size: tuple[int, int]) -> Content:
         """What the output rows [start, stop) of a grid need."""
@@ -143,12 +137,27 @@ class ImplicitDecoder(nn.Module):
         if points.ndim == 3:
             pairs = zip(features.split(1), points, strict=True)
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
-        content = self._whole(features, (height, width))
         y, x = points.double().unbind(-1)
-        chunks = Positions(y, x, (height, width)).chunks(self.chunk // features.shape[0])
+        return self.at(features, Positions(y, x, (height, width)))
+
+    def at(self, features: Tensor, positions: Positions) -> Tensor:
+        """(B, features, H, W) → (B, N, channels) at N positions."""
+        content = self.whole(features, positions.cell)
+        chunks = positions.chunks(self.chunk // features.shape[0])
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
 
-    def _whole(self, features: Tensor, cell: tuple[float, float]) -> Content:
+    def whole(self, features: Tensor, cell: tuple[float, float]) -> Content:
         """What was prepared of all the features."""
         height, width = features.shape[2:]
         return Content(self.prepare_for(features, (height, width), cell).contiguous(), 0, height)
+
+
+def assembled(parts: Iterator[Tensor], size: tuple[int, int]) -> Tensor:
+    """Pieces (B, some rows, W', channels) of a grid from top to bottom → (B, channels, *size)."""
+    first = next(parts)
+    image = first.new_empty(len(first), first.shape[-1], *size)
+    top = 0
+    for part in chain((first,), parts):
+        image[:, :, top : top + part.shape[1]] = part.permute(0, 3, 1, 2)
+        top += part.shape[1]
+    return image
