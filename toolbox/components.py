@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from toolbox import catalog
 from toolbox.decoders.bicubic import BICUBIC
+from toolbox.decoders.conv import CONV
 from toolbox.decoders.features import FEATURES
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
@@ -21,6 +22,8 @@ from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
 from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
 from toolbox.recurrent.recurrent import RECURRENT
 from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
+from toolbox.training.camera_noise import CAMERA_NOISE
+from toolbox.training.correlated_noise import CORRELATED_NOISE
 from toolbox.training.degradations import BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG
 from toolbox.weights.formats.edsr import EDSR_FORMAT
 from toolbox.weights.formats.rdn import RDN_FORMAT
@@ -31,6 +34,7 @@ def toolbox_components() -> Iterable[ComponentInfo]:
     """Every component of the core."""
     return [
         BICUBIC,
+        CONV,
         EDSR_ENCODER,
         FEATURES,
         IDENTITY,
@@ -70,4 +74,6 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
 @hookimpl
 def toolbox_degradations() -> Iterable[DegradationInfo]:
     """The degradations of the papers, and what saving a picture does to it."""
-    return [BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG]
+    from toolbox.training.one_of import ONE_OF
+
+    return [BICUBIC_REDUCTION, CAMERA_NOISE, CORRELATED_NOISE, EIGHT_BITS, GAUSSIAN_NOISE, JPEG, ONE_OF]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -17,20 +17,24 @@ from toolbox.images.imresize import imresize
 from toolbox.registry import DegradationInfo
 
 
-def _ordered(value: float | tuple[float, float]) -> float | tuple[float, float]:
+def ordered(value: float | tuple[float, float]) -> float | tuple[float, float]:
+    """Check that a range has the smaller number first."""
     if isinstance(value, tuple) and value[0] > value[1]:
         raise fault((), list(value), "a range, the smaller number first")
     return value
 
 
 Sigma = Annotated[float, Field(ge=0, le=255)]
-Quality = Annotated[int, Field(ge=1, le=95)]
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+Quality = Annotated[int, Field(ge=1, le=100)]
+
+BLOCK = 16  # pixels along a side of JPEG's largest unit, with colors at half the resolution
 
 
 class GaussianNoiseConfig(Config):
     """Settings of Gaussian noise."""
 
-    sigma: Annotated[Sigma | tuple[Sigma, Sigma], AfterValidator(_ordered)] = Field(
+    sigma: Annotated[Sigma | tuple[Sigma, Sigma], AfterValidator(ordered)] = Field(
         description="standard deviation of 255, or [low, high] to draw one for each patch"
     )
 
@@ -48,9 +52,13 @@ class EightBitsConfig(Config):
 class JpegConfig(Config):
     """Settings of JPEG compression."""
 
-    quality: Annotated[Quality | tuple[Quality, Quality], AfterValidator(_ordered)] = Field(
+    quality: Annotated[Quality | tuple[Quality, Quality], AfterValidator(ordered)] = Field(
         description="Pillow's quality, or [low, high] to draw one for each patch"
     )
+    subsampling: tuple[Subsampling, ...] = Field(
+        default=("4:2:0",), min_length=1, description="of the colors; one is drawn for each patch"
+    )
+    shifted: bool = Field(default=False, description="whether the grid of blocks begins at a drawn place")
 
 
 def add_noise(clean: Tensor, sigma: float, generator: Generator) -> Tensor:
@@ -84,12 +92,16 @@ def eight_bits(config: EightBitsConfig, picture: Tensor, scale: float, generator
 
 def jpeg(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
     """Compressed and decompressed."""
-    pixels = to_bytes(picture).permute(1, 2, 0).numpy()
+    quality = round(drawn(config.quality, generator))
+    choices = config.subsampling
+    subsampling = choices[int(torch.randint(len(choices), (), generator=generator)) if len(choices) > 1 else 0]
+    top, left = torch.randint(BLOCK, (2,), generator=generator).tolist() if config.shifted else (0, 0)
+    pixels = np.pad(to_bytes(picture).permute(1, 2, 0).numpy(), ((top, 0), (left, 0), (0, 0)), mode="edge")
     memory = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image.save(memory, "JPEG", quality=round(drawn(config.quality, generator)))
+    image.save(memory, "JPEG", quality=quality, subsampling=subsampling)
     with Image.open(memory) as compressed:
-        values = np.array(compressed).reshape(pixels.shape)
+        values = np.array(compressed).reshape(pixels.shape)[top:, left:]
     return torch.from_numpy(values).permute(2, 0, 1).to(picture.dtype) / 255
 
 

@@ -71,11 +71,16 @@ DegradationSpec = Annotated[
 ]
 
 
+def listed(value: Any) -> Any:
+    """A list, or one alone."""
+    return [value] if isinstance(value, (str, Path, Mapping)) else value
+
+
 def _listed(value: Any) -> Any:
     """At least one, written as a list or alone."""
     if value in (None, [], ()):
         raise fault((), value, "at least one")
-    return [value] if isinstance(value, (str, Path, Mapping)) else value
+    return listed(value)
 
 
 Factor = Annotated[float, Field(ge=1, le=32)]
