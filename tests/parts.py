@@ -46,6 +46,7 @@ ENCODERS: Mapping[str, Spec] = {
 }
 DECODERS: Mapping[str, Spec] = {
     "bicubic": {},
+    "conv": {},
     "dual-interactive": {"hidden": [5, 6]},
     "features": {},
     "local-ensemble": {"hidden": [5, 6]},

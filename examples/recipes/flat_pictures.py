@@ -1,6 +1,6 @@
 """Flat and smoothly shaded pictures, so that a network learns to leave nothing of its own on a sky or a wall.
 
-    python examples/recipes/flat_pictures.py FOLDER
+python examples/recipes/flat_pictures.py FOLDER
 """
 
 from __future__ import annotations

@@ -64,9 +64,7 @@ def camera_noise(config: CameraNoiseConfig, picture: Tensor, scale: float, gener
     phase = torch.randint(2, (2,), generator=generator).tolist()
     masks = _bayer(clean, phase)
     raw = (_to_raw(clean, camera) * masks).sum(0)
-    noise = torch.randn(raw.shape, generator=generator, dtype=raw.dtype)
-    noisy = raw + noise * (shot * raw.clamp(min=0) + read).sqrt()
-    difference = _to_picture(noisy, masks, camera) - _to_picture(raw, masks, camera)
+    difference = _to_picture(_with_noise(raw, shot, read, generator), masks, camera) - _to_picture(raw, masks, camera)
     luma, chroma = drawn(config.smooth_luma, generator), drawn(config.smooth_chroma, generator)
     difference = _smoothed(difference, luma, chroma)
     return picture + (difference.mean(0, keepdim=True) if gray else difference)
@@ -91,6 +89,12 @@ def _to_raw(picture: Tensor, camera: Camera) -> Tensor:
     toned = picture + camera.contrast * (tone - picture)  # not the inverse of the way back, but near
     linear = toned.clamp(min=0) ** 2.2
     return torch.einsum("ij,jhw->ihw", camera.matrix.to(picture), linear) / camera.gains.to(picture)
+
+
+def _with_noise(raw: Tensor, shot: float, read: float, generator: Generator) -> Tensor:
+    """Raw values with Gaussian noise of variance shot · value + read, as photons and electronics leave it."""
+    noise = torch.randn(raw.shape, generator=generator, dtype=raw.dtype)
+    return raw + noise * (shot * raw.clamp(min=0) + read).sqrt()
 
 
 def _to_picture(raw: Tensor, masks: Tensor, camera: Camera) -> Tensor:
