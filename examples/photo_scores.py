@@ -5,8 +5,8 @@
     python examples/photo_scores.py PICTURES --references
 
 PICTURES has clean pictures named clean_*.png, and pairs of a camera's picture and the truth, noisy_NN.png and
-noisy_NN_clean.png. Prints a table of mean PSNR in dB of 8-bit RGB; the worst picture's gain over its input stands beside
-it, or of clean pictures the lowest PSNR.
+noisy_NN_clean.png. Prints a table of mean PSNR in dB of 8-bit RGB. Beside it stands the worst
+picture's gain over its input, or of clean pictures the lowest PSNR.
 """
 
 from __future__ import annotations
