@@ -31,8 +31,8 @@ from torch import Tensor, nn
 import toolbox
 from toolbox.benchmarking.chart import draw, machine
 from toolbox.benchmarking.timing import interleaved, peak_work
-from toolbox.evaluation.cost import measured
-from toolbox.images.restore import restore_tensor
+from toolbox.evaluation.usage import measured
+from toolbox.images.engine.run import restore_tensor
 from toolbox.nonlocal_blocks import soft_block_matching
 from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
@@ -200,16 +200,18 @@ import sys
 import numpy as np
 import torch
 import toolbox
-from toolbox.evaluation.cost import measured
-from toolbox.images.restore import restore_tensor
-from toolbox.images.restore import plan_for, restore_planned
+from toolbox.evaluation.usage import measured
+from toolbox.images.engine.plan import make_plan
+from toolbox.images.engine.request import Geometry, Request
+from toolbox.images.engine.run import restore_array
 
 name, height, width, scale, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5]
 restorer = toolbox.build(name).eval()
 picture = np.random.default_rng(0).integers(0, 256, (height, width, restorer.channels), np.uint8)
 with measured(torch.device("cpu")) as cost:
-    plan = plan_for(restorer, picture, scale, max_memory=None if limit == "none" else limit, halo=None)
-    restore_planned(restorer, picture, plan)
+    request = Request(Geometry(scale), None if limit == "none" else limit)
+    plan = make_plan(restorer, (restorer.channels, height, width), request)
+    restore_array(restorer, picture, plan)
 peak = next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(cost.peak_memory, peak, cost.seconds, plan.tiles, plan.exact)
 """
@@ -243,7 +245,8 @@ def growth() -> list[Result]:
         restorer = toolbox.load(name)
         images = {side: torch.rand(1, restorer.channels, side, side) for side in (128, 1024)}
         pieces: dict[str, Callable[[], object]] = {
-            str(side): partial(restore_tensor, restorer, image, scale) for side, image in images.items()
+            str(side): partial(restore_tensor, restorer, image, (scale * side, scale * side))
+            for side, image in images.items()
         }
         times = interleaved(pieces, 5, CPU)
         exponent = math.log(times["1024"].median / times["128"].median) / math.log(64)

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 import toolbox
+from toolbox.discovery import installed
 from toolbox.evaluation.cases import find_cases, read_sample
-from toolbox.evaluation.protocols import compare
-from toolbox.images.restore import restore_tensor
-from toolbox.plugins import registries
+from toolbox.evaluation.protocols import measure
+from toolbox.images.engine.run import restore_tensor
 
 SIGMA = 25.0
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help="folder of clean pictures")
     parser.add_argument("--model", default="nlrn-lite", help="default: %(default)s")
     arguments = parser.parse_args()
-    protocol = registries().protocols["denoise-gray"]
+    protocol = installed().protocols["denoise-gray"]
     ways: dict[str, Way] = {
         "BM3D": load_bm3d(),
         arguments.model: partial(restore_tensor, toolbox.load(arguments.model)),
@@ -64,7 +64,7 @@ def main() -> None:
             started = time.perf_counter()
             restored = way(sample.degraded)
             per_pixel[name].append(1e6 * (time.perf_counter() - started) / restored.numel())
-            psnr[name].append(compare(protocol, restored, sample.original, sample.degraded, 1.0)["psnr"])
+            psnr[name].append(measure(protocol, restored, sample.original, sample.degraded, 1.0)["psnr"])
         row = (f"{psnr[name][-1]:.2f} | {per_pixel[name][-1]:.1f} |" for name in ways)
         print(f"| {case.original.name} |", *row, flush=True)
     print("| mean |", *(f"{mean(psnr[name]):.2f} | {mean(per_pixel[name]):.1f} |" for name in ways))

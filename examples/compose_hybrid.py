@@ -14,10 +14,10 @@ import torch.nn.functional as F
 
 import toolbox
 from toolbox.evaluation.metrics import psnr
-from toolbox.images.compare import side_by_side
-from toolbox.images.imresize import imresize
-from toolbox.images.picture import read_picture
-from toolbox.images.restore import to_image, to_tensor
+from toolbox.images.arrays import to_image, to_tensor
+from toolbox.images.comparison import side_by_side
+from toolbox.images.files.picture import read_picture
+from toolbox.imresize import imresize
 
 PHOTOS = Path(__file__).parent / "photos"
 OUT = Path("out")
@@ -37,7 +37,7 @@ hybrid = toolbox.build(
         "summary": "diinn-lite's features under LIIF's decoder",
         "channels": 3,
         "normalization": trained.spec.normalization.model_dump(),
-        "global_skip": "input",
+        "global_skip": "bicubic",
         "encoder": trained.spec.encoder.to_data(),
         "decoder": {"name": "local-ensemble", "hidden": [32, 32]},
     }

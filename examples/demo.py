@@ -20,9 +20,9 @@ from rich.table import Table
 
 import toolbox
 from toolbox.evaluation.metrics import psnr
-from toolbox.images.compare import side_by_side
-from toolbox.images.picture import read_picture, write_picture
-from toolbox.images.restore import to_tensor
+from toolbox.images.arrays import to_tensor
+from toolbox.images.comparison import side_by_side
+from toolbox.images.files.picture import read_picture, write_picture
 
 PHOTOS = Path(__file__).parent / "photos"
 SIGMA = 25  # standard deviation of the noise, of 255

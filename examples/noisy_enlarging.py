@@ -15,10 +15,10 @@ from statistics import mean
 from torch import Tensor
 
 import toolbox
+from toolbox.discovery import installed
 from toolbox.evaluation.cases import find_cases, read_sample
-from toolbox.evaluation.protocols import compare
-from toolbox.images.restore import restore_tensor
-from toolbox.plugins import registries
+from toolbox.evaluation.protocols import measure
+from toolbox.images.engine.run import restore_tensor
 
 SIGMA = 15.0
 SCALES = (2.0, 3.0)
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path, help="folder of clean pictures")
     pictures = parser.parse_args().pictures
-    protocol = registries().protocols["noisy-sr"]
+    protocol = installed().protocols["noisy-sr"]
     ways = {
         "`bicubic`": one_pass("bicubic"),
         "`nlrn-lite-blind`, then `bicubic`": two_passes("nlrn-lite-blind", "bicubic"),
@@ -60,7 +60,7 @@ def main() -> None:
                 sample = read_sample(case, protocol, SIGMA)
                 height, width = sample.original.shape[-2:]
                 restored = restore(sample.degraded, (height, width))
-                psnr.append(compare(protocol, restored, sample.original, sample.degraded, scale)["psnr"])
+                psnr.append(measure(protocol, restored, sample.original, sample.degraded, scale)["psnr"])
             means.append(mean(psnr))
         print(f"| {name} |", *(f"{value:.2f} |" for value in means), flush=True)
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from toolbox.evaluation.metrics import psnr
-from toolbox.images.compare import side_by_side
-from toolbox.images.picture import read_picture
-from toolbox.images.restore import to_image, to_tensor
+from toolbox.images.arrays import to_image, to_tensor
+from toolbox.images.comparison import side_by_side
+from toolbox.images.files.picture import read_picture
 from toolbox.nonlocal_blocks.neighborhood import Window
 from toolbox.nonlocal_blocks.soft_block_matching import SoftBlockMatching, SoftBlockMatchingConfig
 

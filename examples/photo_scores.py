@@ -25,9 +25,12 @@ from PIL import Image
 from torch import Tensor
 
 import toolbox
-from toolbox.evaluation.metrics import luma, psnr
-from toolbox.images.restore import restore_tensor, to_tensor
-from toolbox.training.degradations import add_noise, to_bytes
+from toolbox.degradations.noise import add_noise
+from toolbox.evaluation.metrics import psnr
+from toolbox.images.arrays import to_tensor
+from toolbox.images.engine.run import restore_tensor
+from toolbox.luma import luma
+from toolbox.pixels import to_bytes
 
 SIGMAS = (15, 25, 50)
 QUALITIES = (10, 20, 40, 60, 80, 95)

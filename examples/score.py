@@ -9,19 +9,19 @@ Writes out/scores.md and out/scores.png.
 from pathlib import Path
 
 import toolbox
+from toolbox.discovery import installed
 from toolbox.evaluation.cases import find_cases
 from toolbox.evaluation.run import find_jobs, new_report, run
 from toolbox.evaluation.sheet import choose_rows, draw_sheet
-from toolbox.plugins import registries
 
 PHOTOS = Path(__file__).parent / "photos"
 OUT = Path("out")
 
 # A protocol says everything that moves a score: color, border, rounding, how low resolution is made.
-protocol = registries().protocols["sr-y"]
+protocol = installed().protocols["sr-y"]
 models = {name: toolbox.load(name) for name in ("bicubic", "diinn-lite")}
 cases = find_cases(PHOTOS, protocol, scales=(2,))
-report = new_report(models, protocol, PHOTOS, None, None, [], registries())
+report = new_report(models, protocol, PHOTOS, None, None, [], installed())
 jobs = find_jobs(models, cases, protocol)
 
 for score, _ in run(models, jobs, protocol, sigma=0, metrics=report.metrics, workers=1):

@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 import toolbox
-from toolbox.images.picture import read_picture
-from toolbox.images.restore import to_image, to_tensor
+from toolbox.images.arrays import to_image, to_tensor
+from toolbox.images.files.picture import read_picture
 
 PHOTO = Path(__file__).parent / "photos" / "chelsea.png"
 OUT = Path("out")

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from toolbox.config import CONFIG_OF_KIND, Config
+from toolbox.config import CONFIG_OF_KIND, Config, Kind
+from toolbox.discovery import installed
 from toolbox.encoders.identity import Identity, IdentityConfig
-from toolbox.plugins import registries
-from toolbox.registry import ComponentInfo, Kind, Registries
-from toolbox.restorer import Restorer, resolve
+from toolbox.records import ComponentInfo
+from toolbox.registry import Registries
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.testing.measure import drawn
 
 Spec = dict[str, Any]
@@ -110,12 +112,13 @@ def component(
     config: type[Config] | None = None,
 ) -> ComponentInfo:
     """A record to register; by default one more encoder that does nothing."""
-    settings = config or (IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config))
+    usual: type[Config] = IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config)
+    settings = config or usual
     return ComponentInfo(kind, name, factory, settings, summary="for a test", paper="none")
 
 
 def installed_and(*components: ComponentInfo, provider: str = "stranger") -> Registries:
     """A copy of what is installed, with components of another plugin added."""
-    copy = dataclasses.replace(registries())
+    copy = dataclasses.replace(installed())
     copy.add_plugin(provider, components)
     return copy

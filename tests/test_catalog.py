@@ -15,11 +15,11 @@ from torch import nn
 import toolbox
 from tests.parts import SMALL
 from toolbox.catalog import read_catalog, read_yaml, shipped, shipped_catalog, shipped_providers
-from toolbox.config import Config
+from toolbox.config import KINDS, Config, Kind
+from toolbox.discovery import installed
 from toolbox.errors import SpecError
-from toolbox.plugins import registries
-from toolbox.registry import KINDS, ComponentInfo, Kind
-from toolbox.restorer import resolve
+from toolbox.records import ComponentInfo
+from toolbox.resolve import resolve
 
 COMPONENTS = toolbox.list_components()
 ARCHITECTURES = [info.name for info in toolbox.list_architectures()]
@@ -75,7 +75,7 @@ def test_an_architecture_builds_with_what_its_spec_promises(name: str) -> None:
 @architecture
 def test_an_architecture_s_record_is_that_of_the_yaml_file(name: str) -> None:
     entry = read_yaml(shipped_catalog())[name]
-    record = registries().architectures[name]
+    record = installed().architectures[name]
     assert record.summary == entry["summary"]
     assert record.provider == entry["plugin"]
     assert {**record.spec, "plugin": entry["plugin"]} == entry
@@ -175,7 +175,7 @@ def test_reading_yaml_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_each_architecture_belongs_to_a_plugin_that_is_there() -> None:
-    assert set(shipped_providers().values()) <= set(registries().versions)
+    assert set(shipped_providers().values()) <= set(installed().versions)
 
 
 def test_a_plugin_s_weights_are_found_by_the_architecture_s_name(tmp_path: Path) -> None:

@@ -34,13 +34,13 @@ def wang() -> dict[str, Any]:
 
 # A small setting of each family; those that attend to pixels around fix height and width when they are traced.
 ATTENDING: dict[str, dict[str, Any]] = {
-    "nlrn": architecture(nlrn(), "residual-conv", channels=1, global_skip="input"),
+    "nlrn": architecture(nlrn(), "residual-conv", channels=1, global_skip="bicubic"),
     "nlrn-block-matching": architecture(
         nlrn(neighborhood={"kind": "top-k", "size": 3, "k": 4}, propagation="none"), "residual-conv", channels=1
     ),
     "nlrn-whole": architecture(nlrn(neighborhood={"kind": "whole"}), "residual-conv", channels=1),
     "nlrn-lite": architecture(
-        {"name": "pixel-unshuffle", "factor": 2, "encoder": nlrn()}, "residual-conv", channels=1, global_skip="input"
+        {"name": "pixel-unshuffle", "factor": 2, "encoder": nlrn()}, "residual-conv", channels=1, global_skip="bicubic"
     ),
     "nlrn-sr": architecture(
         "identity", {"name": "refine-luma", "encoder": nlrn(propagation="none"), "decoder": "residual-conv"}
@@ -55,7 +55,7 @@ CONVOLVING: dict[str, dict[str, Any]] = {
     "edsr": architecture("edsr", "pixel-shuffle", normalization={"mean": [0.4, 0.5, 0.6]}),
     "rdn": architecture("rdn", "pixel-shuffle"),
     "bicubic": architecture("identity", "bicubic"),
-    "diinn-lite": architecture("edsr", "dual-interactive", global_skip="input"),
+    "diinn-lite": architecture("edsr", "dual-interactive", global_skip="bicubic"),
     "diinn-3x3": architecture(
         "edsr", {"name": "dual-interactive", "hidden": [5, 6], "output_kernel": 3, "initial_synthesis": True}
     ),

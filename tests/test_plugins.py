@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from toolbox import hookspecs
+from toolbox.discovery import PluginWarning, create_plugin_manager, discover, installed
 from toolbox.entry_points import COMPONENT_GROUP, PLUGIN_GROUP, SELECTION, declared
 from toolbox.errors import UnknownComponent
-from toolbox.plugins import PluginWarning, create_plugin_manager, discover, registries
 from toolbox.registry import Registries
 
 BUILT_IN = {"toolbox_diinn", "toolbox_hybrids", "toolbox_nlrn"}
@@ -190,7 +190,7 @@ with warnings.catch_warnings(record=True) as caught:
     architectures = {info.name: info.provider for info in toolbox.list_architectures()}
 
 import torch
-from toolbox.plugins import registries
+from toolbox.discovery import installed
 
 def message(spec):
     try:
@@ -204,11 +204,11 @@ print(json.dumps({
     "components": components,
     "architectures": architectures,
     "warnings": [[type(w.message).__name__, str(w.message)] for w in caught],
-    "set_aside": {each.plugin: each.reason for each in registries().set_aside},
-    "versions": registries().versions,
+    "set_aside": {each.plugin: each.reason for each in installed().set_aside},
+    "versions": installed().versions,
     "any": list(toolbox.build("one-conv-any").eval()(image, scale=1.5).shape) if "one-conv-any" in architectures else 0,
     "mine": list(toolbox.build(mine).eval()(image, size=(3, 4)).shape) if "one-conv" in components else 0,
-    "protocols": {info.name: [info.provider, info.shave] for info in registries().protocols},
+    "protocols": {info.name: [info.provider, info.shave] for info in installed().protocols},
     "hybrid": toolbox.build("nlrn-diinn-lite").channels,
     "promised": message({"channels": 3, "encoder": "promised", "decoder": "bicubic"}),
     "misspelled": message({"channels": 3, "encoder": "one-cnov", "decoder": "bicubic"}),
@@ -258,9 +258,9 @@ def test_a_misspelled_hook_is_told_the_hooks_there_are(used: Any) -> None:
 
 
 def test_a_broken_plugin_leaves_nothing_behind_and_everything_else_works(used: Any) -> None:
-    expected = {info.name: info.provider for kind in registries().components.values() for info in kind}
+    expected = {info.name: info.provider for kind in installed().components.values() for info in kind}
     assert used["components"] == {**expected, "one-conv": "stranger"}
-    expected = {info.name: info.provider for info in registries().architectures}
+    expected = {info.name: info.provider for info in installed().architectures}
     assert used["architectures"] == {**expected, "one-conv-any": "stranger"}
     assert used["hybrid"] == 3
 
@@ -393,7 +393,7 @@ def test_a_package_whose_metadata_cannot_be_read_names_no_plugin(
 
 
 def test_discovery_happens_once() -> None:
-    assert registries() is registries()
+    assert installed() is installed()
 
 
 # What a plugin has to know.
@@ -425,7 +425,7 @@ def test_the_core_comes_in_through_every_hook_as_plugins_do() -> None:
 def test_built_in_plugins_claim_what_they_register() -> None:
     distribution = metadata.distribution("toolbox-restoration")
     claimed = {(e.name, e.value) for e in distribution.entry_points if e.group == COMPONENT_GROUP}
-    kinds = registries().components.values()
+    kinds = installed().components.values()
     registered = {(info.name, info.provider) for kind in kinds for info in kind if info.provider != "toolbox"}
     assert claimed == registered
     plugins = {e.name for e in distribution.entry_points if e.group == PLUGIN_GROUP}
@@ -434,7 +434,7 @@ def test_built_in_plugins_claim_what_they_register() -> None:
 
 
 def test_every_hook_s_answers_carry_their_provider() -> None:
-    found = registries()
+    found = installed()
     providers = set(found.versions)
     for kind in found.components.values():
         assert {info.provider for info in kind} <= providers

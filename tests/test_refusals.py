@@ -13,11 +13,12 @@ import torch
 import toolbox
 from tests import plain
 from tests.parts import component, installed_and
-from toolbox.decoders.bicubic import BICUBIC, resize
+from toolbox.decoders.bicubic import BICUBIC
 from toolbox.errors import ImageError, PluginError, SpecError
 from toolbox.evaluation.metrics import psnr
-from toolbox.registry import ComponentInfo
-from toolbox.restorer import resolve
+from toolbox.records import ComponentInfo
+from toolbox.resize import resize
+from toolbox.resolve import resolve
 
 IMAGE = {"channels": 3, "encoder": "identity", "decoder": "bicubic"}
 NOBODY: Any = None

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.parts import component
-from toolbox.config import Config
+from toolbox.config import Config, Kind
 from toolbox.errors import PluginError, UnknownComponent
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, Kind, ProtocolInfo, Registries, Registry
+from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, ProtocolInfo
+from toolbox.registry import Registries, Registry
 
 
 def named(registry: Registry[Any]) -> list[str]:

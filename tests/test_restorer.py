@@ -19,9 +19,11 @@ from torch import Tensor
 import toolbox
 from tests import plain
 from tests.parts import DECODERS, ENCODERS, architecture, component, installed_and, restorer_of
+from toolbox.decoders.skip import resized
 from toolbox.encoders.identity import Identity
 from toolbox.errors import SpecError, UnknownComponent
-from toolbox.restorer import Restorer, resolve, scaled_size
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer, scaled_size
 from toolbox.testing.measure import drawn, farthest
 
 IMAGE = {"channels": 3, "encoder": "identity", "decoder": "bicubic"}
@@ -85,7 +87,7 @@ def test_every_fitting_pair_restores_every_size_it_accepts(encoder: str, decoder
 
 @pytest.mark.parametrize("mean", [0.0, 0.4, [0.1, 0.5, 0.9]])
 @pytest.mark.parametrize("std", [1.0, 1 / 255, [0.5, 1.0, 2.0]])
-@pytest.mark.parametrize("skip", ["none", "input"])
+@pytest.mark.parametrize("skip", ["none", "bicubic"])
 @pytest.mark.parametrize("size", [(5, 6), (9, 13), (3, 4)], ids=["same", "larger", "smaller"])
 def test_normalization_and_skip_are_around_encoder_and_decoder(
     mean: Any, std: Any, skip: str, size: tuple[int, int]
@@ -112,7 +114,7 @@ def test_normalization_is_undone(mean: float, std: float) -> None:
 
 
 def test_encoding_and_decoding_apart_are_the_restorer() -> None:
-    restorer = restorer_of(architecture("edsr", "dual-interactive", global_skip="input", normalization={"std": 0.5}))
+    restorer = restorer_of(architecture("edsr", "dual-interactive", global_skip="bicubic", normalization={"std": 0.5}))
     image = torch.rand(1, 3, 5, 6, dtype=torch.float64)
     assert torch.equal(restorer.decode(restorer.encode(image), image, (7, 8)), restorer(image, size=(7, 8)))
 
@@ -153,10 +155,20 @@ def test_an_output_pixel_sees_as_far_as_declared(
 def test_a_skip_sees_what_bicubic_interpolation_sees() -> None:
     spec = {"channels": 1, "encoder": "identity", "decoder": {"name": "dual-interactive", "hidden": [4]}}
     assert restorer_of(spec).receptive_field == 1
-    restorer = restorer_of({**spec, "global_skip": "input"})
+    restorer = restorer_of({**spec, "global_skip": "bicubic"})
     assert restorer.receptive_field == 2
     far = farthest(lambda x: restorer(x, size=(12, 14)), torch.rand(1, 1, 6, 7, dtype=torch.float64))
     assert far == 2
+
+
+@pytest.mark.parametrize("skip", ["bicubic", "bilinear", "nearest"])
+@pytest.mark.parametrize("size", [(5, 6), (9, 13), (3, 4)], ids=["same", "larger", "smaller"])
+def test_a_skip_adds_the_image_as_it_is_named(skip: str, size: tuple[int, int]) -> None:
+    restorer = restorer_of(architecture("edsr", "dual-interactive", global_skip=skip))
+    without = restorer_of(architecture("edsr", "dual-interactive"))
+    without.load_state_dict(restorer.state_dict())
+    image = torch.rand(2, 3, 5, 6, dtype=torch.float64)
+    torch.testing.assert_close(restorer(image, size=size) - without(image, size=size), resized(image, size, skip))
 
 
 def test_one_part_that_sees_everything_is_enough() -> None:
@@ -274,7 +286,7 @@ def test_a_network_may_give_other_channels_than_it_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    "tie", [{"global_skip": "input"}, {"normalization": {"mean": [0, 0, 0]}}, {"normalization": {"std": [1, 1, 1]}}]
+    "tie", [{"global_skip": "bicubic"}, {"normalization": {"mean": [0, 0, 0]}}, {"normalization": {"std": [1, 1, 1]}}]
 )
 def test_other_channels_are_refused_where_the_output_is_tied_to_the_image(tie: dict[str, Any]) -> None:
     with pytest.raises(
@@ -287,7 +299,7 @@ def test_other_channels_are_refused_where_the_output_is_tied_to_the_image(tie: d
 # The module as a module.
 
 
-NLRN = architecture("recurrent", "dual-interactive", global_skip="input", normalization={"mean": 0.5, "std": 0.25})
+NLRN = architecture("recurrent", "dual-interactive", global_skip="bicubic", normalization={"mean": 0.5, "std": 0.25})
 
 
 def pickled(restorer: Restorer) -> Any:
@@ -366,7 +378,7 @@ def test_an_encoder_that_breaks_its_config_s_promise_is_found_out() -> None:
 
 
 def test_restoring_learns() -> None:
-    restorer = drawn(toolbox.build(SAME, global_skip="input")).train()
+    restorer = drawn(toolbox.build(SAME, global_skip="bicubic")).train()
     optimizer = torch.optim.Adam(restorer.parameters(), 1e-2)
     clean = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     losses = []

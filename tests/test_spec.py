@@ -18,7 +18,7 @@ import toolbox
 from tests.parts import DECODERS, ENCODERS, architecture, component, installed_and
 from toolbox.config import EncoderConfig
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent
-from toolbox.restorer import merged, resolve
+from toolbox.resolve import merged, resolve
 from toolbox.spec import ComponentSpec
 
 IMAGE = {"channels": 3, "encoder": "identity", "decoder": "bicubic"}
@@ -46,7 +46,10 @@ NEIGHBORHOOD = "encoder.transition.nonlocal.neighborhood"
         ({**IMAGE, "chanels": 3}, "chanels: unknown key; did you mean 'channels'?"),
         ({**IMAGE, "channels": 0}, "channels: got 0, expected greater than 0"),
         ({"channels": 3}, "encoder: missing; this key is required; decoder: missing; this key is required"),
-        ({**IMAGE, "global_skip": "output"}, "global_skip: got 'output', expected 'none' or 'input'"),
+        (
+            {**IMAGE, "global_skip": "output"},
+            "global_skip: got 'output', expected 'none', 'bicubic', 'bilinear' or 'nearest'",
+        ),
         (
             {**IMAGE, "encoder": 3},
             "encoder: got 3, expected a component's name, or a mapping with its name and settings",
@@ -211,7 +214,7 @@ specs = st.fixed_dictionaries(
     {"channels": st.integers(1, 4), "encoder": flat | folded, "decoder": decoders},
     optional={
         "summary": st.text(),
-        "global_skip": st.sampled_from(["none", "input"]),
+        "global_skip": st.sampled_from(["none", "bicubic", "bilinear", "nearest"]),
         "normalization": st.fixed_dictionaries({}, optional={"mean": number | st.lists(number, max_size=4)}),
     },
 )

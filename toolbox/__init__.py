@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolbox.catalog import list_architectures, list_components
+    from toolbox.discovery import list_architectures, list_components
     from toolbox.errors import ToolboxError
     from toolbox.images.restore import restore
     from toolbox.restorer import Restorer, build
@@ -19,8 +19,8 @@ _HOMES = {
     "ToolboxError": "toolbox.errors",
     "build": "toolbox.restorer",
     "convert": "toolbox.weights.convert",
-    "list_architectures": "toolbox.catalog",
-    "list_components": "toolbox.catalog",
+    "list_architectures": "toolbox.discovery",
+    "list_components": "toolbox.discovery",
     "load": "toolbox.weights.file",
     "restore": "toolbox.images.restore",
     "save": "toolbox.weights.file",

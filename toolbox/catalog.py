@@ -11,27 +11,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from toolbox.errors import SpecError
-from toolbox.registry import ArchitectureInfo
+from toolbox.records import ArchitectureInfo
 
 if TYPE_CHECKING:
-    from toolbox.registry import ComponentInfo, Kind
-
-
-def list_components(kind: Kind | None = None) -> list[ComponentInfo]:
-    """The registered components, of one kind or of all, by kind and name."""
-    from toolbox.plugins import registries
-
-    kinds = registries().components
-    if kind is not None and kind not in kinds:
-        raise SpecError(f"got kind {kind!r}, expected one of {', '.join(kinds)}")
-    return [info for each, registry in kinds.items() if kind in (None, each) for info in registry]
-
-
-def list_architectures() -> list[ArchitectureInfo]:
-    """The registered architectures by name."""
-    from toolbox.plugins import registries
-
-    return list(registries().architectures)
+    pass
 
 
 def read_catalog(path: str | Path) -> list[ArchitectureInfo]:

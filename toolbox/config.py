@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeVar
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from toolbox.close_names import did_you_mean
 from toolbox.errors import SpecError
-from toolbox.registry import Kind
 
 _M = TypeVar("_M", bound=BaseModel)
+
+Kind = Literal["encoder", "recurrent-wrapper", "transition", "nonlocal-block", "decoder"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Config(BaseModel):
@@ -47,62 +52,106 @@ class Config(BaseModel):
         known |= {"preset"} if cls.presets else set()
         for key in data:
             if key not in known and key not in cls.model_fields:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                remedy = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(sorted(known))}"
+                remedy = did_you_mean(str(key), known, most=1) or f"expected one of {', '.join(sorted(known))}"
                 raise located((str(key),), f"unknown key; {remedy}", data[key])
         return data
 
 
-class EncoderConfig(Config):
-    """Settings of an encoder, which say before any tensor exists what the encoder will be."""
+@dataclass(frozen=True)
+class Padding:
+    """How an image is made larger at the bottom and right before it is encoded; what comes of that is cut off again."""
+
+    multiple: int = 1  # of which both sides must be
+    mode: Literal["reflect", "replicate", "zeros"] = "reflect"  # reflect repeats no edge
+
+    def joined(self, other: Padding) -> Padding:
+        """The padding that both parts can live with.
+
+        Raises:
+            ValueError: they are padded in different ways.
+        """
+        if 1 in (self.multiple, other.multiple):
+            return self if other.multiple == 1 else other
+        if self.mode != other.mode:
+            raise ValueError(f"got parts that pad with {self.mode} and with {other.mode}, expected one way for all")
+        return Padding(math.lcm(self.multiple, other.multiple), self.mode)
+
+
+class Configured:
+    """A component with its config, as it stands in a field of another config; ``ComponentSpec`` is one."""
+
+    config: Any
+
+
+def configured(value: object) -> Iterator[Configured]:
+    """The components in a value, also in lists, mappings and settings, without those nested in them."""
+    if isinstance(value, Configured):
+        yield value
+    elif isinstance(value, Config):
+        for field in type(value).model_fields:
+            yield from configured(getattr(value, field))
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from configured(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from configured(each)
+
+
+class ComponentConfig(Config):
+    """Settings of a component of any kind, which say before any tensor exists what the component will be.
+
+    What a config does not say itself follows from the components in its fields.
+    """
+
+    def receptive_field(self) -> int | None:
+        """Radius in pixels of what one feature or output pixel sees; None when it is the whole image."""
+        raise NotImplementedError
+
+    def alignment(self) -> int:
+        """A part of an image gives the features of the whole only if it starts at a multiple of this."""
+        return math.lcm(*(each.config.alignment() for each in configured(self)))
+
+    def padding(self) -> Padding:
+        """What both sides of an image must be multiples of, and how it is padded; ValueError if parts disagree."""
+        return functools.reduce(Padding.joined, (each.config.padding() for each in configured(self)), Padding())
+
+
+class EncoderConfig(ComponentConfig):
+    """Settings of an encoder."""
 
     def out_channels(self, channels: int) -> int:
         """Feature channels that come out when ``channels`` go in; ValueError if they cannot."""
         raise NotImplementedError
 
-    def receptive_field(self) -> int | None:
-        """Radius in pixels of what one feature sees; None when it is the whole image."""
-        raise NotImplementedError
 
-    def alignment(self) -> int:
-        """A part of an image gives the features of the whole only if it starts at a multiple of this."""
-        return 1
-
-
-class NonLocalConfig(Config):
+class NonLocalConfig(ComponentConfig):
     """Settings of a non-local block, which keeps the number of channels."""
 
-    def receptive_field(self) -> int | None:
-        """Radius in pixels of what one feature sees; None when it is the whole image."""
-        raise NotImplementedError
 
+class TransitionConfig(ComponentConfig):
+    """Settings of a transition, the function that a recurrent wrapper repeats.
 
-class TransitionConfig(Config):
-    """Settings of a transition: the function that a recurrent wrapper repeats."""
+    Its receptive field is what one application adds.
+    """
 
     channels: int
 
-    def receptive_field(self) -> int | None:
-        """Radius in pixels that one application adds; None when it is the whole image."""
-        raise NotImplementedError
 
+class DecoderConfig(ComponentConfig):
+    """Settings of a decoder, which say which output sizes it accepts; its receptive field is in feature pixels."""
 
-class DecoderConfig(Config):
-    """Settings of a decoder, which say which output sizes it accepts."""
+    takes_image: ClassVar[bool] = False  # it is called with the image, too, as the network sees it: ``image=``
 
     def sizes(self) -> Literal["same", "any"] | int:
         """``"same"`` as the features, ``"any"``, or an integer: that fixed scale."""
-        raise NotImplementedError
-
-    def receptive_field(self) -> int | None:
-        """Radius in feature pixels of what one output pixel sees."""
         raise NotImplementedError
 
     def check_join(self, features: int, channels: int) -> None:
         """Raise ValueError unless ``features`` channels can be decoded to ``channels`` of an image."""
 
 
-CONFIG_OF_KIND: Mapping[Kind, type[Config]] = {
+CONFIG_OF_KIND: Mapping[Kind, type[ComponentConfig]] = {
     "encoder": EncoderConfig,
     "recurrent-wrapper": EncoderConfig,
     "transition": TransitionConfig,

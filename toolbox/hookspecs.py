@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
+from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
 
 API_VERSION = 1  # what a plugin's TOOLBOX_API must be; CONTRIBUTING.md says what it promises
 PROJECT = "toolbox"

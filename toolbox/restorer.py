@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toolbox.config import validated
-from toolbox.decoders.bicubic import resize
+from toolbox.decoders.skip import REACH, resized
 from toolbox.errors import SpecError
+from toolbox.padding import padded
 from toolbox.registry import Registries
+from toolbox.resolve import resolve
 from toolbox.spec import ArchitectureSpec
 
 MOST_PIXELS = 2**30  # of an output; more is a slip, and no machine's memory holds it
@@ -60,7 +61,7 @@ class Restorer(nn.Module):
         parts = [self.spec.encoder.config.receptive_field(), self.spec.decoder.config.receptive_field()]
         if None in parts:
             return None
-        return max(sum(parts), 2 if self.spec.global_skip == "input" and self.sizes != "same" else 0)
+        return max(sum(parts), 0 if self.sizes == "same" else REACH.get(self.spec.global_skip, 0))
 
     @property
     def sizes(self) -> str | int:
@@ -129,19 +130,44 @@ class Restorer(nn.Module):
         if 0 in image.shape:
             raise SpecError(f"got an empty image of shape {tuple(image.shape)}, expected at least one pixel")
         target = self.output_size(image.shape[2], image.shape[3], size, scale)
-        return self.decode(self.encode(image), image, target)
+        return self.decode(self.encode(self.pad(image)), image, target)
+
+    def pad(self, image: Tensor) -> Tensor:
+        """The image (B, channels, H, W), made larger at the bottom and right as the parts need it."""
+        return padded(image, self.spec.padding)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Image (B, channels, H, W) in [0, 1] → features (B, C, H, W)."""
-        features: Tensor = self.encoder((image - self.mean) / self.std)
+        """Padded image (B, channels, H, W) in [0, 1] → features (B, C, H, W)."""
+        features: Tensor = self.encoder(self._seen(image))
         return features
 
     def decode(self, features: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """Features and the image that they are of → (B, output channels, *size)."""
-        decoded: Tensor = self.decoder(features, size)
+        """Features of the padded image, and the image itself → (B, output channels, *size).
+
+        A decoder of the same size or a fixed scale decodes all the features, and what is of the padding is
+        cut off its result, as published networks do it. A decoder of any size gets the features of the image
+        alone, so that its positions are those of the image.
+        """
+        height, width = image.shape[-2:]
+        decoded_size = size
+        if self.sizes == "any":
+            features = features[..., :height, :width]
+        else:
+            decoded_size = size[0] // height * features.shape[-2], size[1] // width * features.shape[-1]
+        more = {"image": self._seen(self.pad(image))} if self.spec.decoder.config.takes_image else {}
+        decoded: Tensor = self.decoder(features, decoded_size, **more)
+        if decoded_size != size:
+            decoded = decoded[..., : size[0], : size[1]]
         restored = decoded * self.std
+        if len(restored) > len(image):  # in training, the states of a recurrent encoder one after the other
+            image = image.repeat(len(restored) // len(image), 1, 1, 1)
+        skip = self.spec.global_skip
         # The mean is either part of the input that is added again, or was taken off before.
-        return restored.add_(resize(image, size) if self.spec.global_skip == "input" else self.mean)
+        return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
+
+    def _seen(self, image: Tensor) -> Tensor:
+        """The image as the network sees it."""
+        return (image - self.mean) / self.std
 
 
 def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> tuple[int, int]:
@@ -177,48 +203,3 @@ def build(
         SpecError: the spec is wrong; the message has the path to the fault.
     """
     return Restorer(resolve(name_or_spec, registries=registries, **overrides))
-
-
-def resolve(
-    name_or_spec: str | Path | Mapping[str, Any] | ArchitectureSpec,
-    *,
-    registries: Registries | None = None,
-    **overrides: Any,
-) -> ArchitectureSpec:
-    """The validated spec that ``build`` builds; takes the same arguments and raises the same errors."""
-    from toolbox.catalog import read_yaml
-
-    if registries is None:
-        from toolbox.plugins import registries as installed
-
-        registries = installed()
-    prefix = ""
-    data: Any
-    if not isinstance(name_or_spec, (str, Path, Mapping, ArchitectureSpec)):
-        raise SpecError(f"got a {type(name_or_spec).__name__}, expected a name, a mapping, a YAML path or a spec")
-    if isinstance(name_or_spec, ArchitectureSpec):
-        data = name_or_spec.model_dump(mode="json")
-    elif isinstance(name_or_spec, Mapping):
-        data = name_or_spec
-    elif isinstance(name_or_spec, Path) or name_or_spec.endswith((".yaml", ".yml")):
-        prefix = str(name_or_spec)
-        data = read_yaml(Path(name_or_spec))
-    else:
-        prefix = name_or_spec
-        data = registries.architectures[name_or_spec].spec
-    return validated(ArchitectureSpec, merged(data, overrides) if overrides else data, registries, prefix)
-
-
-def merged(data: Any, changes: Mapping[str, Any]) -> Any:
-    """``data`` with ``changes``; mappings are merged unless they name another component or kind."""
-    if isinstance(data, str):  # the shorthand of a component
-        data = {"name": data}
-    if not isinstance(data, Mapping):
-        return changes
-    if any(tag in changes and changes[tag] != data.get(tag) for tag in ("name", "kind")):
-        return changes
-    both = {
-        key: merged(data[key], value) if isinstance(value, Mapping) and data.get(key) is not None else value
-        for key, value in changes.items()
-    }
-    return {**data, **both}

@@ -19,13 +19,15 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from toolbox.config import Config, fault, located
+from toolbox.config import Config, Configured, Kind, Padding, configured, fault, located
+from toolbox.discovery import in_use
 from toolbox.errors import UnknownComponent
-from toolbox.registry import ComponentInfo, Kind, Registries
+from toolbox.records import ComponentInfo
+from toolbox.registry import Registries
 
 
 @dataclass(frozen=True)
-class ComponentSpec:
+class ComponentSpec(Configured):
     """A named component with its validated config; in data, ``{name: NAME, **config}``."""
 
     info: ComponentInfo
@@ -45,20 +47,28 @@ class ComponentSpec:
 
     def trained(self) -> ComponentSpec:
         """The same for weights that are at hand: nothing in it says where first ones come from."""
-        changes: dict[str, Any] = dict.fromkeys(self.config.first_weights)
-        for field in type(self.config).model_fields:
-            value = getattr(self.config, field)
-            if isinstance(value, ComponentSpec):
-                changes[field] = value.trained()
-        return replace(self, config=self.config.model_copy(update=changes))
+        return replace(self, config=_trained(self.config))
 
     def parts(self) -> Iterator[ComponentSpec]:
         """This component and every component nested in its config."""
         yield self
-        for field in type(self.config).model_fields:
-            value = getattr(self.config, field)
-            if isinstance(value, ComponentSpec):
-                yield from value.parts()
+        for part in configured(self.config):
+            if isinstance(part, ComponentSpec):
+                yield from part.parts()
+
+
+def _trained(value: Any) -> Any:
+    """A value of a config whose components, also in lists and mappings, are for weights that are at hand."""
+    if isinstance(value, ComponentSpec):
+        return value.trained()
+    if isinstance(value, Config):
+        changes = {field: _trained(getattr(value, field)) for field in type(value).model_fields}
+        return value.model_copy(update=changes | dict.fromkeys(value.first_weights))
+    if isinstance(value, Mapping):
+        return {key: _trained(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_trained, value))
+    return value
 
 
 class OfKind:
@@ -76,10 +86,7 @@ class OfKind:
             raise fault((), value, "a component's name, or a mapping with its name and settings")
         if not isinstance(value.get("name"), str):
             raise located(("name",), f"missing; expected the name of a component of kind {' or '.join(self.kinds)}")
-        if registries is None:
-            from toolbox.plugins import registries as installed
-
-            registries = installed()
+        registries = in_use(registries)
         try:
             info = registries.component(self.kinds, value["name"])
         except UnknownComponent as error:
@@ -129,9 +136,9 @@ class ArchitectureSpec(Config):
     channels: int = Field(gt=0, description="channels of the image: 1 is gray, 3 is RGB")
     output_channels: int | None = Field(default=None, gt=0, description="channels of the output, unless the image's")
     normalization: Normalization = Normalization()
-    global_skip: Literal["none", "input"] = Field(
+    global_skip: Literal["none", "bicubic", "bilinear", "nearest"] = Field(
         default="none",
-        description="input: the input image, resized bicubically, is added to what the decoder gives",
+        description="the interpolation that resizes the input image, which is added to what the decoder gives",
     )
     encoder: EncoderSpec
     decoder: DecoderSpec
@@ -143,14 +150,16 @@ class ArchitectureSpec(Config):
                 raise fault(("normalization", part), list(expected), f"one value, or {self.channels}: one per channel")
         try:
             features = self.encoder.config.out_channels(self.channels)
+            self.encoder.config.padding()
         except ValueError as error:
             raise located(("encoder",), str(error)) from None
         try:
             self.decoder.config.check_join(features, self.decoded_channels)
+            self.encoder.config.padding().joined(self.decoder.config.padding())
         except ValueError as error:
             raise located(("decoder",), f"{error} (encoder {self.encoder.name!r} gives {features} channels)") from None
         if self.decoded_channels != self.channels and (
-            self.global_skip == "input"
+            self.global_skip != "none"
             or isinstance(self.normalization.mean, tuple)
             or isinstance(self.normalization.std, tuple)
         ):
@@ -165,6 +174,12 @@ class ArchitectureSpec(Config):
     def decoded_channels(self) -> int:
         """Channels that the decoder gives."""
         return self.channels if self.output_channels is None else self.output_channels
+
+    @property
+    def padding(self) -> Padding:
+        """How an image is padded before it is encoded."""
+        padding: Padding = self.encoder.config.padding().joined(self.decoder.config.padding())
+        return padding
 
     def parts(self) -> Iterator[ComponentSpec]:
         """Every component of the architecture, outermost first."""

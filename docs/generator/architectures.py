@@ -10,7 +10,7 @@ from generator.components import FOLDER as COMPONENTS
 from generator.installed import architectures, kinds, specs
 from generator.markdown import as_yaml, code, facts, number, page, table
 from generator.measured import SCALE, SIDE, MeasuredArchitecture, cells, measure_architecture
-from toolbox.registry import ArchitectureInfo
+from toolbox.records import ArchitectureInfo
 from toolbox.spec import ArchitectureSpec
 from toolbox.weights.file import read_header
 
@@ -131,8 +131,8 @@ def _picture(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredA
     notes = {}
     if (data["normalization"]["mean"], data["normalization"]["std"]) != (0.0, 1.0):
         notes["normalization"] = "normalized"
-    if spec.global_skip == "input":
-        notes["skip"] = "the input itself" if measured.sizes == "same" else "the input, bicubic"
+    if spec.global_skip != "none":
+        notes["skip"] = "the input itself" if measured.sizes == "same" else f"the input, {spec.global_skip}"
     sizes = {"same": "H × W", "any": "H′ × W′"}.get(str(measured.sizes), f"{measured.sizes}H × {measured.sizes}W")
     return figures.architecture(
         encoder,
@@ -148,7 +148,7 @@ def _picture(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredA
 def _description(info: ArchitectureInfo, spec: ArchitectureSpec) -> str:
     names = [part.name for part in spec.encoder.parts()], [part.name for part in spec.decoder.parts()]
     encoder, decoder = (" of ".join(part) for part in names)
-    skip = "; the input is added to the result" if spec.global_skip == "input" else ""
+    skip = "; the input is added to the result" if spec.global_skip != "none" else ""
     return f"{info.name}: encoder {encoder} feeds decoder {decoder}{skip}"
 
 

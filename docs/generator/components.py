@@ -12,10 +12,10 @@ from generator.markdown import as_yaml, code, facts, page, table
 from generator.measured import SCALE, SIDE, Measured, cells, measure
 from generator.settings import settings
 from toolbox.benchmarking.bench import TIMED
-from toolbox.config import validated
+from toolbox.config import KINDS, Kind, validated
+from toolbox.discovery import installed
 from toolbox.errors import SpecError
-from toolbox.plugins import registries
-from toolbox.registry import KINDS, ComponentInfo, Kind
+from toolbox.records import ComponentInfo
 
 FOLDER = "reference/components"
 DEFAULTS = "its defaults"  # whose settings a page shows
@@ -68,7 +68,7 @@ def pages() -> Iterator[tuple[str, str]]:
 def example(info: ComponentInfo) -> tuple[Any, str]:
     """A config to show a component by, and whose it is: the defaults, or the first architecture's that has it."""
     try:
-        return validated(info.config, {}, registries()), DEFAULTS
+        return validated(info.config, {}, installed()), DEFAULTS
     except SpecError:
         for name in uses().get((info.kind, info.name), ()):
             for part in specs()[name].parts():
@@ -160,7 +160,7 @@ def _description(info: ComponentInfo) -> str:
 
 @functools.cache
 def _measured_of(kind: str, name: str) -> Measured:
-    info = registries().components[kind][name]  # type: ignore[index]  # one of KINDS
+    info = installed().components[kind][name]  # type: ignore[index]  # one of KINDS
     return measure(info, example(info)[0])
 
 

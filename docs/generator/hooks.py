@@ -18,7 +18,7 @@ def hooks() -> list[str]:
 def pages() -> Iterator[tuple[str, str]]:
     """(path, text) of the page."""
     plugins = sorted(providers() - {"toolbox"})
-    modules = {"toolbox": "toolbox.components", **{name: name for name in plugins}}
+    modules = {"toolbox": "toolbox.builtin", **{name: name for name in plugins}}
     rows = [
         (
             f"[`{hook}`](#toolbox.hookspecs.{hook})",

@@ -7,10 +7,12 @@ import functools
 from importlib import metadata
 from typing import Any, TypeVar
 
+from toolbox.config import Kind
+from toolbox.discovery import CORE, installed
 from toolbox.entry_points import DISTRIBUTION, PLUGIN_GROUP
-from toolbox.plugins import CORE, registries
-from toolbox.registry import ArchitectureInfo, ComponentInfo, Kind, Record, Registry
-from toolbox.restorer import resolve
+from toolbox.records import ArchitectureInfo, ComponentInfo, Record
+from toolbox.registry import Registry
+from toolbox.resolve import resolve
 from toolbox.spec import ArchitectureSpec
 
 R = TypeVar("R", bound=Record)
@@ -39,12 +41,12 @@ def ours(registry: Registry[R]) -> list[R]:
 
 def components(kind: Kind) -> list[ComponentInfo]:
     """Our components of a kind."""
-    return ours(registries().components[kind])
+    return ours(installed().components[kind])
 
 
 def architectures() -> list[ArchitectureInfo]:
     """Our architectures."""
-    return ours(registries().architectures)
+    return ours(installed().architectures)
 
 
 @functools.cache
@@ -67,18 +69,18 @@ def uses() -> dict[tuple[str, str], list[str]]:
 
 def kinds() -> dict[str, str]:
     """The kind of each component by name."""
-    return {info.name: kind for kind, registry in registries().components.items() for info in registry}
+    return {info.name: kind for kind, registry in installed().components.items() for info in registry}
 
 
 def records(kind: str) -> list[Any]:
     """Our records of ``Registries``' other registries: converters, protocols, degradations and those to come."""
-    return ours(getattr(registries(), kind))
+    return ours(getattr(installed(), kind))
 
 
 def other_registries() -> list[str]:
     """The names of these registries."""
     return [
         field.name
-        for field in dataclasses.fields(registries())
-        if isinstance(getattr(registries(), field.name), Registry) and field.name != "architectures"
+        for field in dataclasses.fields(installed())
+        if isinstance(getattr(installed(), field.name), Registry) and field.name != "architectures"
     ]

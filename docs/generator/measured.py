@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from generator.markdown import memory, number
-from toolbox.images.cost import Cost, cost
-from toolbox.registry import ComponentInfo
+from toolbox.cost import Cost, cost
+from toolbox.records import ComponentInfo
 from toolbox.restorer import Restorer, scaled_size
 from toolbox.spec import ArchitectureSpec, ComponentSpec
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import toolbox
 from generator.installed import components
 from generator.markdown import page, table
-from toolbox.registry import KINDS
+from toolbox.config import KINDS
 
 FOLDER = "reference/python"
 LEFT_OUT = ("toolbox.cli", "toolbox.__main__", "toolbox.hookspecs")  # on pages of their own

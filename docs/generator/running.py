@@ -29,10 +29,10 @@ from unittest import mock
 
 import yaml
 
-from toolbox import plugins
+from toolbox import discovery
 from toolbox.cli import main
 from toolbox.config import validated
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "examples" / "photos"
@@ -153,7 +153,7 @@ class Desk:
         (information / "entry_points.txt").write_text("".join(sections), encoding="utf-8")
         self.installed = [site, own.parent.resolve()]
         sys.path[:0] = map(str, self.installed)
-        plugins.registries.cache_clear()
+        discovery.installed.cache_clear()
         return ""
 
     def _shell(self, line: str) -> str:
@@ -175,7 +175,7 @@ class Desk:
         for name, module in list(sys.modules.items()):
             if str(getattr(module, "__file__", None) or "").startswith(str(self.folder)):
                 del sys.modules[name]
-        plugins.registries.cache_clear()
+        discovery.installed.cache_clear()
 
 
 @contextlib.contextmanager
@@ -232,9 +232,9 @@ def check_yaml(text: str) -> None:
     if isinstance(data, Mapping) and {"encoder", "decoder", "channels"} <= data.keys():
         resolve(data)
     elif isinstance(data, Mapping) and isinstance(data.get("name"), str):
-        kinds = [kind for kind, registry in plugins.registries().components.items() if data["name"] in registry]
-        info = plugins.registries().component(tuple(kinds), data["name"])
-        validated(info.config, {key: value for key, value in data.items() if key != "name"}, plugins.registries())
+        kinds = [kind for kind, registry in discovery.installed().components.items() if data["name"] in registry]
+        info = discovery.installed().component(tuple(kinds), data["name"])
+        validated(info.config, {key: value for key, value in data.items() if key != "name"}, discovery.installed())
 
 
 def _lines(text: str) -> list[str]:

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from generator.markdown import table
-from toolbox.cli.schema import settings_schema
 from toolbox.config import Config
+from toolbox.schema import settings_schema
 
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 

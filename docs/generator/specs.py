@@ -8,7 +8,7 @@ from generator.markdown import page
 from generator.settings import settings
 from toolbox.nonlocal_blocks.neighborhood import TopK, Whole, Window
 from toolbox.spec import ArchitectureSpec, Normalization
-from toolbox.training.recipe import Budget, Clip, Optimizer, Recipe, Scale, Schedule, Validation
+from toolbox.training.recipe import Budget, Clip, Optimizer, Recipe, ScaleRange, Schedule, Validation
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -49,7 +49,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 _NEIGHBORHOODS = (("window", Window), ("top-k", TopK), ("whole", Whole))
-_RECIPE = (Scale, Optimizer, Schedule, Clip, Budget, Validation)
+_RECIPE = (ScaleRange, Optimizer, Schedule, Clip, Budget, Validation)
 
 
 def _first(docstring: str | None) -> str:

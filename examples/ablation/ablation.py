@@ -23,11 +23,12 @@ import torch
 
 from toolbox.catalog import read_yaml
 from toolbox.config import validated
+from toolbox.cost import cost
+from toolbox.discovery import installed
 from toolbox.evaluation.plots import load_figure
 from toolbox.files import written_beside
-from toolbox.images.cost import cost
-from toolbox.plugins import registries
-from toolbox.restorer import Restorer, merged
+from toolbox.resolve import merged
+from toolbox.restorer import Restorer
 from toolbox.training.loop import train
 from toolbox.training.recipe import Recipe
 from toolbox.training.validation import mean_score
@@ -109,7 +110,7 @@ def recipe_of(variant: Variant, seed: int, data: Path, scored: Path, steps: int 
     if steps is not None:
         changes["budget"] = {"steps": steps}
     path = HERE / f"{variant.recipe}.yaml"
-    recipe = validated(Recipe, merged(read_yaml(path), changes), registries(), str(path))
+    recipe = validated(Recipe, merged(read_yaml(path), changes), installed(), str(path))
     if variant.recipe != "nlrn" or recipe.validation is None:
         return recipe
     in_patches = replace(recipe.validation.protocol, patches=PATCHES)

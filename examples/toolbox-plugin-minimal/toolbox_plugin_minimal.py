@@ -2,9 +2,7 @@
 
 from torch import nn
 
-from toolbox.config import EncoderConfig
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ComponentInfo
+from toolbox.plugin import ComponentInfo, EncoderConfig, hookimpl
 
 TOOLBOX_API = 1
 

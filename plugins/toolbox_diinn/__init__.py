@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolbox import catalog
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
+from toolbox.plugin import ArchitectureInfo, ComponentInfo, ConverterInfo, hookimpl, shipped
 
 
 @hookimpl
@@ -21,12 +19,12 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 @hookimpl
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
     """DIINN and its small version."""
-    return catalog.shipped("toolbox_diinn", weights=Path(__file__).parent / "weights")
+    return shipped("toolbox_diinn", weights=Path(__file__).parent / "weights")
 
 
 @hookimpl
 def toolbox_converters() -> Iterable[ConverterInfo]:
     """DIINN's checkpoints."""
-    from toolbox_diinn.checkpoint import DIINN_FORMAT
+    from toolbox_diinn.converter import DIINN_FORMAT
 
     return [DIINN_FORMAT]

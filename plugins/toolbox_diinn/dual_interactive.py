@@ -20,10 +20,7 @@ from einops import rearrange
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from toolbox.config import DecoderConfig
-from toolbox.decoders.coordinates import Positions, nearest, offset, stack
-from toolbox.decoders.implicit import Content, ImplicitDecoder
-from toolbox.registry import ComponentInfo
+from toolbox.plugin import ComponentInfo, Content, DecoderConfig, ImplicitDecoder, Positions, nearest, offset, stack
 from toolbox_diinn.plain import dual_interactive
 
 ROWS_CONVOLVED = 16  # at a time by a 3×3 output convolution, which computes two more

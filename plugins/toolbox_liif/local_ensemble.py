@@ -15,13 +15,17 @@ from einops import rearrange
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from toolbox.config import DecoderConfig
-from toolbox.decoders.coordinates import Positions, stack
-from toolbox.decoders.implicit import Content, ImplicitDecoder
-from toolbox.registry import ComponentInfo
+from toolbox.plugin import (
+    ComponentInfo,
+    Content,
+    DecoderConfig,
+    ImplicitDecoder,
+    Positions,
+    area_weights,
+    corners,
+    stack,
+)
 from toolbox_liif.plain import local_ensemble
-
-EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
 
 
 class LocalEnsembleConfig(DecoderConfig):
@@ -49,10 +53,9 @@ class LocalEnsemble(ImplicitDecoder):
     is seen from the four feature pixels around it, each weighted by the area between the position
     and the opposite one; without it, from the nearest.
 
-    Departs from the shared conventions: the feature pixel is the one that covers the position
-    shifted by half a feature pixel and 1e-6, clamped inside the image, so that at the border the
-    same pixel counts more than once; and pixels and offsets are found in float32, with the
-    published code's rounding, which at the border of odd scales decides the weights.
+    Departs from the shared conventions as ``toolbox.decoders.corners`` does: the feature pixel is
+    the one that covers the position shifted by half a feature pixel and 1e-6, clamped inside the
+    image, so that at the border the same pixel counts more than once.
 
     Source: Chen et al., "Learning Continuous Image Representation with Local Implicit Image
     Function", CVPR 2021, Section 3, after the published code.
@@ -75,46 +78,13 @@ class LocalEnsemble(ImplicitDecoder):
     def sample(self, content: Content, positions: Positions) -> Tensor:
         height, width = content.height, content.width
         cell = (positions.cell[0] * height, positions.cell[1] * width) if self.config.cell_decoding else ()
-        shifts = (-1, 1) if self.config.local_ensemble else (0,)
-        y, x = _published(positions.y, positions.cell[0]), _published(positions.x, positions.cell[1])
-        rows = [_covering(y, shift, height) for shift in shifts]
-        columns = [_covering(x, shift, width) for shift in shifts]
-        predictions, areas = [], []
-        for row in rows:
-            for column in columns:
-                down, right = (y - _center(row, height)) * height, (x - _center(column, width)) * width
-                position = stack(down, right, *cell, like=content.values)
-                predictions.append(self.layers(content.at(row, column).add_(self.position(position))))
-                areas.append((down * right).abs().to(content.values.dtype) + 1e-9)
-        total = torch.stack(torch.broadcast_tensors(*areas)).sum(0)
-        weighted = [
-            prediction * (opposite / total)[..., None]
-            for prediction, opposite in zip(predictions, reversed(areas), strict=True)
-        ]
+        around = corners(positions, height, width, ensemble=self.config.local_ensemble)
+        weighted = []
+        for corner, weight in zip(around, area_weights(around, content.values), strict=True):
+            position = self.position(stack(corner.down, corner.right, *cell, like=content.values))
+            prediction = self.layers(content.at(corner.row, corner.column).add_(position))
+            weighted.append(prediction * weight[..., None])
         return torch.stack(weighted).sum(0)
-
-
-def _center(pixel: Tensor, count: int) -> Tensor:
-    """The center of pixel ``pixel`` of ``count``, in float32 and rounded as the published code rounds it."""
-    return (-1 + 1 / count) + (2 / count) * pixel.float()
-
-
-def _published(position: Tensor, cell: float) -> Tensor:
-    """Positions in float32; centers of the grid that the cell implies are rounded as published.
-
-    It matters at the border of odd scales: there both pixels of an axis are the same one, its
-    offset is zero but for rounding, and it is this rounding that weighs the other axis.
-    """
-    count = max(1, round(2 / cell))
-    center = _center(((position + 1) * (count / 2) - 0.5).round(), count)
-    return torch.where((center - position).abs() < 5e-7, center, position.float())
-
-
-def _covering(position: Tensor, shift: int, features: int) -> Tensor:
-    """The feature pixel that covers the position shifted by ``shift`` half feature pixels."""
-    shifted = position + shift / features + (EPSILON if shift else 0)
-    inside = shifted.clamp(-1 + EPSILON, 1 - EPSILON)
-    return (((inside + 1) * features - 1) / 2).round().long()
 
 
 LOCAL_ENSEMBLE = ComponentInfo(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolbox import catalog
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
+from toolbox.plugin import ArchitectureInfo, ComponentInfo, ConverterInfo, hookimpl, shipped
 
 
 @hookimpl
@@ -21,12 +19,12 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 @hookimpl
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
     """Meta-SR on RDN and on EDSR-baseline."""
-    return catalog.shipped("toolbox_metasr", weights=Path(__file__).parent / "weights")
+    return shipped("toolbox_metasr", weights=Path(__file__).parent / "weights")
 
 
 @hookimpl
 def toolbox_converters() -> Iterable[ConverterInfo]:
     """Meta-SR's checkpoints."""
-    from toolbox_metasr.checkpoint import METASR_FORMAT
+    from toolbox_metasr.converter import METASR_FORMAT
 
     return [METASR_FORMAT]

@@ -18,10 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from toolbox.config import DecoderConfig
-from toolbox.decoders.coordinates import Positions, stack
-from toolbox.decoders.implicit import Content, ImplicitDecoder
-from toolbox.registry import ComponentInfo
+from toolbox.plugin import ComponentInfo, Content, DecoderConfig, ImplicitDecoder, Positions, stack
 from toolbox_metasr.plain import meta_upscale
 
 EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels

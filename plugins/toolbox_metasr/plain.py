@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.decoders.plain import linear, sampled
+from toolbox.plugin import linear, sampled
 
 
 def meta_upscale(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:

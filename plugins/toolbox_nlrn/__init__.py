@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolbox import catalog
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo
+from toolbox.plugin import ArchitectureInfo, ComponentInfo, ConverterInfo, hookimpl, shipped
 
 
 @hookimpl
@@ -22,12 +20,12 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 @hookimpl
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
     """NLRN and its small versions."""
-    return catalog.shipped("toolbox_nlrn", weights=Path(__file__).parent / "weights")
+    return shipped("toolbox_nlrn", weights=Path(__file__).parent / "weights")
 
 
 @hookimpl
 def toolbox_converters() -> Iterable[ConverterInfo]:
     """NLRN's TensorFlow variables."""
-    from toolbox_nlrn.checkpoint import NLRN_FORMAT
+    from toolbox_nlrn.converter import NLRN_FORMAT
 
     return [NLRN_FORMAT]

@@ -11,11 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from toolbox.config import DecoderConfig, located
-from toolbox.decoders.bicubic import resize
-from toolbox.evaluation.metrics import LUMA, luma
-from toolbox.registry import ComponentInfo
-from toolbox.spec import DecoderSpec, EncoderSpec
+from toolbox.plugin import LUMA, ComponentInfo, DecoderConfig, DecoderSpec, EncoderSpec, located, luma, resize
 
 
 class RefineLumaConfig(DecoderConfig):

@@ -5,11 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from toolbox.config import TransitionConfig
-from toolbox.nonlocal_blocks.attention import Correlation
-from toolbox.recurrent.per_state import PerStateBatchNorm2d
-from toolbox.registry import ComponentInfo
-from toolbox.spec import NonLocalSpec
+from toolbox.plugin import ComponentInfo, Correlation, NonLocalSpec, PerStateBatchNorm2d, TransitionConfig
 
 
 class NonLocalResidualConfig(TransitionConfig):

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from toolbox.benchmarking.bench import bench
+from toolbox.discovery import installed
 from toolbox.errors import SpecError, UnknownComponent
-from toolbox.plugins import registries
 
-PLAIN = [info.name for kind in ("decoder", "nonlocal-block") for info in registries().components[kind] if info.plain]
+PLAIN = [info.name for kind in ("decoder", "nonlocal-block") for info in installed().components[kind] if info.plain]
 
 
 def test_what_is_written_fast_has_a_plain_version() -> None:
@@ -21,7 +21,7 @@ def test_what_is_written_fast_has_a_plain_version() -> None:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_fast_and_plain_are_equal(name: str) -> None:
-    row = bench(name, registries(), size=(9, 7), repeats=1)
+    row = bench(name, installed(), size=(9, 7), repeats=1)
     assert row.difference is not None
     assert 0 < row.difference < 1e-5
     assert row.times_faster is not None
@@ -29,7 +29,7 @@ def test_fast_and_plain_are_equal(name: str) -> None:
 
 
 def test_an_architecture_is_measured_against_the_peak_alone() -> None:
-    row = bench("edsr-baseline-x2", registries(), size=(10, 12), repeats=1)
+    row = bench("edsr-baseline-x2", installed(), size=(10, 12), repeats=1)
     assert (row.input, row.output) == ("1x3x10x12", "1x3x20x24")
     assert row.times_faster is None
     assert row.difference is None
@@ -38,15 +38,15 @@ def test_an_architecture_is_measured_against_the_peak_alone() -> None:
 
 
 def test_scales_are_those_of_the_decoder() -> None:
-    assert bench("local-ensemble", registries(), (6, 5), 2.5, 1).output == "1x3x15x13"
-    assert bench("residual-conv", registries(), (6, 5), repeats=1).output == "1x3x6x5"
+    assert bench("local-ensemble", installed(), (6, 5), 2.5, 1).output == "1x3x15x13"
+    assert bench("residual-conv", installed(), (6, 5), repeats=1).output == "1x3x6x5"
     with pytest.raises(SpecError, match="expected scale 2"):
-        bench("edsr-baseline-x2", registries(), (6, 5), 3, 1)
+        bench("edsr-baseline-x2", installed(), (6, 5), 3, 1)
 
 
 def test_an_unknown_name_is_answered_with_close_ones() -> None:
     with pytest.raises(UnknownComponent, match=r"got 'local-ensembel', expected an arch.*, such as 'local-ensemble'"):
-        bench("local-ensembel", registries())
+        bench("local-ensembel", installed())
 
 
 def test_the_benchmarks_of_the_readme_can_be_run_in_parts() -> None:

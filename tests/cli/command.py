@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 NET: dict[str, Any] = {
     "channels": 3,
-    "global_skip": "input",
+    "global_skip": "bicubic",
     "encoder": {"name": "edsr", "channels": 4, "blocks": 1},
     "decoder": {"name": "dual-interactive", "hidden": [4]},
 }

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.cli.command import Run
-from toolbox.images.compare import compare
-from toolbox.images.picture import read_picture
+from toolbox.images.comparison import draw_comparison
+from toolbox.images.files.picture import read_picture
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def three(tmp_path: Path) -> list[Path]:
 def test_the_sheet_is_that_of_the_library(run: Run, three: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "sheet.png"
     assert run("compare", *three, "-o", output).out == f"wrote {output}\n"
-    expected = compare([read_picture(path) for path in three], [path.name for path in three]).sheet
+    expected = draw_comparison([read_picture(path) for path in three], [path.name for path in three]).sheet
     assert np.array_equal(np.asarray(read_picture(output)), np.asarray(expected))
 
 
@@ -56,7 +56,7 @@ def test_pictures_of_one_name_are_told_apart(
         drawn.extend(labels)
         return Image.new("L", (1, 1))
 
-    monkeypatch.setattr("toolbox.images.compare._draw", draw)
+    monkeypatch.setattr("toolbox.images.comparison._draw", draw)
     (tmp_path / "other").mkdir()
     other = three[0].rename(tmp_path / "other" / "bright.png")
     assert run("compare", three[2], other, "-o", tmp_path / "sheet.png").code == 0

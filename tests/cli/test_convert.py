@@ -16,7 +16,7 @@ from tests.cli.command import Run
 from tests.weights import published
 from tests.weights.published import FORMATS
 from tests.weights.test_formats import same_network
-from toolbox.plugins import registries
+from toolbox.discovery import installed
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_json_is_for_programs(run: Run, source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.safetensors"
     report = run("convert", source, "-o", output, "--json").data
     assert report["format"] == "edsr"
-    assert report["plugin"] == registries().converters["edsr"].provider
+    assert report["plugin"] == installed().converters["edsr"].provider
     assert report["tensors"] == len(published.edsr().arrays)
     assert (report["input"], report["output"]) == (str(source), str(output))
     assert toolbox.build(report["spec"]).spec == toolbox.load(output).spec

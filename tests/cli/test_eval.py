@@ -19,7 +19,7 @@ from tests.cli.command import Run
 from tests.parts import restorer_of
 from toolbox.evaluation import evaluate
 from toolbox.evaluation.protocols import PROTOCOLS
-from toolbox.images.restore import restore_tensor
+from toolbox.images.engine.run import restore_tensor
 
 DENOISE = {"channels": 1, "encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "decoder": "residual-conv"}
 

@@ -14,8 +14,9 @@ import toolbox
 from tests.cli.command import NET, Run
 from tests.parts import restorer_of
 from toolbox.catalog import shipped_catalog
+from toolbox.config import KINDS
 from toolbox.encoders.edsr import EDSR
-from toolbox.registry import KINDS, ComponentInfo
+from toolbox.records import ComponentInfo
 
 NAMES = [info.name for info in toolbox.list_architectures()]
 COMPONENTS = toolbox.list_components()

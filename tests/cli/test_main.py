@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Run
-from toolbox.images.picture import read_picture
+from toolbox.images.files.picture import read_picture
 
 COMMANDS = ("restore", "compare", "convert", "eval", "list", "show", "schema", "doctor", "plugin")
 

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 import toolbox
 from tests.cli.command import NET, Run
-from toolbox.images.compare import side_by_side
-from toolbox.images.picture import read_picture
+from toolbox.images.comparison import side_by_side
+from toolbox.images.files.picture import read_picture
 
 
 def files(folder: Path) -> set[str]:
@@ -365,7 +365,7 @@ def test_a_bad_weights_file_is_refused(
 def test_a_bad_target_is_refused_before_the_work(
     option: str, name: str, sentence: str, run: Run, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("toolbox.images.restore.restore_tensor", None)
+    monkeypatch.setattr("toolbox.images.engine.run.restore_tensor", None)
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "link.png").symlink_to(photo)
     before, there = photo.read_bytes(), files(tmp_path)

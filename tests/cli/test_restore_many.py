@@ -21,7 +21,7 @@ from PIL import Image
 
 from tests.cli.command import Run
 from tests.images.files import exif, first_page, noise
-from toolbox.images.picture import read_picture
+from toolbox.images.files.picture import read_picture
 
 
 @pytest.fixture

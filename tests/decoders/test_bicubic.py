@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tests import plain
 from tests.parts import decoder_of
-from toolbox.decoders.bicubic import resize
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resize import resize
+from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
 
 sizes = st.integers(1, 9)

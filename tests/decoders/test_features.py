@@ -9,7 +9,7 @@ import torch
 
 from tests.parts import decoder_of, restorer_of
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 
 EDSR = {"name": "edsr", "channels": 5, "blocks": 1}
 
@@ -60,7 +60,10 @@ def test_one_normalization_for_all_channels_fits_any_output() -> None:
         ({}, r"^decoder: features got 5 channels, expected 3; set output_channels: 5 \(encoder 'edsr' gives 5 "),
         ({"output_channels": 4}, r"^decoder: features got 5 channels, expected 4; set output_channels: 5 "),
         ({"output_channels": 0}, r"^output_channels: got 0, expected greater than 0$"),
-        ({"output_channels": 5, "global_skip": "input"}, r"^output_channels: got 5, expected 3, since a global skip "),
+        (
+            {"output_channels": 5, "global_skip": "bicubic"},
+            r"^output_channels: got 5, expected 3, since a global skip ",
+        ),
         ({"output_channels": 5, "normalization": {"mean": [0.1, 0.2, 0.3]}}, r"^output_channels: got 5, expected 3, "),
         ({"output_channels": 5, "normalization": {"std": [0.1, 0.2, 0.3]}}, r"^output_channels: got 5, expected 3, "),
     ],

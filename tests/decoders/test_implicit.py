@@ -14,8 +14,8 @@ from torch import Tensor
 from tests.parts import decoder_of
 from toolbox.decoders.coordinates import pixel_centers
 from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.discovery import installed
 from toolbox.errors import SpecError
-from toolbox.plugins import registries
 
 Spec = dict[str, Any]
 
@@ -72,7 +72,7 @@ def as_points(image: Tensor) -> Tensor:
 
 
 def test_every_implicit_decoder_is_here() -> None:
-    decoders = registries().components["decoder"]
+    decoders = installed().components["decoder"]
     implicit = {info.name for info in decoders if isinstance(info.factory, type)}
     implicit = {name for name in implicit if issubclass(decoders[name].factory, ImplicitDecoder)}  # type: ignore[arg-type]
     assert implicit == {spec["name"] for spec in VARIANTS}

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests import plain
 from tests.parts import decoder_of
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
 
 

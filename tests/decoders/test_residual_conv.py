@@ -7,7 +7,7 @@ import torch
 
 from tests import plain
 from tests.parts import decoder_of
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
 
 

@@ -12,7 +12,7 @@ from generator import commands, figures, installed, markdown
 import toolbox
 from toolbox import hookspecs
 from toolbox.cli import app
-from toolbox.registry import KINDS
+from toolbox.config import KINDS
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

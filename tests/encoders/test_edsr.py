@@ -11,7 +11,7 @@ from tests import plain
 from tests.parts import encoder_of
 from toolbox.encoders.edsr import EDSRConfig
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
 
 

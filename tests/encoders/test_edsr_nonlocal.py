@@ -12,7 +12,8 @@ import toolbox
 from tests import plain, plain_decoders
 from tests.parts import encoder_of, reach
 from toolbox.errors import SpecError
-from toolbox.restorer import Restorer, resolve
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.testing.measure import farthest
 
 WINDOW = {"kind": "window", "size": 3}

@@ -10,7 +10,7 @@ import torch
 from tests import plain, plain_decoders
 from tests.parts import encoder_of
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
 
 WINDOW = {"kind": "window", "size": 3}

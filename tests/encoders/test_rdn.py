@@ -8,7 +8,7 @@ import torch
 from tests import plain
 from tests.parts import encoder_of
 from toolbox.encoders.rdn import RDNConfig
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
 
 SMALL = {"name": "rdn", "channels": 4, "blocks": 2, "layers": 3, "growth": 3}

@@ -23,8 +23,8 @@ import toolbox
 from tests.parts import encoder_of, restorer_of
 from toolbox.encoders.timm_pyramid import TimmConfig, TimmPyramid
 from toolbox.errors import SpecError, WeightsError
-from toolbox.images.tiling import Tiling, encode_in_tiles, exact_tiling
-from toolbox.restorer import resolve
+from toolbox.images.engine.tiling import Tiling, encode_in_tiles, exact_tiling
+from toolbox.resolve import resolve
 
 # The model, the strides of its maps, what sizes are padded to, and how far a feature of all maps sees.
 FAMILIES = {

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
 from toolbox.evaluation.cases import Case, Sample, ahead, find_cases, read_sample
-from toolbox.images.imresize import imresize
-from toolbox.plugins import registries
-from toolbox.registry import ProtocolInfo
+from toolbox.imresize import imresize
+from toolbox.records import ProtocolInfo
 
 
 def protocol(name: str) -> ProtocolInfo:
-    return registries().protocols[name]
+    return installed().protocols[name]
 
 
 def draw(path: Path, *shape: int, seed: int = 0) -> torch.Tensor:

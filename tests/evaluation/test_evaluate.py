@@ -20,11 +20,12 @@ from tests import plain
 from tests.parts import component, installed_and
 from tests.shared import reference
 from toolbox.config import EncoderConfig
+from toolbox.discovery import installed
 from toolbox.errors import ImageError
 from toolbox.evaluation.evaluate import Score, evaluate
-from toolbox.plugins import registries
-from toolbox.registry import ProtocolInfo
-from toolbox.restorer import Restorer, resolve
+from toolbox.records import ProtocolInfo
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -32,7 +33,7 @@ UNTOUCHED = {"channels": 1, "encoder": "identity", "decoder": "features"}
 
 
 def protocol(name: str) -> ProtocolInfo:
-    return registries().protocols[name]
+    return installed().protocols[name]
 
 
 def draw(path: Path, *shape: int, seed: int = 0) -> Bytes:

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from toolbox.errors import ImageError, ToolboxError
 from toolbox.evaluation import metrics
-from toolbox.evaluation.metrics import LUMA_OF_BLACK, METRICS, lpips, lr_psnr, luma, ms_ssim, psnr, ssim
+from toolbox.evaluation.metrics import METRICS, lpips, lr_psnr, ms_ssim, psnr, ssim
+from toolbox.luma import LUMA_OF_BLACK, luma
 
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 

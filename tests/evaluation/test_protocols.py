@@ -16,11 +16,11 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError, ToolboxError
 from toolbox.evaluation.metrics import METRICS
-from toolbox.evaluation.protocols import PROTOCOLS, compare, describe, metrics_of
-from toolbox.plugins import registries
-from toolbox.registry import ProtocolInfo
+from toolbox.evaluation.protocols import PROTOCOLS, describe, measure, metrics_of
+from toolbox.records import ProtocolInfo
 
 Array = npt.NDArray[np.float64]
 
@@ -28,11 +28,11 @@ NAMES = {"sr-y", "liif-benchmark", "liif-div2k", "diinn", "denoise-gray", "denoi
 
 
 def protocol(name: str) -> ProtocolInfo:
-    return registries().protocols[name]
+    return installed().protocols[name]
 
 
 def scored(name: str, restored: Tensor, original: Tensor, scale: float = 1.0) -> dict[str, float]:
-    return compare(protocol(name), restored, original, original, scale)
+    return measure(protocol(name), restored, original, original, scale)
 
 
 def psnr(difference: Array) -> float:
@@ -53,7 +53,7 @@ def levels(image: Tensor) -> Array:
 
 def test_the_core_s_protocols_are_registered() -> None:
     assert {each.name for each in PROTOCOLS} == NAMES
-    assert {each.name for each in registries().protocols if each.provider == "toolbox"} == NAMES
+    assert {each.name for each in installed().protocols if each.provider == "toolbox"} == NAMES
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -131,7 +131,7 @@ def test_diinn_scores_all_of_rgb_and_the_way_back() -> None:
     low = torch.rand(1, 3, 8, 9)
     original = torch.rand(1, 3, 16, 18)
     restored = torch.full_like(original, 0.5)
-    found = compare(protocol("diinn"), restored, original, low, 2.0)
+    found = measure(protocol("diinn"), restored, original, low, 2.0)
     assert list(found) == ["psnr", "ssim", "lr-psnr"]
     assert found["psnr"] == pytest.approx(psnr((restored - original).double().numpy()), abs=1e-6)
     assert found["lr-psnr"] == pytest.approx(psnr((low - 0.5).double().numpy()), abs=1e-6)
@@ -197,7 +197,7 @@ def test_denoising_sees_no_difference_below_half_a_level() -> None:
 def test_metrics_can_be_added_once() -> None:
     image = torch.rand(1, 1, 12, 13)
     metrics = metrics_of(protocol("denoise-gray"), ["ssim", "psnr"])
-    assert list(compare(protocol("denoise-gray"), image, 1 - image, image, 1.0, metrics)) == ["psnr", "ssim"]
+    assert list(measure(protocol("denoise-gray"), image, 1 - image, image, 1.0, metrics)) == ["psnr", "ssim"]
 
 
 def test_an_unknown_metric_is_refused() -> None:

@@ -12,8 +12,8 @@ import tifffile
 from PIL import Image, ImageCms
 
 import toolbox
-from toolbox.images.page import Page
-from toolbox.images.reading import opened
+from toolbox.images.files.page import Page
+from toolbox.images.files.reading import opened
 from toolbox.restorer import Restorer
 
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import toolbox
 from tests.images.files import identity, noise
-from toolbox.images.alpha import without_hidden_colors
+from toolbox.images.engine.alpha import without_hidden_colors
 
 ORANGE = np.array([255, 80, 0]) / 255
 

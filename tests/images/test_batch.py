@@ -24,22 +24,22 @@ from tests.images.files import first_page, identity, noise
 from toolbox import files
 from toolbox.errors import ImageError
 from toolbox.files import remove_partials, written_beside
-from toolbox.images import batch as batch_module
-from toolbox.images.batch import Batch, Outcome, Streams
-from toolbox.images.geometry import Geometry
+from toolbox.images import restore_files as batch_module
+from toolbox.images.engine.request import Geometry, Request
 from toolbox.images.jobs import find_sources, output_of
 from toolbox.images.restore_file import Settings, restore_file
+from toolbox.images.restore_files import FilesRun, Outcome, Streams
 
 
-def batch(arguments: list[Any], output: str | Path | None, workers: int = 1, scale: float = 2, **more: Any) -> Batch:
+def batch(arguments: list[Any], output: str | Path | None, workers: int = 1, scale: float = 2, **more: Any) -> FilesRun:
     texts = [str(argument) for argument in arguments]
     out = None if output is None else output_of(str(output), texts, None)
-    settings = Settings(identity(), "bicubic", Geometry(scale), workers=workers)
+    settings = Settings(identity(), "bicubic", Request(Geometry(scale), workers=workers))
     streams = Streams(io.BytesIO(), io.BytesIO())
-    return Batch(find_sources(texts, True, out), out, settings, streams, **more)
+    return FilesRun(find_sources(texts, True, out), out, settings, streams, **more)
 
 
-def run(it: Batch) -> list[Outcome]:
+def run(it: FilesRun) -> list[Outcome]:
     return sorted(it.run(lambda *_: None), key=lambda outcome: str(outcome.source))
 
 
@@ -185,7 +185,7 @@ def test_hundreds_of_files_take_no_more_memory_than_a_few(tmp_path: Path) -> Non
 # Being stopped.
 
 
-def stopped(it: Batch, how: signal.Signals, after: float) -> None:
+def stopped(it: FilesRun, how: signal.Signals, after: float) -> None:
     """Run a batch in a process of its own, and stop it after so many seconds."""
     child = os.fork()
     if child == 0:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from toolbox.evaluation.metrics import psnr
-from toolbox.images.compare import (
+from toolbox.images.comparison import (
     GAP,
     LARGEST,
     MAGNIFIED,
@@ -19,7 +19,7 @@ from toolbox.images.compare import (
     MOST_ENLARGED,
     SHEET,
     SMALLEST,
-    compare,
+    draw_comparison,
     side_by_side,
 )
 
@@ -65,7 +65,7 @@ def test_the_detail_is_shown_from_full_resolution_where_they_differ() -> None:
     before = drawn(1500, 4000)
     after = before.copy()
     after[900:940, 3100:3160] += 128
-    made = compare((Image.fromarray(before), Image.fromarray(after)), ("a", "b"))
+    made = draw_comparison((Image.fromarray(before), Image.fromarray(after)), ("a", "b"))
     assert made.sheet.width <= SHEET + GAP * 3
     assert made.sheet.height < 1000
     left, top, right, bottom = made.detail
@@ -105,7 +105,7 @@ def test_any_shape_is_drawn_with_room_for_labels(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("count", [3, 4, 9])
 def test_each_picture_has_a_column(count: int) -> None:
     pictures = [drawn(300, 500, seed) for seed in range(count)]
-    sheet = compare([Image.fromarray(each) for each in pictures], [str(n) for n in range(count)]).sheet
+    sheet = draw_comparison([Image.fromarray(each) for each in pictures], [str(n) for n in range(count)]).sheet
     side = min(max(SHEET // count, SMALLEST), LARGEST)
     assert sheet.width == count * (min(500, side) + GAP) + GAP
 
@@ -148,7 +148,7 @@ def test_sixteen_bits_are_shown_as_bright_as_they_are() -> None:
 
 def test_the_reference_has_the_last_column_and_the_others_their_psnr() -> None:
     pictures = [drawn(200, 300, seed) for seed in range(3)]
-    made = compare([Image.fromarray(each) for each in pictures[:2]], ("a", "b"), Image.fromarray(pictures[2]))
+    made = draw_comparison([Image.fromarray(each) for each in pictures[:2]], ("a", "b"), Image.fromarray(pictures[2]))
     tensors = [torch.from_numpy(each).permute(2, 0, 1)[None] / 255 for each in pictures]
     assert made.psnr == pytest.approx([psnr(each, tensors[2]) for each in tensors[:2]], abs=1e-4)
     assert find(made.sheet, pictures[2][:40, :40].repeat(2, 0).repeat(2, 1)) is not None
@@ -157,7 +157,7 @@ def test_the_reference_has_the_last_column_and_the_others_their_psnr() -> None:
 def test_a_picture_of_another_size_is_compared_at_the_reference_s() -> None:
     reference = Image.fromarray(drawn(40, 60))
     large = reference.resize((120, 80), Image.Resampling.NEAREST)
-    made = compare((large, reference), ("large", "same"), reference)
+    made = draw_comparison((large, reference), ("large", "same"), reference)
     assert made.psnr is not None
     expected = torch.from_numpy(np.asarray(large.resize((60, 40), Image.Resampling.BICUBIC)) / 255)
     assert made.psnr[0] == pytest.approx(psnr(expected, torch.from_numpy(np.asarray(reference) / 255)), abs=1e-4)
@@ -165,4 +165,4 @@ def test_a_picture_of_another_size_is_compared_at_the_reference_s() -> None:
 
 
 def test_without_a_reference_there_is_no_score() -> None:
-    assert compare((Image.new("L", (5, 5)),) * 2, ("a", "b")).psnr is None
+    assert draw_comparison((Image.new("L", (5, 5)),) * 2, ("a", "b")).psnr is None

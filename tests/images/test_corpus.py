@@ -20,13 +20,13 @@ from PIL import Image
 
 from tests.images.files import SRGB, XMP, cmyk_profile, exif, identity, noise
 from toolbox.errors import ImageError
-from toolbox.images import plan
-from toolbox.images.batch import Batch, Outcome, Streams
-from toolbox.images.geometry import Geometry
-from toolbox.images.hardware import large_pictures
+from toolbox.images.engine import plan
+from toolbox.images.engine.hardware import large_pictures
+from toolbox.images.engine.request import Geometry, Request
+from toolbox.images.files.reading import opened
 from toolbox.images.jobs import find_sources, output_of
-from toolbox.images.reading import opened
 from toolbox.images.restore_file import Settings
+from toolbox.images.restore_files import FilesRun, Outcome, Streams
 
 SIZES = ((1, 1), (1, 13), (17, 1), (9, 16))
 
@@ -97,10 +97,10 @@ def odd_pictures() -> Iterator[tuple[str, bytes]]:
 def restored(folder: Path, output: str) -> list[Outcome]:
     texts = [str(folder)]
     out = output_of(output, texts, None)
-    settings = Settings(identity(), "bicubic", Geometry(1.5))
+    settings = Settings(identity(), "bicubic", Request(Geometry(1.5)))
     streams = Streams(io.BytesIO(), io.BytesIO())
     with large_pictures():
-        return list(Batch(find_sources(texts, True, out), out, settings, streams).run(lambda *_: None))
+        return list(FilesRun(find_sources(texts, True, out), out, settings, streams).run(lambda *_: None))
 
 
 def test_odd_pictures_are_restored_at_their_depth(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.images.files import identity
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.geometry import Geometry
+from toolbox.images.engine.request import Geometry
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import toolbox
 from tests.images.files import noise
 from tests.images.test_restore import model
 from toolbox.errors import SpecError
-from toolbox.images.hardware import DTYPES, placed, threads
+from toolbox.images.engine.hardware import DTYPES, placed, threads
 
 
 @pytest.mark.parametrize("name", DTYPES)

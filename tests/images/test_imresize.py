@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tests.shared import reference
 from toolbox.errors import ImageError
-from toolbox.images.imresize import imresize
+from toolbox.imresize import imresize
 
 Array = npt.NDArray[np.float64]
 sides = st.integers(1, 13)

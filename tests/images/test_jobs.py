@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.formats import KNOWN, format_named
+from toolbox.images.files.formats import KNOWN, format_named
 from toolbox.images.jobs import Output, Source, find_sources, output_of
 
 NAMES = ("b.png", "a.jpg", "c.txt", ".hidden.png", "sub/d.TIF", "sub/deep/e.webp", "out/old.png", ".dark/f.png")

@@ -15,8 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import toolbox
 from tests.images.files import MAKER_NOTE, SRGB, XMP, exif, first_page, identity, noise, tags_of
-from toolbox.images.geometry import Geometry
-from toolbox.images.metadata import Metadata
+from toolbox.images.files.metadata import Metadata
 from toolbox.images.restore_file import Settings, restore_file
 
 EVERYTHING = {"exif", "xmp", "icc", "dpi"}
@@ -95,7 +94,7 @@ def test_deep_tiffs_carry_it_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["out.bmp", "out.gif", "out.tga"])
 def test_what_a_format_cannot_hold_is_said(name: str, tmp_path: Path) -> None:
-    report = restore_file(photo(tmp_path, ".png"), tmp_path / name, Settings(identity(), "bicubic", Geometry()))
+    report = restore_file(photo(tmp_path, ".png"), tmp_path / name, Settings(identity(), "bicubic"))
     (note,) = report.notes
     lost = "EXIF and ICC and XMP" if name == "out.bmp" else "DPI and EXIF and ICC and XMP"
     assert note == f"{lost} left out, as {name[4:].upper()} cannot hold it"
@@ -106,7 +105,7 @@ def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path: Path) -> None:
     tags[0x010E] = "x" * 70_000
     path = tmp_path / "in.png"
     Image.new("L", (3, 3)).save(path, exif=tags)
-    report = restore_file(path, tmp_path / "out.jpg", Settings(identity(), "bicubic", Geometry()))
+    report = restore_file(path, tmp_path / "out.jpg", Settings(identity(), "bicubic"))
     assert report.notes == ("EXIF left out, as JPEG cannot hold it",)
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from toolbox.errors import ImageError
-from toolbox.images.picture import DIRECT_MODES, check_writable, read_picture, write_picture
-from toolbox.images.reading import direct
+from toolbox.images.files.picture import DIRECT_MODES, check_writable, read_picture, write_picture
+from toolbox.images.files.reading import direct
 
 SIZE = (5, 4)  # width, height
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from tests.parts import restorer_of
+from toolbox.cost import cost
 from toolbox.errors import ImageError
-from toolbox.images import plan as plan_module
-from toolbox.images.cost import cost
-from toolbox.images.plan import make_plan, parse_memory
-from toolbox.images.restore import plan_for, restore
+from toolbox.images.engine import plan as plan_module
+from toolbox.images.engine.plan import make_plan, parse_memory, warn_if_approximate
+from toolbox.images.engine.request import Geometry, Request
+from toolbox.images.restore import restore
 from toolbox.restorer import Restorer, build
 
 WINDOW = {"kind": "window", "size": 9}
@@ -69,57 +70,59 @@ def test_what_is_no_memory_is_refused(text: str) -> None:
 @pytest.mark.usefixtures("empty_process")
 def test_less_memory_makes_smaller_tiles() -> None:
     restorer = denoiser()
-    shape, size = (1, 900, 700), (900, 700)
-    free = make_plan(restorer, shape, size)
+    shape = (1, 900, 700)
+    free = make_plan(restorer, shape)
     assert free.exact
     assert free.memory is not None
-    less = make_plan(restorer, shape, size, free.memory - 12e6)
+    less = make_plan(restorer, shape, Request(max_memory=free.memory - 12e6))
     assert less.exact
     assert less.tiles > free.tiles
     assert less.memory is not None
     assert less.memory < free.memory - 12e6
     with pytest.raises(ImageError, match=r"restoring 700x900 to 700x900 takes .* GB, expected at most 0.05 GB: take"):
-        make_plan(restorer, shape, size, "50MB")
+        make_plan(restorer, shape, Request(max_memory="50MB"))
 
 
 @pytest.mark.usefixtures("empty_process")
 def test_where_no_exact_tile_fits_the_halo_shrinks_and_that_is_said() -> None:
     restorer = denoiser(steps=40)  # sees 241 pixels around
     array = np.zeros((500, 500), np.uint8)
-    whole = plan_for(restorer, array, estimate_small=True)
+    whole = make_plan(restorer, (1, 500, 500), estimate_small=True)
     assert whole.exact
     assert whole.memory is not None
     with pytest.warns(UserWarning, match=r"approximate: tiles with a halo of \d+ px, as tiles with all of the 241 px"):
-        plan = plan_for(restorer, array, max_memory=whole.memory - 30e6)
+        restore(array, restorer, max_memory=whole.memory - 30e6)
+    plan = make_plan(restorer, (1, 500, 500), Request(max_memory=whole.memory - 30e6))
     assert not plan.exact
     assert 0 < plan.tiling.halo < 241
 
 
 def test_a_halo_that_was_asked_for_is_taken_without_a_word() -> None:
     restorer = denoiser()
+    plan = make_plan(restorer, (1, 900, 800), Request(halo=4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plan = plan_for(restorer, np.zeros((900, 800), np.uint8), halo=4)
+        warn_if_approximate(restorer, plan, Request(halo=4))
     assert not plan.exact
     assert plan.tiling.halo == 4
-    assert make_plan(restorer, (1, 900, 800), (900, 800), halo=500).exact
+    assert make_plan(restorer, (1, 900, 800), Request(halo=500)).exact
 
 
 def test_a_picture_of_one_tile_is_exact_whatever_the_halo() -> None:
-    assert make_plan(denoiser(), (1, 30, 30), (30, 30), halo=0).exact
+    assert make_plan(denoiser(), (1, 30, 30), Request(halo=0)).exact
 
 
 def test_the_whole_image_cannot_be_cut_into_tiles() -> None:
     restorer = denoiser({"kind": "whole"})
     with pytest.raises(ImageError, match="this network sees the whole picture, which cannot be cut"):
-        make_plan(restorer, (1, 64, 64), (64, 64), halo=8)
+        make_plan(restorer, (1, 64, 64), Request(halo=8))
     with pytest.raises(ImageError, match="it sees the whole picture at once, which cannot be cut into tiles; take a w"):
-        make_plan(restorer, (1, 200, 200), (200, 200), "100MB")
+        make_plan(restorer, (1, 200, 200), Request(max_memory="100MB"))
 
 
 def test_a_picture_that_fits_into_no_memory_is_refused_before_any_work() -> None:
     with pytest.raises(ImageError, match=r"restoring 40000x25000 to 40000x25000 takes \d+\.\d+ GB, expected at most"):
-        make_plan(build("nlrn"), (1, 25000, 40000), (25000, 40000))
+        make_plan(build("nlrn"), (1, 25000, 40000))
 
 
 @pytest.mark.usefixtures("empty_process")
@@ -133,10 +136,10 @@ def test_tiles_in_little_memory_give_what_the_whole_gives() -> None:
         }
     ).float()
     array = np.random.default_rng(0).random((500, 430, 3), np.float32)
-    plan = plan_for(restorer, array, 1.5, estimate_small=True)
+    plan = make_plan(restorer, (3, 500, 430), Request(Geometry(1.5)), estimate_small=True)
     assert plan.memory is not None
     little = plan.memory - 8e6
-    assert plan_for(restorer, array, 1.5, max_memory=little).tiles > plan.tiles
+    assert make_plan(restorer, (3, 500, 430), Request(Geometry(1.5), little)).tiles > plan.tiles
     np.testing.assert_allclose(
         restore(array, restorer, 1.5, max_memory=little), restore(array, restorer, 1.5), atol=1e-5
     )
@@ -146,19 +149,22 @@ MEASURED = """
 import sys
 import numpy as np, torch
 import toolbox
-from toolbox.images.restore import plan_for, restore_planned
+from toolbox.images.engine.plan import make_plan
+from toolbox.images.engine.request import Geometry, Request
+from toolbox.images.engine.run import restore_array
 
 def status(key):
     return next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key))
 
 model, height, width, scale, less = sys.argv[1], *map(float, sys.argv[2:])
 restorer = toolbox.load(model)
-array = np.random.default_rng(0).integers(0, 256, (int(height), int(width), restorer.channels), np.uint8)
+shape = restorer.channels, int(height), int(width)
+array = np.random.default_rng(0).integers(0, 256, (*shape[1:], shape[0]), np.uint8)
 for _ in range(2):  # the first time, planning itself takes some
-    free = plan_for(restorer, array, scale, estimate_small=True)
+    free = make_plan(restorer, shape, Request(Geometry(scale)), estimate_small=True)
 promise = free.memory - less + 8e6
-plan = plan_for(restorer, array, scale, max_memory=promise)
-restore_planned(restorer, array, plan)
+plan = make_plan(restorer, shape, Request(Geometry(scale), promise))
+restore_array(restorer, array, plan)
 print(plan.memory, promise, status("VmHWM"))
 """
 

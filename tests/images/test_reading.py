@@ -20,7 +20,7 @@ from skimage.color import lab2rgb
 
 from tests.images.files import SRGB, XMP, Array, cmyk_profile, exif, first_page, noise
 from toolbox.errors import ImageError
-from toolbox.images.reading import opened
+from toolbox.images.files.reading import opened
 
 DEEP = noise(7, 9, 4, dtype=np.uint16)
 GRAY, WITH_ALPHA, RGB = DEEP[..., 0], DEEP[..., :2], DEEP[..., :3]

@@ -16,9 +16,11 @@ import toolbox
 from tests import plain
 from tests.parts import Spec, restorer_of
 from toolbox.errors import ImageError, SpecError, ToolboxError, WeightsError
-from toolbox.images import plan
-from toolbox.images.picture import read_picture
-from toolbox.images.restore import DENOISER, ENLARGER, restore_tensor, to_image
+from toolbox.images.arrays import to_image
+from toolbox.images.engine import plan
+from toolbox.images.engine.run import restore_tensor
+from toolbox.images.files.picture import read_picture
+from toolbox.images.restore import DENOISER, ENLARGER
 from toolbox.restorer import Restorer
 
 Array = np.ndarray[Any, Any]
@@ -29,7 +31,7 @@ ANY: Spec = {"name": "dual-interactive", "hidden": [4]}
 def model(channels: int, decoder: Spec | str = ANY, **more: Any) -> Restorer:
     """A tiny model with drawn weights that adds a little to its input."""
     restorer = restorer_of(
-        {"channels": channels, "global_skip": "input", "encoder": EDSR, "decoder": decoder, **more}
+        {"channels": channels, "global_skip": "bicubic", "encoder": EDSR, "decoder": decoder, **more}
     ).float()
     with torch.no_grad():
         for parameter in restorer.decoder.parameters():
@@ -265,7 +267,7 @@ def test_the_default_model_is_that_of_the_task(
         loaded.append(model)
         return bicubic(1)
 
-    monkeypatch.setattr("toolbox.weights.file.load", load)
+    monkeypatch.setattr("toolbox.images.restore.load", load)
     toolbox.restore(picture(7, 6), **asked)
     assert loaded == [name]
     toolbox.restore(picture(7, 6), "another", **asked)
@@ -405,4 +407,4 @@ def test_tensors_are_restored_too() -> None:
     restorer, image = model(3), torch.rand(1, 3, 6, 5)
     with torch.inference_mode():
         expected = restorer(image, scale=2).clamp(0, 1)
-    torch.testing.assert_close(restore_tensor(restorer, image, scale=2), expected)
+    torch.testing.assert_close(restore_tensor(restorer, image, (12, 10)), expected)

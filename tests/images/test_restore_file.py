@@ -18,18 +18,19 @@ import toolbox
 from tests.images.files import cmyk_profile, exif, first_page, identity, noise
 from tests.images.test_restore import breaking, model, picture
 from toolbox.errors import ImageError, SpecError
-from toolbox.images import plan
-from toolbox.images.geometry import Geometry
-from toolbox.images.hardware import large_pictures
-from toolbox.images.imresize import imresize
-from toolbox.images.reading import opened
+from toolbox.images.engine import plan
+from toolbox.images.engine.hardware import large_pictures
+from toolbox.images.engine.request import Geometry, Request
+from toolbox.images.files.reading import opened
 from toolbox.images.restore_file import Settings, dry_run, restore_file, usual_format
+from toolbox.imresize import imresize
 from toolbox.restorer import Restorer
 
 
 def settings(restorer: Restorer, **more: Any) -> Settings:
     geometry = Geometry(**{name: more.pop(name) for name in ("scale", "size", "long_edge") if name in more})
-    return Settings(restorer, "the-model", geometry, **more)
+    quality = more.pop("quality", None)
+    return Settings(restorer, "the-model", Request(geometry, **more), quality)
 
 
 def deep(path: Path, *shape: int) -> np.ndarray[Any, Any]:

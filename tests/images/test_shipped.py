@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import toolbox
-from toolbox.images.picture import read_picture
+from toolbox.images.files.picture import read_picture
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 

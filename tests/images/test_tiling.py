@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parts import ENCODERS, Spec, restorer_of
-from toolbox.images.tiling import LARGEST, SMALLEST, Tiling, encode_in_tiles, exact_tiling, usual_tile
+from toolbox.images.engine.tiling import LARGEST, SMALLEST, Tiling, encode_in_tiles, exact_tiling, usual_tile
 from toolbox.restorer import Restorer
 
 TILE = 512

@@ -20,9 +20,10 @@ from PIL import Image
 import toolbox
 from tests.images.files import first_page, identity, noise
 from toolbox.errors import ImageError
-from toolbox.images.formats import KNOWN, CannotHold, check_writable, format_named, format_of, suffix_of
-from toolbox.images.page import Page, eight_bits
-from toolbox.images.writing import kept_whole, write_pages
+from toolbox.images.files.formats import KNOWN, CannotHold, check_writable, format_named, format_of, suffix_of
+from toolbox.images.files.page import Page
+from toolbox.images.files.writing import kept_whole, write_pages
+from toolbox.pixels import eight_bits
 
 
 def written(pixels: Any, name: str, **more: Any) -> bytes:

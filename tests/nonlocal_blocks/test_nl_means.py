@@ -16,7 +16,7 @@ import toolbox
 from tests import plain
 from toolbox.errors import SpecError
 from toolbox.nonlocal_blocks.nl_means import NLMeans, NLMeansConfig
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
 
 Array = npt.NDArray[np.float64]

@@ -12,7 +12,7 @@ from tests import plain, plain_decoders
 from toolbox.errors import SpecError
 from toolbox.nonlocal_blocks import attention
 from toolbox.nonlocal_blocks.soft_block_matching import SoftBlockMatching, SoftBlockMatchingConfig
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn
 
 SIMILARITIES = ("embedded-gaussian", "gaussian", "dot-product")

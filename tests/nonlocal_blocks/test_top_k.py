@@ -16,7 +16,7 @@ from toolbox.nonlocal_blocks import attention
 from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import TopK, Window
 from toolbox.nonlocal_blocks.soft_block_matching import SoftBlockMatching, SoftBlockMatchingConfig
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn, farthest
 
 BORDERS = ("clip", "zero", "shift")

@@ -10,7 +10,7 @@ import torch
 from tests import plain
 from tests.parts import reach
 from toolbox.nonlocal_blocks.wang import WangNonLocal, WangNonLocalConfig
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn, farthest
 
 SIMILARITIES = ("embedded-gaussian", "gaussian", "dot-product")

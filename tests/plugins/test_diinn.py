@@ -13,7 +13,7 @@ import toolbox
 from tests import plain
 from tests.parts import decoder_of
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn, farthest
 
 INPUTS = ("modulation", "modulation+content", "synthesis+content")

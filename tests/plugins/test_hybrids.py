@@ -7,8 +7,8 @@ import torch
 
 import toolbox
 from tests import plain
-from toolbox.plugins import registries
-from toolbox.restorer import resolve
+from toolbox.discovery import installed
+from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn
 
 HYBRIDS = ("edsr-diinn", "nlrn-diinn", "nlrn-diinn-lite")
@@ -40,11 +40,11 @@ def test_edsr_s_features_are_decoded_by_diinn() -> None:
 @pytest.mark.parametrize("name", HYBRIDS)
 def test_hybrids_take_any_size_and_come_from_their_plugin(name: str) -> None:
     assert resolve(name).decoder.config.sizes() == "any"
-    assert registries().architectures[name].provider == "toolbox_hybrids"
+    assert installed().architectures[name].provider == "toolbox_hybrids"
 
 
 def test_the_plugin_adds_names_and_no_component() -> None:
-    kinds = registries().components.values()
+    kinds = installed().components.values()
     assert not [info.name for registry in kinds for info in registry if info.provider == "toolbox_hybrids"]
 
 

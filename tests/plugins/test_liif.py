@@ -15,7 +15,7 @@ import toolbox
 from tests import plain, plain_decoders
 from tests.parts import decoder_of
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn, farthest
 
 SWITCHES = ("feature_unfolding", "local_ensemble", "cell_decoding")

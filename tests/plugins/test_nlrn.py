@@ -14,7 +14,7 @@ import toolbox
 from tests import plain
 from tests.parts import decoder_of, encoder_of, reach, restorer_of
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn, farthest
 
 SMALL = {"name": "soft-block-matching", "embedding_channels": 2}

@@ -12,7 +12,8 @@ import toolbox
 from tests import plain
 from tests.parts import restorer_of
 from toolbox.errors import SpecError
-from toolbox.restorer import Restorer, resolve
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.testing.measure import drawn
 
 # BT.601, RGB in [0, 1] to [16, 235] and [16, 240] of 255, without the offsets.

@@ -12,7 +12,7 @@ from tests import plain
 from tests.parts import component, encoder_of, installed_and
 from toolbox.config import TransitionConfig
 from toolbox.errors import SpecError
-from toolbox.restorer import resolve
+from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn
 
 

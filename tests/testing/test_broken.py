@@ -17,8 +17,10 @@ from pydantic import ConfigDict, Field, field_serializer
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig
+from toolbox.decoders.coordinates import Positions, nearest
+from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.errors import ConformanceError
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 from toolbox.testing import RULES, check_component
 
 
@@ -233,6 +235,11 @@ def environment(self: Good, image: Tensor) -> Tensor:
     return self.conv(image)
 
 
+def paired(image: Tensor) -> Tensor:
+    """Each even column and the one on its right become alike, so that parts must begin at an even column."""
+    return image[..., ::2].repeat_interleave(2, -1)[..., : image.shape[-1]]
+
+
 # Other kinds.
 
 
@@ -258,6 +265,35 @@ class Doubling(nn.Module):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         return F.interpolate(features, scale_factor=2)
+
+
+class Averaging(ImplicitDecoder):
+    """(B, C, H, W) → (B, C, *size); what it prepares has the mean of all rows taken off, which it does not say."""
+
+    def __init__(self, config: Any, features: int, channels: int) -> None:
+        super().__init__()
+
+    def prepare(self, features: Tensor) -> Tensor:
+        return (features - features.mean((2, 3), keepdim=True)).permute(0, 2, 3, 1)
+
+    def sample(self, content: Content, positions: Positions) -> Tensor:
+        rows, columns = (
+            nearest(axis, cell, count)
+            for axis, cell, count in zip(
+                (positions.y, positions.x), positions.cell, (content.height, content.width), strict=True
+            )
+        )
+        return content.at(rows, columns)
+
+
+class Gridded(Averaging):
+    """(B, C, H, W) → (B, C, *size), brighter where it is asked for a grid."""
+
+    def prepare(self, features: Tensor) -> Tensor:
+        return features.permute(0, 2, 3, 1)
+
+    def sample(self, content: Content, positions: Positions) -> Tensor:
+        return super().sample(content, positions) + 0.1 * (positions.y.ndim - 1)
 
 
 class BlockConfig(NonLocalConfig):
@@ -384,6 +420,24 @@ BROKEN = [
     Broken("too long a sight", "receptive-field", sees(9), r"got 9, but no output pixel sees farther than 1"),
     Broken("not the whole", "receptive-field", sees(None), r"got None, the whole picture, but no output pixel"),
     Broken("blocks", "alignment", encoder(Half, HalfConfig), r"a part's features and the whole picture's differ by"),
+    Broken(
+        "pairs of columns",
+        "tiles",
+        forward(lambda self, image: self.conv(paired(image))),
+        r"features of tiles and those of the whole picture differ by",
+    ),
+    Broken(
+        "a grid is another thing",
+        "positions",
+        ComponentInfo("decoder", "broken", Gridded, AnyConfig, "for a test", "none"),
+        r"points and the grid that they are of differ by",
+    ),
+    Broken(
+        "mean of the rows at hand",
+        "bands",
+        ComponentInfo("decoder", "broken", Averaging, AnyConfig, "for a test", "none"),
+        r"narrow bands and the whole differ by",
+    ),
     Broken(
         "mean of the batch",
         "batch",

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from tests.parts import component
+from toolbox.discovery import installed
 from toolbox.encoders.edsr import EDSR_ENCODER
 from toolbox.errors import ConformanceError, PluginError, SpecError
-from toolbox.plugins import registries
-from toolbox.testing import RULES, Case, check_component, conformance_cases
+from toolbox.testing import RULES, RuleCase, check_component, conformance_cases
 from toolbox.testing.cases import ArchitectureCase
 
 
@@ -60,7 +60,7 @@ def test_a_record_that_no_plugin_registered_is_checked_and_not_registered() -> N
 def test_checking_leaves_the_random_states_alone() -> None:
     states = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)["state"]["pos"]  # noqa: NPY002
     for case in conformance_cases("toolbox_metasr", {"meta-upscale": {"hidden": 3}}):
-        if isinstance(case, Case) and case.rule.name in ("sizes", "deterministic", "global-state"):
+        if isinstance(case, RuleCase) and case.rule.name in ("sizes", "deterministic", "global-state"):
             case()
     assert torch.equal(torch.get_rng_state(), states[0])
     assert random.getstate() == states[1]
@@ -73,7 +73,7 @@ def test_the_kit_needs_no_test_framework() -> None:
 
 
 def test_an_architecture_must_say_what_it_is_and_fit_its_weights() -> None:
-    found = registries()
+    found = installed()
     lite, full = found.architectures["diinn-lite"], found.architectures["diinn"]
     ArchitectureCase(lite, found)()
     with pytest.raises(ConformanceError, match=r"^architecture 'diinn-lite' has no summary; expected one line$"):

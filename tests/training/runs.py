@@ -11,14 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from toolbox.config import validated
-from toolbox.plugins import registries
-from toolbox.restorer import merged
+from toolbox.discovery import installed
+from toolbox.resolve import merged
 from toolbox.training.data import Pictures, open_pictures
 from toolbox.training.recipe import Recipe
 
 NLRN: Mapping[str, Any] = {
     "channels": 1,
-    "global_skip": "input",
+    "global_skip": "bicubic",
     "encoder": {
         "name": "recurrent",
         "steps": 2,
@@ -67,7 +67,7 @@ def recipe_data(data: Path, **changes: Any) -> dict[str, Any]:
 
 
 def recipe_of(data: Path, **changes: Any) -> Recipe:
-    return validated(Recipe, recipe_data(data, **changes), registries())
+    return validated(Recipe, recipe_data(data, **changes), installed())
 
 
 def implicit_recipe(data: Path, **changes: Any) -> Recipe:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from tests.training.runs import implicit_recipe, pictures_of, recipe_of, write_pictures
 from toolbox.errors import ImageError, TrainingError
 from toolbox.files import written_beside
-from toolbox.images.imresize import imresize
+from toolbox.imresize import imresize
 from toolbox.training.data import Batches, DataWarning, Pictures, generator_of, open_pictures
 
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
+from toolbox.degradations.noise import GAUSSIAN_NOISE, add_noise
+from toolbox.discovery import installed
 from toolbox.errors import PluginError
-from toolbox.images.imresize import imresize
-from toolbox.plugins import registries
-from toolbox.registry import DegradationInfo, Registries
-from toolbox.training.degradations import GAUSSIAN_NOISE, add_noise
+from toolbox.imresize import imresize
+from toolbox.records import DegradationInfo
+from toolbox.registry import Registries
 
 
 def generator(seed: int) -> torch.Generator:
@@ -25,7 +26,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 def degrade(name: str, picture: Tensor, scale: float = 1.0, seed: int = 0, **settings: Any) -> Tensor:
-    info = registries().degradations[name]
+    info = installed().degradations[name]
     return info.degrade(info.config.model_validate(settings), picture, scale, generator(seed))
 
 

@@ -12,8 +12,8 @@ import yaml
 
 from tests.training.runs import IMPLICIT, recipe_data, recipe_of
 from toolbox.config import validated
+from toolbox.discovery import installed
 from toolbox.errors import SpecError
-from toolbox.plugins import registries
 from toolbox.training.recipe import Recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").glob("*.yaml"))
@@ -22,12 +22,12 @@ RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").glob("*.ya
 def read(folder: Path, *overrides: str, **changes: Any) -> Recipe:
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(recipe_data(Path("photos"), **changes)), encoding="utf-8")
-    return read_recipe(path, overrides, registries())
+    return read_recipe(path, overrides, installed())
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_recipes_of_the_shipped_networks_are_valid(path: Path) -> None:
-    recipe = read_recipe(path, [], registries())
+    recipe = read_recipe(path, [], installed())
     assert recipe.model == recipe_of(Path("x"), model=path.stem, scale=recipe.scale, degradation="bicubic").model
 
 
@@ -43,7 +43,7 @@ def test_every_network_that_is_meant_to_be_trained_here_has_a_recipe() -> None:
 
 def test_a_recipe_comes_back_from_what_it_dumps(tmp_path: Path) -> None:
     recipe = read(tmp_path, validation={"folder": "x", "protocol": "denoise-gray"}, clip={"norm": 2.5})
-    again = validated(Recipe, json.loads(recipe.model_dump_json()), registries())
+    again = validated(Recipe, json.loads(recipe.model_dump_json()), installed())
     assert again == recipe
     assert again.degradation[0].config.sigma == 25
 
@@ -138,4 +138,4 @@ def test_overrides_of_another_form_are_refused(override: str, tmp_path: Path) ->
 def test_a_file_that_is_no_recipe_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match=r"r\.yaml: expected a mapping with the keys of a recipe$"):
-        read_recipe(tmp_path / "r.yaml", [], registries())
+        read_recipe(tmp_path / "r.yaml", [], installed())

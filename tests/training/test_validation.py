@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.training.runs import IMPLICIT, implicit_recipe, recipe_of, write_pictures
+from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
 from toolbox.evaluation.evaluate import evaluate
-from toolbox.plugins import registries
 from toolbox.restorer import Restorer
 from toolbox.training.recipe import Validation
 from toolbox.training.validation import check_validation, mean_score, sample_picture
@@ -19,13 +19,13 @@ from toolbox.training.validation import check_validation, mean_score, sample_pic
 
 def validation(folder: Path, protocol: str, **more: object) -> Validation:
     data = {"folder": folder, "protocol": protocol, **more}
-    return Validation.model_validate(data, context=registries())
+    return Validation.model_validate(data, context=installed())
 
 
 def test_the_score_is_the_mean_that_eval_gives(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path)
     restorer = Restorer(implicit_recipe(folder).model)
-    protocol = registries().protocols["sr-y"]
+    protocol = installed().protocols["sr-y"]
     scores = [score.psnr for score in evaluate(restorer, folder, protocol, scales=[2, 3])]
     assert len(scores) == 6
     got = mean_score(restorer, validation(folder, "sr-y", scales=[2, 3]))
@@ -60,7 +60,7 @@ def test_the_sample_is_degraded_by_the_recipe_and_restored(
 ) -> None:
     folder = write_pictures(tmp_path / "data", count=1, side=40)
     chain = ["bicubic", {"name": "gaussian-noise", "sigma": 25}]
-    recipe = implicit_recipe(folder, model={**IMPLICIT, "global_skip": "input"}, degradation=chain, scale=scale)
+    recipe = implicit_recipe(folder, model={**IMPLICIT, "global_skip": "bicubic"}, degradation=chain, scale=scale)
     sample_picture(recipe, Restorer(recipe.model), folder / "0.png")
     small = int(40 / scale)
     assert [picture.size for picture in shown] == [(small, small), (round(small * scale),) * 2]

@@ -172,7 +172,7 @@ def nlrn(steps: int = 2, propagation: str = "accumulate", neighborhood: str = "w
         {
             "channels": 1,
             "normalization": {"std": 1 / 255},
-            "global_skip": "input",
+            "global_skip": "bicubic",
             "encoder": {"name": "recurrent", "steps": steps, "transition": transition},
             "decoder": "residual-conv",
         }

@@ -20,10 +20,11 @@ import toolbox
 from tests.parts import architecture, restorer_of
 from tests.weights.mutations import KINDS
 from tests.weights.test_file import metadata_of
+from toolbox.discovery import installed
 from toolbox.errors import WeightsError
-from toolbox.plugins import registries
 from toolbox.registry import SetAside
-from toolbox.restorer import Restorer, resolve
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.weights.file import HEADER_LIMIT, SPEC_LIMIT, _AtMost, _TooManyError, read_header
 
 ROOT = Path(__file__).parents[2]
@@ -136,10 +137,10 @@ def test_a_plugin_that_is_not_installed_is_named_with_its_version(path: Path) ->
 
 
 def test_a_plugin_that_was_set_aside_is_named_with_why(path: Path) -> None:
-    installed = registries()
-    versions = {name: version for name, version in installed.versions.items() if name != "toolbox_diinn"}
+    registries = installed()
+    versions = {name: version for name, version in registries.versions.items() if name != "toolbox_diinn"}
     broken_plugin = SetAside("toolbox_diinn", "", "", "", "ImportError: no einops", "")
-    broken = dataclasses.replace(installed, versions=versions, set_aside=[broken_plugin])
+    broken = dataclasses.replace(registries, versions=versions, set_aside=[broken_plugin])
     with pytest.raises(WeightsError, match=r"needs plugin toolbox_diinn \(.*\), but ImportError: no einops$"):
         toolbox.load(path, registries=broken)
 

@@ -23,7 +23,7 @@ from tests.weights import published
 from tests.weights.published import FORMATS, Published
 from tests.weights.test_formats import same_network
 from toolbox.errors import WeightsError
-from toolbox.weights.checkpoint import checkpoint_of, read_checkpoint
+from toolbox.weights.published import checkpoint_of, read_checkpoint
 
 formats = pytest.mark.parametrize("name", FORMATS)
 

@@ -15,10 +15,11 @@ from safetensors.torch import load_file
 
 import toolbox
 from tests.parts import architecture, restorer_of
+from toolbox.discovery import installed
 from toolbox.errors import WeightsError
-from toolbox.plugins import registries
-from toolbox.registry import ArchitectureInfo
-from toolbox.restorer import Restorer, resolve
+from toolbox.records import ArchitectureInfo
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.weights.file import FORMAT, read_header
 
 HYBRID = architecture("recurrent", "dual-interactive", normalization={"mean": [0.4, 0.5, 0.6], "std": 0.25})
@@ -60,7 +61,7 @@ def test_the_header_s_keys_are_those_of_the_format(saved: Path) -> None:
 
 
 def test_the_header_names_the_plugins_that_are_needed_and_their_versions(saved: Path) -> None:
-    version = registries().versions["toolbox_nlrn"]
+    version = installed().versions["toolbox_nlrn"]
     plugins = json.loads(metadata_of(saved)["toolbox.plugins"])
     assert plugins == {"toolbox": version, "toolbox_diinn": version, "toolbox_nlrn": version}
 
@@ -246,12 +247,12 @@ def test_what_can_be_no_path_is_refused(name: str) -> None:
 def test_a_folder_does_not_hide_a_name(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine").mkdir()
-    found = registries().with_architectures("me", [ArchitectureInfo("mine", HYBRID, "mine", weights=saved)])
+    found = installed().with_architectures("me", [ArchitectureInfo("mine", HYBRID, "mine", weights=saved)])
     assert toolbox.load("mine", registries=found).spec == resolve(HYBRID)
 
 
 def test_a_name_loads_the_weights_that_it_ships_with(saved: Path) -> None:
-    found = registries().with_architectures("me", [ArchitectureInfo("mine", HYBRID, "mine", weights=saved)])
+    found = installed().with_architectures("me", [ArchitectureInfo("mine", HYBRID, "mine", weights=saved)])
     loaded, expected = toolbox.load("mine", registries=found).state_dict(), load_file(saved)
     assert all(torch.equal(loaded[key], expected[key]) for key in expected)
 

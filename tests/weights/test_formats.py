@@ -18,9 +18,9 @@ import toolbox
 from tests.parts import restorer_of
 from tests.weights import published
 from tests.weights.published import EDSR, FORMATS, RDN, Arrays, Published
+from toolbox.conversion import Checkpoint
+from toolbox.discovery import PluginWarning, installed
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent, WeightsError
-from toolbox.plugins import PluginWarning, registries
-from toolbox.weights.checkpoint import Checkpoint
 from toolbox.weights.convert import recognize
 
 formats = pytest.mark.parametrize("name", FORMATS)
@@ -81,7 +81,7 @@ def same_network(converted: toolbox.Restorer, original: toolbox.Restorer) -> boo
 
 
 def test_every_registered_format_is_tested_here() -> None:
-    assert sorted(FORMATS) == [converter.name for converter in registries().converters]
+    assert sorted(FORMATS) == [converter.name for converter in installed().converters]
 
 
 @formats
@@ -90,7 +90,7 @@ def test_a_format_is_recognized_from_its_names_alone(name: str) -> None:
     recognized = recognize(case.arrays, hints=case.hints)
     assert recognized.converter.name == name
     assert recognized.checkpoint.tensors.keys() == case.arrays.keys()
-    assert [each.name for each in registries().converters if each.recognize(recognized.checkpoint)] == [name]
+    assert [each.name for each in installed().converters if each.recognize(recognized.checkpoint)] == [name]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -360,7 +360,7 @@ def test_a_stranger_s_format_that_fails_on_a_file_is_passed_over() -> None:
     def fails(checkpoint: Checkpoint) -> bool:
         raise KeyError(checkpoint.shape("stranger.weight"))
 
-    found = dataclasses.replace(registries())
+    found = dataclasses.replace(installed())
     found.add_plugin("stranger", converters=[dataclasses.replace(found.converters["rdn"], name="odd", recognize=fails)])
     arrays = FORMATS["rdn"]().arrays
     with pytest.warns(PluginWarning, match=r"^format odd of plugin stranger is passed over: WeightsError: missing"):

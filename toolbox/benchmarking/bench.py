@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from toolbox.benchmarking.timing import Work, interleaved, peak_work
-from toolbox.config import DecoderConfig, validated
+from toolbox.config import DecoderConfig, Kind, validated
+from toolbox.cost import cost
 from toolbox.errors import UnknownComponent
-from toolbox.images.cost import cost
-from toolbox.registry import Kind, Registries
+from toolbox.registry import Registries
 from toolbox.restorer import build, scaled_size
 
 TIMED: tuple[Kind, ...] = ("decoder", "nonlocal-block", "encoder")  # components that can be timed alone

@@ -26,8 +26,8 @@ def compare(
     """
     from toolbox.errors import ImageError
     from toolbox.files import is_file
-    from toolbox.images.compare import compare as drawn
-    from toolbox.images.picture import check_writable, read_picture, write_picture
+    from toolbox.images.comparison import draw_comparison as drawn
+    from toolbox.images.files.picture import check_writable, read_picture, write_picture
 
     if len(photos) < 2:
         raise typer.BadParameter("got one picture, expected two or more")

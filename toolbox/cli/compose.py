@@ -13,7 +13,8 @@ import typer
 from toolbox.cli.options import Catalog, Json, registries_with
 
 if TYPE_CHECKING:
-    from toolbox.registry import Kind, Registries
+    from toolbox.config import Kind
+    from toolbox.registry import Registries
 
 Slot = Literal["encoder", "decoder"]
 NOTHING: Mapping[str, str] = {}
@@ -131,7 +132,7 @@ def _as_data(part: Any) -> dict[str, Any]:
 
 def _judge(title: str, data: Any, registries: Registries, origins: Mapping[str, str] = NOTHING) -> Verdict:
     from toolbox.errors import SpecError
-    from toolbox.restorer import resolve
+    from toolbox.resolve import resolve
 
     try:
         spec = resolve(data, registries=registries)
@@ -152,7 +153,7 @@ def _faults(data: Any, whole: str, registries: Registries) -> dict[str, str]:
     """What is wrong, and where: in a part by itself, in the rest of the spec, or in how all goes together."""
     from toolbox.config import Config, validated
     from toolbox.errors import SpecError
-    from toolbox.restorer import resolve
+    from toolbox.resolve import resolve
     from toolbox.spec import DecoderSpec, EncoderSpec
 
     class Encoder(Config):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolbox.evaluation.cases import Case
     from toolbox.evaluation.evaluate import Score
     from toolbox.evaluation.report import Report, Table
-    from toolbox.registry import ProtocolInfo
+    from toolbox.records import ProtocolInfo
     from toolbox.restorer import Restorer
 
 SIGMA = 25.0  # of 255, where a protocol adds noise and nothing else is asked for
@@ -86,7 +86,6 @@ def eval_(
 
     A picture that fails is listed, and the rest go on; the exit code is then 1.
     """
-    from toolbox.cli.restore import find_model
     from toolbox.errors import ImageError, SpecError
     from toolbox.evaluation.cases import find_cases
     from toolbox.evaluation.plots import BASELINE, SCALES, load_figure
@@ -94,7 +93,8 @@ def eval_(
     from toolbox.evaluation.report import resume
     from toolbox.evaluation.run import find_jobs, new_report
     from toolbox.evaluation.sheet import choose_rows, draw_sheet
-    from toolbox.images.picture import check_writable, write_picture
+    from toolbox.images.files.picture import check_writable, write_picture
+    from toolbox.weights.find import find_model
 
     if sum((as_json, as_csv, as_markdown)) > 1:
         raise typer.BadParameter("got several of --json, --csv and --markdown, expected one of them")
@@ -193,8 +193,8 @@ def _target(folder: Path, score: Score) -> Path:
 
 
 def _save(restored: Tensor, path: Path) -> None:
-    from toolbox.images.picture import write_picture
-    from toolbox.images.restore import to_image
+    from toolbox.images.arrays import to_image
+    from toolbox.images.files.picture import write_picture
 
     write_picture(to_image(restored[0].permute(1, 2, 0).cpu().numpy()), path)
 

@@ -31,15 +31,17 @@ from toolbox.entry_points import (
     selection,
 )
 from toolbox.errors import PluginError
-from toolbox.registry import Record, Registries
+from toolbox.records import Record
+from toolbox.registry import Registries
 
 PROBE = """
 import os, sys
 sys.path[:] = {path!r}
+from toolbox.cli import app
 from toolbox.cli.inspection import report, warm_up
 warm_up()
 print("ready", flush=True)
-report({answer!r})
+report({answer!r}, [each.name for each in (*app.registered_commands, *app.registered_groups)])
 os._exit(0)  # tidying up before the end takes long, and is not importing
 """
 
@@ -120,18 +122,18 @@ def inspect(time_limit: float) -> Inspection:
 
 def warm_up() -> None:
     """Import Toolbox with all that it brings itself."""
-    from toolbox.plugins import discover
+    from toolbox.discovery import discover
 
     discover(filter(is_built_in, declared(PLUGIN_GROUP)))
 
 
-def report(answer: str) -> None:
-    """Write what this process discovers, as JSON, to a file."""
-    from toolbox.plugins import registries
+def report(answer: str, own_commands: Iterable[str]) -> None:
+    """Write what this process discovers, as JSON, to a file; commands of Toolbox itself are not taken twice."""
+    from toolbox.discovery import installed
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = registries()
+        found = installed()
     entries = {entry.name: entry for entry in sorted(declared(PLUGIN_GROUP), key=is_built_in)}
     brought = []
     for plugin, version in found.versions.items():
@@ -145,7 +147,7 @@ def report(answer: str) -> None:
         Fault(each.package, each.version, file_of(each.module), f"plugin {each.plugin}: {each.reason}", each.remedy)
         for each in found.set_aside
     ]
-    plugins, faults = [asdict(each) for each in brought], [*faults, *_command_faults()]
+    plugins, faults = [asdict(each) for each in brought], [*faults, *_command_faults(own_commands)]
     data = {**_machine(), "plugins": plugins, "faults": [asdict(each) for each in faults]}
     Path(answer).write_text(json.dumps(data), encoding="utf-8")
 
@@ -218,13 +220,11 @@ def _fault_of(entry: metadata.EntryPoint, fault: str) -> Fault:
     return Fault(package, version, file_of(entry.module), f"plugin {entry.name}: {fault}", remedy)
 
 
-def _command_faults() -> Iterator[Fault]:
+def _command_faults(own_commands: Iterable[str]) -> Iterator[Fault]:
     """Commands that cannot be loaded, or whose name is taken."""
-    from toolbox.cli import app
     from toolbox.cli.plugin_commands import load_command
 
-    taken = {each.name: DISTRIBUTION for each in app.registered_commands}
-    taken |= {each.name: DISTRIBUTION for each in app.registered_groups}
+    taken = dict.fromkeys(own_commands, DISTRIBUTION)
     for entry in sorted(filter(selected, declared(COMMAND_GROUP)), key=package_of):
         package, version = package_of(entry)
         where, remove = (package, version, file_of(entry.module)), f"or remove it: pip uninstall {package}"

@@ -21,9 +21,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 def registries_with(catalogs: list[Path] | None) -> Registries:
     """What is installed, and the architectures of the user's own catalogs."""
     from toolbox.catalog import read_catalog
-    from toolbox.plugins import registries
+    from toolbox.discovery import installed
 
-    found = registries()
+    found = installed()
     for path in catalogs or []:
         found = found.with_architectures(str(path), read_catalog(path))
     return found

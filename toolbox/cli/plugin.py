@@ -57,8 +57,8 @@ def template() -> Path:
 
 
 def _check(name: str, module: str, component: str, target: Path) -> None:
+    from toolbox.discovery import installed
     from toolbox.errors import PluginError
-    from toolbox.plugins import registries
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(module) or not component:
         raise PluginError(f"got the name {name!r}, expected lower-case words joined by dashes, such as my-plugin")
@@ -69,8 +69,8 @@ def _check(name: str, module: str, component: str, target: Path) -> None:
     if find_spec(module) is not None:
         raise PluginError(f"got the name {name!r}, but a module {module} is installed already; give another")
     for kind in ("encoder", "recurrent-wrapper"):
-        if component in registries().components[kind]:
-            holder = registries().components[kind][component].provider
+        if component in installed().components[kind]:
+            holder = installed().components[kind][component].provider
             raise PluginError(f"got the name {name!r}, but {holder} has the {kind} {component!r}; give another")
 
 

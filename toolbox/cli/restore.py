@@ -20,11 +20,9 @@ from toolbox.cli.options import Catalog, Json, parse_scales, parse_size, registr
 if TYPE_CHECKING:
     from PIL import Image
 
-    from toolbox.images.batch import Batch, Outcome
-    from toolbox.images.page import Page
-    from toolbox.images.restore_file import Report
-    from toolbox.registry import Registries
-    from toolbox.restorer import Restorer
+    from toolbox.images.files.page import Page
+    from toolbox.images.restore_file import FileReport
+    from toolbox.images.restore_files import FilesRun, Outcome
 
 
 def restore(
@@ -126,16 +124,17 @@ def restore(
     resolution and ICC profile are kept; pages and frames are restored one by one. Every result is written whole or
     not at all, and a file that fails stops no other.
     """
-    from toolbox.images import hardware
-    from toolbox.images.batch import Batch, Streams
-    from toolbox.images.compare import side_by_side
-    from toolbox.images.formats import format_named
-    from toolbox.images.geometry import Geometry
+    from toolbox.images.comparison import side_by_side
+    from toolbox.images.engine import hardware
+    from toolbox.images.engine.plan import parse_memory
+    from toolbox.images.engine.request import Geometry, Request
+    from toolbox.images.files.formats import format_named
+    from toolbox.images.files.picture import image_of, read_picture, write_picture
     from toolbox.images.jobs import find_sources, output_of
-    from toolbox.images.picture import image_of, read_picture, write_picture
-    from toolbox.images.plan import parse_memory
     from toolbox.images.restore import DENOISER, ENLARGER
     from toolbox.images.restore_file import Settings
+    from toolbox.images.restore_files import FilesRun, Streams
+    from toolbox.weights.find import find_model
 
     if output is None and not dry_run:
         raise typer.BadParameter("got no --output, expected the file, folder or pattern to write")
@@ -160,17 +159,14 @@ def restore(
     settings = Settings(
         restorer=hardware.placed(find_model(name, registries_with(catalog)), device, dtype),
         model=name,
-        geometry=Geometry(scale, size, width, height, long_edge),
-        max_memory=max_memory,
-        halo=halo,
+        request=Request(Geometry(scale, size, width, height, long_edge), max_memory, halo, workers),
         quality=quality,
-        workers=workers,
     )
     streams = Streams(  # in bytes, which a notebook's have not
         sys.stdin.buffer if any(source.path is None for source in sources) else io.BytesIO(),
         sys.stdout.buffer if out is not None and out.is_standard else io.BytesIO(),
     )
-    batch = Batch(
+    batch = FilesRun(
         sources,
         out,
         settings,
@@ -198,7 +194,7 @@ def restore(
 def _check_compare(compare: Path, photo: Path | None, output: str | None, single: bool) -> None:
     from toolbox.errors import ImageError
     from toolbox.files import is_file
-    from toolbox.images.formats import check_writable
+    from toolbox.images.files.formats import check_writable
 
     if not single:
         raise typer.BadParameter("got --compare for several pictures, expected one")
@@ -218,7 +214,7 @@ class Talk:
         self.status = "planned" if dry_run else "restored"
         self.started = time.monotonic()
 
-    def follow(self, batch: Batch, keep: Any) -> list[Outcome]:
+    def follow(self, batch: FilesRun, keep: Any) -> list[Outcome]:
         """Run a batch under a progress bar."""
         outcomes = []
         with _progress(batch, self.model) as (progress, ended):
@@ -240,7 +236,7 @@ class Talk:
             told = _forecast(report, self.model) if self.dry_run else self._done(report)
             self._say(f"{name}: {told}" if self.dry_run and not self.single else told)
 
-    def _done(self, report: Report) -> str:
+    def _done(self, report: FileReport) -> str:
         pages = f", {report.pages} pages" if report.pages > 1 else ""
         where = "standard output" if report.output == "-" else report.output
         return f"wrote {where} ({_sizes(report)}{pages}, {self.model}, {report.seconds:.1f} s)"
@@ -304,7 +300,7 @@ class Talk:
 
 
 @contextmanager
-def _progress(batch: Batch, model: str) -> Iterator[tuple[Any, Any]]:
+def _progress(batch: FilesRun, model: str) -> Iterator[tuple[Any, Any]]:
     """Functions to tell how far a file is, and that it has ended: a bar for all files, and one for each at work."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -337,35 +333,12 @@ def _progress(batch: Batch, model: str) -> Iterator[tuple[Any, Any]]:
         yield progress, ended
 
 
-def _sizes(report: Report) -> str:
+def _sizes(report: FileReport) -> str:
     return "{}x{} to {}x{}".format(*report.input_size, *report.output_size)
 
 
-def _forecast(report: Report, model: str) -> str:
+def _forecast(report: FileReport, model: str) -> str:
     tiles = f"{report.tiles} tile{'s' if report.tiles > 1 else ''}{'' if report.exact else ', approximate'}"
     pages = f" on {report.pages} pages" if report.pages > 1 else ""
     memory = (report.memory or 0) / 1e9
     return f"{_sizes(report)} with {model}: about {memory:.1f} GB in all, {report.seconds:.0f} s, in {tiles}{pages}"
-
-
-def find_model(name: str, registries: Registries) -> Restorer:
-    """The trained model; one of the user's own catalog may be untrained, which a warning says."""
-    import torch
-
-    from toolbox.files import is_file
-    from toolbox.plugins import registries as installed
-    from toolbox.restorer import build
-    from toolbox.weights.file import load
-
-    theirs = name in registries.architectures and name not in installed().architectures
-    if is_file(Path(name)) or not theirs or registries.architectures[name].weights is not None:
-        return load(name, registries=registries)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        restorer = build(name, registries=registries).eval()
-    if next(restorer.parameters(), None) is not None:
-        warnings.warn(
-            f"{name!r} has no weights: it restores with random ones; train it, and add `weights: FILE` to its entry",
-            stacklevel=2,
-        )
-    return restorer

@@ -14,7 +14,8 @@ from toolbox.cli.options import Catalog, Json, parse_size, registries_with
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from toolbox.registry import ComponentInfo, DegradationInfo, ProtocolInfo, Registries
+    from toolbox.records import ComponentInfo, DegradationInfo, ProtocolInfo
+    from toolbox.registry import Registries
 
 ENLARGED = 2  # where any size can be asked for
 
@@ -60,9 +61,10 @@ def show(
 def _describe(name: str, registries: Registries, size: tuple[int, int]) -> dict[str, Any]:
     import torch
 
-    from toolbox.cli.anatomy import anatomy
+    from toolbox.anatomy import anatomy
     from toolbox.files import is_file
-    from toolbox.restorer import Restorer, resolve
+    from toolbox.resolve import resolve
+    from toolbox.restorer import Restorer
     from toolbox.weights.file import find_weights, read_header
 
     architecture = None
@@ -98,7 +100,7 @@ def _describe(name: str, registries: Registries, size: tuple[int, int]) -> dict[
 
 
 def _show_component(info: ComponentInfo, as_json: bool) -> None:
-    from toolbox.cli.schema import component_schema
+    from toolbox.schema import component_schema
 
     facts = {
         "name": info.name,
@@ -137,7 +139,7 @@ def _show_protocol(protocol: ProtocolInfo, as_json: bool) -> None:
 
 
 def _show_degradation(info: DegradationInfo, as_json: bool) -> None:
-    from toolbox.cli.schema import settings_schema
+    from toolbox.schema import settings_schema
 
     settings = settings_schema(info.config).get("properties", {})
     facts = {"name": info.name, "plugin": info.provider, "summary": info.summary, "source": info.source}

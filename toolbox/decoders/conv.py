@@ -1,37 +1,34 @@
-"""One convolution at the same size: the plainest head that gives an image."""
+"""One convolution: features become an image of the same size."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class ConvConfig(DecoderConfig):
-    """No settings."""
+    """Settings of the convolution."""
+
+    kernel_size: Literal[1, 3, 5, 7] = Field(default=3, description="pixels along a side of the kernel")
 
     def sizes(self) -> Literal["same", "any"] | int:
         return "same"
 
     def receptive_field(self) -> int | None:
-        return 1
+        return self.kernel_size // 2
 
 
 class Conv(nn.Module):
-    """A 3×3 convolution: (B, features, H, W) → (B, channels, H, W).
-
-    Nothing is normalized, so the scale of the output never depends on the rest of the batch.
-
-    Source: the last layer of Lim et al., "Enhanced Deep Residual Networks for Single Image
-    Super-Resolution", CVPRW 2017, and of Zhang et al., "FFDNet", TIP 2018.
-    """
+    """(B, features, H, W) → (B, channels, H, W), with zeros beyond the border."""
 
     def __init__(self, config: ConvConfig, features: int, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(features, channels, 3, padding=1)
+        self.conv = nn.Conv2d(features, channels, config.kernel_size, padding=config.kernel_size // 2)
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) and (H, W) → (B, channels, H, W)."""
@@ -45,5 +42,5 @@ CONV = ComponentInfo(
     factory=Conv,
     config=ConvConfig,
     summary="one convolution at the same size",
-    paper="Lim et al., Enhanced Deep Residual Networks for Single Image Super-Resolution, CVPRW 2017",
+    paper="none: the plainest head there is",
 )

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class FeaturesConfig(DecoderConfig):

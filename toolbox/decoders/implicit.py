@@ -55,10 +55,11 @@ class ImplicitDecoder(nn.Module):
         """→ (B, *shape of the positions, channels)."""
         raise NotImplementedError
 
-    def reach(self, pixel: float) -> tuple[int, int]:
+    def reach(self, pixel: float) -> tuple[int, int] | None:
         """How many feature pixels around a pixel ``prepare`` sees, and around a position ``sample`` does.
 
-        ``pixel`` is the height of an output pixel in feature pixels.
+        ``pixel`` is the height of an output pixel in feature pixels. None is all of them: then everything is
+        prepared at once, and the config says None for its receptive field.
         """
         return 1, 1
 
@@ -79,6 +80,9 @@ class ImplicitDecoder(nn.Module):
     def _parts(self, features: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
         """The decoded grid from top to bottom, in pieces (B, some rows, W', channels)."""
         height, width = features.shape[-2:]
+        if self.reach(height / size[0]) is None:
+            yield from self.decode(_whole(self.prepare(features)), grid(size, features.device))
+            return
         feature_rows = max(8, self.band // width)  # fewer would be prepared twice too often, for their neighbors
         output_rows = max(1, feature_rows * size[0] // height)
         positions = grid(size, features.device)
@@ -90,7 +94,7 @@ class ImplicitDecoder(nn.Module):
         """What the output rows [start, stop) of ``rows`` need."""
         height = features.shape[2]
         pixel = height / rows  # of the output, in feature pixels
-        prepared_reach, sampled_reach = self.reach(pixel)
+        prepared_reach, sampled_reach = self.reach(pixel) or (height, height)
         # One more than needed: where a position lies on an edge between pixels, rounding decides.
         first = max(math.floor((start + 0.5) * pixel) - sampled_reach - 1, 0)
         last = min(math.floor((stop - 0.5) * pixel) + sampled_reach + 1, height - 1)

@@ -8,27 +8,27 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class PixelShuffleConfig(DecoderConfig):
     """Settings of the pixel-shuffle decoder."""
 
-    scale: Literal[2, 3, 4]
+    scale: Literal[2, 3, 4, 8]
     channels: int = Field(default=64, gt=0, description="channels after each shuffle")
 
     def sizes(self) -> Literal["same", "any"] | int:
         return self.scale
 
     def receptive_field(self) -> int | None:
-        # One convolution at feature resolution, one at twice that for ×4, one at the output's.
-        return 3 if self.scale == 4 else 2
+        # One convolution at feature resolution, one at each further stage, one at the output's.
+        return 3 if self.scale in (4, 8) else 2
 
 
 class PixelShuffle(nn.Module):
     """(B, features, H, W) → (B, channels, s·H, s·W): convolution and shuffle, then a convolution.
 
-    ×4 is two shuffles by 2. Source: Shi et al., "Real-Time Single Image and Video Super-Resolution
+    ×4 and ×8 are two and three shuffles by 2. Source: Shi et al., "Real-Time Single Image and Video Super-Resolution
     Using an Efficient Sub-Pixel Convolutional Neural Network", CVPR 2016; layers as in the
     published EDSR (64 channels after a shuffle) and RDN (its growth rate).
     """
@@ -36,7 +36,7 @@ class PixelShuffle(nn.Module):
     def __init__(self, config: PixelShuffleConfig, features: int, channels: int) -> None:
         super().__init__()
         stages: list[nn.Module] = []
-        for factor in (2, 2) if config.scale == 4 else (config.scale,):
+        for factor in {4: (2, 2), 8: (2, 2, 2)}.get(config.scale, (config.scale,)):
             stages += [nn.Conv2d(features, config.channels * factor**2, 3, padding=1), nn.PixelShuffle(factor)]
             features = config.channels
         self.upscale = nn.Sequential(*stages)
@@ -53,7 +53,7 @@ PIXEL_SHUFFLE = ComponentInfo(
     name="pixel-shuffle",
     factory=PixelShuffle,
     config=PixelShuffleConfig,
-    summary="sub-pixel convolution, ×2, ×3 or ×4",
+    summary="sub-pixel convolution, ×2, ×3, ×4 or ×8",
     paper="Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel "
     "Convolutional Neural Network, CVPR 2016",
 )

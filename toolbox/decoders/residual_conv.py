@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig
+from toolbox.records import ComponentInfo
 from toolbox.recurrent.per_state import EPSILON, MOMENTUM
-from toolbox.registry import ComponentInfo
 
 
 class ResidualConvConfig(DecoderConfig):
@@ -26,7 +26,7 @@ class ResidualConv(nn.Module):
     """Batch norm, ReLU and a 3×3 convolution: (B, features, H, W) → (B, channels, H, W).
 
     Source: the head of Liu et al., NeurIPS 2018. The sum with the input image is the
-    architecture's ``global_skip: input``.
+    architecture's ``global_skip: bicubic``.
     """
 
     def __init__(self, config: ResidualConvConfig, features: int, channels: int) -> None:

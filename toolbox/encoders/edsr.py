@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig, fault, located
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 from toolbox.spec import NonLocalSpec
 
 
@@ -77,7 +77,6 @@ class EDSR(nn.Module):
     def __init__(self, config: EDSRConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = config.out_channels(channels)
-        self.receptive_field = config.receptive_field()
         self.head = nn.Conv2d(channels, config.channels, 3, padding=1)
         self.blocks = nn.Sequential(
             *(ResidualBlock(config.channels, config.residual_scale) for _ in range(config.blocks))

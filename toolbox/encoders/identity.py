@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class IdentityConfig(EncoderConfig):
@@ -24,7 +24,6 @@ class Identity(nn.Module):
     def __init__(self, config: IdentityConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = config.out_channels(channels)
-        self.receptive_field = config.receptive_field()
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) → the same."""

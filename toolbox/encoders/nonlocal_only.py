@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 from toolbox.spec import NonLocalSpec
 
 
@@ -32,7 +32,6 @@ class NonLocalOnly(nn.Module):
     def __init__(self, config: NonLocalOnlyConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = channels
-        self.receptive_field = config.receptive_field()
         self.nonlocal_block = config.nonlocal_block.build(channels=channels)
 
     def forward(self, image: Tensor) -> Tensor:

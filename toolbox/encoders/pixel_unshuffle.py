@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from toolbox.config import EncoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.config import EncoderConfig, Padding
+from toolbox.records import ComponentInfo
 from toolbox.spec import EncoderSpec
 
 
@@ -31,8 +33,11 @@ class PixelUnshuffleConfig(EncoderConfig):
         return None if inner is None else self.factor * (inner + 1) - 1
 
     def alignment(self) -> int:
-        inner: int = self.encoder.config.alignment()
-        return self.factor * inner
+        return self.factor * super().alignment()
+
+    def padding(self) -> Padding:
+        inner = super().padding()
+        return inner if inner.multiple == 1 else replace(inner, multiple=self.factor * inner.multiple)
 
 
 class PixelUnshuffle(nn.Module):
@@ -48,7 +53,6 @@ class PixelUnshuffle(nn.Module):
     def __init__(self, config: PixelUnshuffleConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = config.out_channels(channels)
-        self.receptive_field = config.receptive_field()
         self.factor = config.factor
         self.encoder = config.encoder.build(channels=channels * config.factor**2)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class RDNConfig(EncoderConfig):
@@ -61,7 +61,6 @@ class RDN(nn.Module):
     def __init__(self, config: RDNConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = config.out_channels(channels)
-        self.receptive_field = config.receptive_field()
         self.shallow_a = nn.Conv2d(channels, config.channels, 3, padding=1)
         self.shallow_b = nn.Conv2d(config.channels, config.channels, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualDenseBlock(config) for _ in range(config.blocks))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from toolbox.config import EncoderConfig, fault, located
 from toolbox.encoders import timm_backbone
 from toolbox.encoders.receptive_field import measured_radius
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class TimmConfig(EncoderConfig):

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.imresize import imresize
-from toolbox.images.picture import read_picture
-from toolbox.images.restore import to_tensor
-from toolbox.registry import ProtocolInfo
-from toolbox.training.degradations import add_noise
+from toolbox.images.arrays import to_tensor
+from toolbox.images.files.picture import read_picture
+from toolbox.imresize import imresize
+from toolbox.records import ProtocolInfo
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -10,11 +10,11 @@ from pathlib import Path
 from torch import Tensor
 
 from toolbox.evaluation.cases import Sample, find_cases, read_sample
-from toolbox.evaluation.cost import measured
 from toolbox.evaluation.patches import restore_in_patches
-from toolbox.evaluation.protocols import compare
-from toolbox.images.restore import restore_tensor
-from toolbox.registry import ProtocolInfo
+from toolbox.evaluation.protocols import measure
+from toolbox.evaluation.usage import measured
+from toolbox.images.engine.run import restore_tensor
+from toolbox.records import ProtocolInfo
 from toolbox.restorer import Restorer
 
 
@@ -77,7 +77,7 @@ def score(
         else:
             restored = restore_tensor(restorer, sample.degraded, size=(height, width))
     restored = restored.to(sample.original)
-    values = compare(protocol, restored, sample.original, sample.degraded, sample.scale, metrics)
+    values = measure(protocol, restored, sample.original, sample.degraded, sample.scale, metrics)
     notes = sample.notes
     if math.inf in values.values():
         notes += ("identical to the original: its PSNR is infinite, and left out of the mean",)

@@ -16,10 +16,6 @@ from torch import Tensor, nn
 
 from toolbox.errors import ImageError, ToolboxError
 
-# MATLAB's rgb2ycbcr: the luma of BT.601, which lifts black to 16/255 and has white at 235/255.
-LUMA = (65.738 / 256, 129.057 / 256, 25.064 / 256)
-LUMA_OF_BLACK = 16 / 255
-
 WINDOW, SIGMA = 11, 1.5  # SSIM's Gaussian window
 C1, C2 = 0.01**2, 0.03**2  # and what keeps its quotients finite
 LEVELS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's exponents, the finest level first
@@ -120,12 +116,6 @@ def lpips_network() -> nn.Module:
     except OSError as error:
         raise ToolboxError(f"lpips cannot get the weights of its network: {error}") from None
     return network
-
-
-def luma(image: Tensor) -> Tensor:
-    """(B, 3, H, W) RGB in [0, 1] → (B, 1, H, W), MATLAB's luma less that of black, not rounded."""
-    weights = image.new_tensor(LUMA).view(1, 3, 1, 1)
-    return (image * weights).sum(1, keepdim=True)
 
 
 def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.metrics import LUMA_OF_BLACK, METRICS, lpips_network, luma
-from toolbox.registry import ProtocolInfo
+from toolbox.evaluation.metrics import METRICS, lpips_network
+from toolbox.luma import LUMA_OF_BLACK, luma
+from toolbox.records import ProtocolInfo
 
 PROTOCOLS = (
     ProtocolInfo(
@@ -99,7 +100,7 @@ def metrics_of(protocol: ProtocolInfo, more: Sequence[str]) -> list[str]:
     return names
 
 
-def compare(
+def measure(
     protocol: ProtocolInfo,
     restored: Tensor,
     original: Tensor,

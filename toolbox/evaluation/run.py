@@ -17,7 +17,8 @@ from toolbox.evaluation.evaluate import Score, score
 from toolbox.evaluation.protocols import metrics_of
 from toolbox.evaluation.report import ModelFacts, Report
 from toolbox.files import is_file
-from toolbox.registry import ProtocolInfo, Registries
+from toolbox.records import ProtocolInfo
+from toolbox.registry import Registries
 from toolbox.restorer import Restorer
 from toolbox.weights.file import find_weights
 

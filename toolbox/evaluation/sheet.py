@@ -17,7 +17,7 @@ from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
 from toolbox.images.difference import most_different
 from toolbox.images.labels import draw_label
-from toolbox.registry import ProtocolInfo
+from toolbox.records import ProtocolInfo
 from toolbox.restorer import Restorer
 
 CROP = 96  # pixels of a picture that are shown, per side

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.formats import Format, check_writable, format_of, readable_suffixes, suffix_of
+from toolbox.images.files.formats import Format, check_writable, format_of, readable_suffixes, suffix_of
 
 STANDARD = "-"  # standard input or output
 PATTERN = re.compile(r"[*?[]")

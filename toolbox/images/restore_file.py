@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO
 
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.formats import KNOWN, Format, format_of
-from toolbox.images.geometry import Geometry
-from toolbox.images.page import Page
-from toolbox.images.plan import Plan, make_plan
-from toolbox.images.reading import PictureFile, opened
-from toolbox.images.restore import Progress, restore_planned, warn_if_approximate
-from toolbox.images.writing import kept_whole, unwritable, write_pages
+from toolbox.images.engine.plan import ANYTHING, Plan, make_plan, warn_if_approximate
+from toolbox.images.engine.request import Request
+from toolbox.images.engine.run import Progress, restore_array
+from toolbox.images.files.formats import KNOWN, Format, format_of
+from toolbox.images.files.page import Page
+from toolbox.images.files.reading import PictureFile, opened
+from toolbox.images.files.writing import kept_whole, unwritable, write_pages
 from toolbox.restorer import Restorer
 
 
@@ -28,15 +28,12 @@ class Settings:
 
     restorer: Restorer
     model: str  # its name
-    geometry: Geometry
-    max_memory: float | str | None = None
-    halo: int | None = None
+    request: Request = ANYTHING
     quality: int | None = None  # 1 to 100, of formats that lose something
-    workers: int = 1  # that share the memory
 
 
 @dataclass(frozen=True)
-class Report:
+class FileReport:
     """What became of a file, or what would."""
 
     output: str | None
@@ -61,7 +58,7 @@ def restore_file(
     progress: Progress | None = None,
     name: str | None = None,
     watch: Callable[[Page, Page], None] | None = None,
-) -> Report:
+) -> FileReport:
     """Restore all pages of a file, and write them.
 
     Args:
@@ -82,7 +79,7 @@ def restore_file(
         plans = plans_for(file, settings)
         chosen, kind = _chosen(file, plans, settings, target)
         for plan in plans:
-            warn_if_approximate(settings.restorer, plan, settings.max_memory, settings.halo, f"{file.name}: ")
+            warn_if_approximate(settings.restorer, plan, settings.request, f"{file.name}: ")
         notes: dict[str, None] = {}
 
         def restored() -> Iterator[Page]:
@@ -111,7 +108,9 @@ def restore_file(
     )
 
 
-def dry_run(source: Path | io.BytesIO, target: Path | Choose, settings: Settings, name: str | None = None) -> Report:
+def dry_run(
+    source: Path | io.BytesIO, target: Path | Choose, settings: Settings, name: str | None = None
+) -> FileReport:
     """What ``restore_file`` would do, from the file's header and the network's size alone.
 
     Raises:
@@ -133,19 +132,9 @@ def plans_for(file: PictureFile, settings: Settings, *, estimate_small: bool = F
     for number in file.pages:
         shape = file.shape(number)
         try:
-            size = settings.geometry.size_for(settings.restorer, *shape[1:])
-            plan = make_plan(
-                settings.restorer,
-                shape,
-                size,
-                settings.max_memory,
-                settings.halo,
-                estimate_small=estimate_small,
-                workers=settings.workers,
-            )
+            plans.append(make_plan(settings.restorer, shape, settings.request, estimate_small=estimate_small))
         except (ImageError, SpecError) as error:
             raise type(error)(f"{file.name}: {error}") from None
-        plans.append(plan)
     return plans
 
 
@@ -165,7 +154,7 @@ def _chosen(file: PictureFile, plans: list[Plan], settings: Settings, target: Pa
 
 def _restored(file: PictureFile, page: Page, plan: Plan, settings: Settings, progress: Progress | None) -> Page:
     try:
-        pixels = restore_planned(settings.restorer, page.pixels, plan, progress)
+        pixels = restore_array(settings.restorer, page.pixels, plan, progress)
     except ImageError as error:
         raise ImageError(f"{file.name}: {settings.model}: {error}") from None
     return dataclasses.replace(page, pixels=pixels, metadata=page.metadata.sized(plan.size))
@@ -178,10 +167,10 @@ def _part(progress: Progress | None, index: int, count: int) -> Progress | None:
     return lambda done, steps: progress(index * steps + done, count * steps)
 
 
-def _report(file: PictureFile, plans: list[Plan], settings: Settings, output: str | None) -> Report:
+def _report(file: PictureFile, plans: list[Plan], settings: Settings, output: str | None) -> FileReport:
     _, height, width = file.shape(file.pages[0])
     estimates = [plan.memory for plan in plans if plan.memory is not None]
-    return Report(
+    return FileReport(
         output=output,
         pages=len(plans),
         input_size=(width, height),

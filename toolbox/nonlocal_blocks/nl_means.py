@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from toolbox.config import NonLocalConfig, fault
 from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class NLMeansConfig(NonLocalConfig):
@@ -51,7 +51,6 @@ class NLMeans(nn.Module):
         super().__init__()
         self.config = config
         self.out_channels = channels
-        self.receptive_field = config.receptive_field()
 
     def forward(self, features: Tensor, correlation: object = None) -> tuple[Tensor, None]:
         """(features, anything) → (features, None)."""

@@ -1,6 +1,6 @@
-"""Soft block matching as it is written down: every pixel's window gathered, correlated, averaged.
+"""Non-local blocks as they are written down: every pixel's window or patches gathered, correlated, averaged.
 
-An oracle for the fast block, and what ``toolbox bench`` measures it against.
+Oracles for the fast blocks, and what ``toolbox bench`` measures them against.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from toolbox.nonlocal_blocks.cross_scale import OVERLAPS, SHARPNESS, normalized_keys, reflected, shrunk
 from toolbox.nonlocal_blocks.neighborhood import segments
 
 
@@ -34,3 +35,18 @@ def soft_block_matching(block: Any, features: Tensor) -> Tensor:
                 "bk,bck->bc", weights, values[:, :, seen, across].flatten(2)
             )
     return features + result
+
+
+def cross_scale_attention(block: Any, features: Tensor) -> Tensor:
+    """A ``CrossScaleAttention`` with all scores at once and the patches of values laid down at full size."""
+    height, width = features.shape[-2:]
+    gathered = []
+    for scale, shrink in zip(block.scales, block.shrink, strict=True):
+        padded = reflected(features, scale)
+        query = F.unfold(block.query(padded), 3, padding=1)
+        scores = SHARPNESS * (query.mT @ normalized_keys(block.key(shrunk(padded, scale))))
+        patches = F.unfold(block.value(padded), 3 * scale, padding=scale, stride=scale)
+        size = scale * padded.shape[2], scale * padded.shape[3]
+        laid_down = F.fold(patches @ scores.softmax(2).mT, size, 3 * scale, padding=scale, stride=scale)
+        gathered.append(shrink(laid_down)[..., :height, :width] / OVERLAPS)
+    return torch.cat(gathered, 1)

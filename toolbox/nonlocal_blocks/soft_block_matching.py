@@ -11,7 +11,7 @@ from toolbox.config import NonLocalConfig
 from toolbox.nonlocal_blocks.attention import Correlation, Weighting, attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
 from toolbox.nonlocal_blocks.plain import soft_block_matching
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 # How two features correlate and how correlations become weights: softmax of θᵀφ, softmax of xᵀx, or θᵀφ / N.
 Similarity = Literal["embedded-gaussian", "gaussian", "dot-product"]
@@ -52,7 +52,6 @@ class SoftBlockMatching(nn.Module):
         self.neighborhood = config.neighborhood
         self.propagation = config.propagation
         self.out_channels = channels
-        self.receptive_field = config.receptive_field()
         embeds = config.similarity != "gaussian"
         self.weighting: Weighting = "mean" if config.similarity == "dot-product" else "softmax"
         self.theta = nn.Conv2d(channels, config.embedding_channels, 1) if embeds else nn.Identity()

@@ -9,7 +9,7 @@ from toolbox.config import NonLocalConfig
 from toolbox.nonlocal_blocks.attention import Weighting, attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Whole
 from toolbox.nonlocal_blocks.soft_block_matching import Similarity
-from toolbox.registry import ComponentInfo
+from toolbox.records import ComponentInfo
 
 
 class WangNonLocalConfig(NonLocalConfig):
@@ -38,7 +38,6 @@ class WangNonLocal(nn.Module):
         self.neighborhood = config.neighborhood
         self.weighting: Weighting = "mean" if config.similarity == "dot-product" else "softmax"
         self.out_channels = channels
-        self.receptive_field = config.receptive_field()
         embeds = config.similarity != "gaussian"
         self.theta = nn.Conv2d(channels, config.inner_channels, 1) if embeds else nn.Identity()
         self.phi = nn.Conv2d(channels, config.inner_channels, 1) if embeds else nn.Identity()

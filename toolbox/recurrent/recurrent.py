@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig
+from toolbox.records import ComponentInfo
 from toolbox.recurrent.per_state import EPSILON, MOMENTUM
-from toolbox.registry import ComponentInfo
-from toolbox.spec import TransitionSpec
+from toolbox.spec import EncoderSpec, TransitionSpec
 
 
 class RecurrentConfig(EncoderConfig):
@@ -16,20 +19,33 @@ class RecurrentConfig(EncoderConfig):
 
     steps: int = Field(default=12, gt=0, le=1000, description="number of recurrent states, T in the NLRN paper")
     transition: TransitionSpec
+    stem: EncoderSpec | None = Field(
+        default=None,
+        description="what makes the first state of the image; batch norm and a 3 × 3 convolution unless given",
+    )
+    collect: Literal["last", "concat", "all"] = Field(
+        default="last",
+        description="the last state; all states as channels, the first one first; or, in training, all states one "
+        "after the other in the batch, each of which is decoded and compared, and else the last",
+    )
 
     def out_channels(self, channels: int) -> int:
-        channels_out: int = self.transition.config.channels
-        return channels_out
+        width: int = self.transition.config.channels
+        if self.stem is not None and (given := self.stem.config.out_channels(channels)) != width:
+            raise ValueError(f"stem {self.stem.name!r} gives {given} channels, expected {width}, the transition's")
+        return width * self.steps if self.collect == "concat" else width
 
     def receptive_field(self) -> int | None:
+        first = 1 if self.stem is None else self.stem.config.receptive_field()
         per_state = self.transition.config.receptive_field()
-        return None if per_state is None else 1 + self.steps * per_state
+        return None if first is None or per_state is None else first + self.steps * per_state
 
 
 class Recurrent(nn.Module):
-    """Batch norm and a 3×3 convolution (the stem), then a transition repeated with shared weights.
+    """A stem, by default batch norm and a 3×3 convolution, then a transition repeated with shared weights.
 
-    Image (B, channels, H, W) → features (B, transition channels, H, W). The transition is called as
+    Image (B, channels, H, W) → features (B, out_channels, H, W); with ``collect: all`` and in training
+    (steps · B, out_channels, H, W), state by state. The transition is called as
     ``transition(state, stem, correlation, step)`` and returns the next state and correlation; what
     it does not share between states (batch norm) it keeps per ``step``.
 
@@ -40,21 +56,28 @@ class Recurrent(nn.Module):
     def __init__(self, config: RecurrentConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = config.out_channels(channels)
-        self.receptive_field = config.receptive_field()
         self.steps = config.steps
-        self.stem = nn.Sequential(
-            nn.BatchNorm2d(channels, EPSILON, MOMENTUM),
-            nn.Conv2d(channels, self.out_channels, 3, padding=1),
-        )
+        self.collect = config.collect
+        if config.stem is None:
+            self.stem: nn.Module = nn.Sequential(
+                nn.BatchNorm2d(channels, EPSILON, MOMENTUM),
+                nn.Conv2d(channels, config.transition.config.channels, 3, padding=1),
+            )
+        else:
+            self.stem = config.stem.build(channels=channels)
         self.transition = config.transition.build(steps=config.steps)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""
         stem: Tensor = self.stem(image)
-        state, correlation = stem, None
+        state, correlation, states = stem, None, []
         for step in range(self.steps):
             state, correlation = self.transition(state, stem, correlation, step)
-        return state
+            if self.collect != "last":
+                states.append(state)
+        if self.collect == "concat":
+            return torch.cat(states, 1)
+        return torch.cat(states) if self.collect == "all" and self.training else state
 
 
 RECURRENT = ComponentInfo(

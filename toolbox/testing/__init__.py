@@ -9,7 +9,7 @@ Three lines in a plugin's suite::
 ``RULES`` is what is checked, each rule a small function with a name and a sentence.
 """
 
-from toolbox.testing.cases import Case, check_component, conformance_cases
+from toolbox.testing.cases import RuleCase, check_component, conformance_cases
 from toolbox.testing.rules import RULES, Rule
 
-__all__ = ["RULES", "Case", "Rule", "check_component", "conformance_cases"]
+__all__ = ["RULES", "Rule", "RuleCase", "check_component", "conformance_cases"]

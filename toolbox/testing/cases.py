@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from toolbox.errors import ConformanceError, PluginError, SpecError, ToolboxError
-from toolbox.registry import ArchitectureInfo, ComponentInfo, Registries
-from toolbox.restorer import Restorer, resolve
+from toolbox.records import ArchitectureInfo, ComponentInfo
+from toolbox.registry import Registries
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.testing.rules import RULES, Rule
 from toolbox.testing.subject import subject
 from toolbox.weights.file import describe_mismatch, read_header
@@ -20,7 +22,7 @@ Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Case:
+class RuleCase:
     """One rule for one component with one setting; calling it checks it.
 
     Raises:
@@ -89,7 +91,7 @@ def check_component(
     broken = []
     for rule in RULES:
         try:
-            Case(rule, info, settings or {}, registries=registries)()
+            RuleCase(rule, info, settings or {}, registries=registries)()
         except ConformanceError as error:
             broken.append(str(error))
             if rule is RULES[0]:
@@ -100,7 +102,7 @@ def check_component(
 
 def conformance_cases(
     plugin: str, settings: Mapping[str, Settings | Sequence[Settings]] | None = None
-) -> list[Case | ArchitectureCase]:
+) -> list[RuleCase | ArchitectureCase]:
     """Every rule for every component of an active plugin, and every architecture that it names.
 
     Args:
@@ -111,9 +113,9 @@ def conformance_cases(
         PluginError: the plugin is not active; the message says why.
         SpecError: settings are given for what is no component of the plugin.
     """
-    from toolbox.plugins import registries
+    from toolbox.discovery import installed
 
-    found = registries()
+    found = installed()
     if plugin not in found.versions:
         raise PluginError(f"plugin {plugin} is not active: {found.why_inactive(plugin)}")
     own = [info for kind in found.components.values() for info in kind if info.provider == plugin]
@@ -122,9 +124,9 @@ def conformance_cases(
         close = difflib.get_close_matches(name, [info.name for info in own], n=1)
         remedy = f"did you mean {close[0]!r}?" if close else f"{plugin} has no such component"
         raise SpecError(f"got settings for {name!r}; {remedy}")
-    cases: list[Case | ArchitectureCase] = []
+    cases: list[RuleCase | ArchitectureCase] = []
     for info in own:
         several = given.get(info.name, {})
         for number, each in enumerate([several] if isinstance(several, Mapping) else several):
-            cases += (Case(rule, info, each, number) for rule in RULES)
+            cases += (RuleCase(rule, info, each, number) for rule in RULES)
     return cases + [ArchitectureCase(info, found) for info in found.architectures if info.provider == plugin]

@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from toolbox.errors import ConformanceError
+
 M = TypeVar("M", bound=nn.Module)
 
 ROUNDING = 1e-11  # what moves less in float64 has not moved
@@ -62,3 +64,12 @@ def _farthest_row(network: Callable[[Tensor], Tensor], image: Tensor) -> int:
         moved = ((outputs - still).abs() > ROUNDING).any(1).any(2)
         far = max([far, *(start - seen_from[moved[0]]).tolist(), *(seen_from[moved[1]] - start + 1).tolist()])
     return far
+
+
+def compare_tensors(got: Tensor, expected: Tensor, one: str, other: str, tolerance: float = 1e-9) -> None:
+    """Raise a ConformanceError unless both tensors have one shape and nearly the same values."""
+    if got.shape != expected.shape:
+        raise ConformanceError(f"{one} gave shape {tuple(got.shape)}, {other} {tuple(expected.shape)}")
+    difference = (got - expected).abs().max().item() if got.numel() else 0.0
+    if not difference <= tolerance * max(1.0, expected.abs().max().item()):
+        raise ConformanceError(f"{one} and {other} differ by {difference:.2g}, expected at most {tolerance:g}")

@@ -23,13 +23,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from toolbox.config import CONFIG_OF_KIND
 from toolbox.errors import ConformanceError
-from toolbox.restorer import Restorer, resolve
-from toolbox.testing.measure import farthest
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
+from toolbox.testing.locality import alignment, bands, positions, receptive_field, tiles
+from toolbox.testing.measure import compare_tensors
 from toolbox.testing.subject import Subject
 from toolbox.weights.file import load, save
 
 UNCHANGED = 1e-12  # float64, where the same numbers are added in another order
-LARGEST_LOOK = 40  # pixels per side of the picture on which seeing all of it is measured
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _json(subject: Subject) -> None:
 
 def schema(subject: Subject) -> None:
     """Its settings have a JSON Schema that names each with its type, so that an editor can complete them."""
-    from toolbox.cli.schema import component_schema
+    from toolbox.schema import component_schema
 
     properties = json.loads(json.dumps(component_schema(subject.info)))["properties"]
     for name, property_ in properties.items():
@@ -173,45 +174,12 @@ def correlation(subject: Subject) -> None:
         raise ConformanceError(f"got features of shape {tuple(again.shape)}, expected {tuple(features.shape)}")
 
 
-def receptive_field(subject: Subject) -> None:
-    """No pixel that is not reduced sees farther than declared, and one sees at least half as far."""
-    restorer = subject.restorer()
-    declared = restorer.receptive_field
-    length = LARGEST_LOOK if declared is None else declared + 4
-    image = subject.image(length, 5)
-    seen = -1
-    for size in subject.sizes(length, 5):
-        if size[0] >= length and size[1] >= 5:
-            seen = max(seen, farthest(_sized(restorer, size), image), farthest(_sized(restorer, size[::-1]), image.mT))
-    if declared is None and seen < length - 1:
-        raise ConformanceError(f"got None, the whole picture, but no output pixel sees farther than {seen}")
-    if declared is not None and seen > declared:
-        raise ConformanceError(f"got {declared}, but an output pixel sees at least {seen} pixels far")
-    if declared is not None and declared > 2 * max(seen, 0):
-        raise ConformanceError(f"got {declared}, but no output pixel sees farther than {seen}")
-
-
-def _sized(restorer: Restorer, size: tuple[int, int]) -> Callable[[Tensor], Tensor]:
-    return lambda image: restorer(image, size=size)
-
-
-def alignment(subject: Subject) -> None:
-    """A part of a picture that begins at a multiple of the declared alignment gives what the whole gives there."""
-    restorer = subject.restorer()
-    radius, aligned = restorer.receptive_field, subject.spec.encoder.config.alignment()
-    if radius is None or subject.info.kind == "decoder":
-        return  # decoders are told the size, and the tiler gives them what they need
-    image = subject.image(2 * radius + 3 * aligned + 1, 4)
-    whole, part = restorer(image), restorer(image[:, :, aligned:])
-    _compare(part[:, :, radius:], whole[:, :, aligned + radius :], "a part's features", "the whole picture's")
-
-
 def batch(subject: Subject) -> None:
     """Pictures of a batch do not see each other."""
     restorer, images = subject.restorer(), subject.image(batch=3)
     for size in subject.sizes(6, 7)[:1]:
         alone = torch.cat([restorer(image[None], size=size) for image in images])
-        _compare(restorer(images, size=size), alone, "pictures of a batch", "the same alone")
+        compare_tensors(restorer(images, size=size), alone, "pictures of a batch", "the same alone")
 
 
 def memory_layout(subject: Subject) -> None:
@@ -221,7 +189,7 @@ def memory_layout(subject: Subject) -> None:
     expected = restorer(image, size=size)
     strided = torch.empty(2, image.shape[1], 6, 14, dtype=image.dtype)[..., ::2].copy_(image)
     for laid in (image.to(memory_format=torch.channels_last), strided):
-        _compare(restorer(laid, size=size), expected, "a picture that is not contiguous", "the same contiguous")
+        compare_tensors(restorer(laid, size=size), expected, "a picture that is not contiguous", "the same contiguous")
 
 
 def input_unchanged(subject: Subject) -> None:
@@ -274,7 +242,7 @@ def state_dict(subject: Subject) -> None:
     """The state dict is all there is: loaded into another network of the same settings, it gives the same."""
     one, other, image, size = subject.restorer(1), subject.restorer(2), subject.image(), subject.sizes(6, 7)[0]
     other.load_state_dict(one.state_dict())
-    _compare(other(image, size=size), one(image, size=size), "a network that loaded a state dict", "the first")
+    compare_tensors(other(image, size=size), one(image, size=size), "a network that loaded a state dict", "the first")
 
 
 def weights_file(subject: Subject) -> None:
@@ -291,7 +259,9 @@ def weights_file(subject: Subject) -> None:
     for name, tensor in restorer.state_dict().items():
         if not torch.equal(again.state_dict()[name], tensor):
             raise ConformanceError(f"{name} that is loaded is another than was saved")
-    _compare(again(image, size=size), restorer(image, size=size), "the network that was saved and loaded", "the first")
+    compare_tensors(
+        again(image, size=size), restorer(image, size=size), "the network that was saved and loaded", "the first"
+    )
 
 
 def gradients(subject: Subject) -> None:
@@ -315,7 +285,7 @@ def export(subject: Subject) -> None:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of its own parts
         program = torch.export.export(restorer, (image,), size, strict=False).module()
-        _compare(program(image, **size), restorer(image, **size), "the exported program", "the network")
+        compare_tensors(program(image, **size), restorer(image, **size), "the exported program", "the network")
 
 
 def global_state(subject: Subject) -> None:
@@ -366,15 +336,7 @@ def plain(subject: Subject) -> None:
     part, inputs = subject.part(subject.restorer()), [value for value in subject.inputs() if value is not None]
     answers = (part(*inputs), info.plain(part, *inputs))
     fast, slow = (answer[0] if isinstance(answer, tuple) else answer for answer in answers)
-    _compare(fast, slow, "the component", "its plain version", 1e-5)
-
-
-def _compare(got: Tensor, expected: Tensor, one: str, other: str, tolerance: float = 1e-9) -> None:
-    if got.shape != expected.shape:
-        raise ConformanceError(f"{one} gave shape {tuple(got.shape)}, {other} {tuple(expected.shape)}")
-    difference = (got - expected).abs().max().item() if got.numel() else 0.0
-    if not difference <= tolerance * max(1.0, expected.abs().max().item()):
-        raise ConformanceError(f"{one} and {other} differ by {difference:.2g}, expected at most {tolerance:g}")
+    compare_tensors(fast, slow, "the component", "its plain version", 1e-5)
 
 
 RULES = tuple(
@@ -393,6 +355,9 @@ RULES = tuple(
             correlation,
             receptive_field,
             alignment,
+            tiles,
+            positions,
+            bands,
             batch,
             memory_layout,
             input_unchanged,

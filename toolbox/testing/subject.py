@@ -12,9 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from toolbox.config import Kind
+from toolbox.discovery import in_use
 from toolbox.errors import SpecError
-from toolbox.registry import ComponentInfo, Kind, Registries
-from toolbox.restorer import Restorer, resolve
+from toolbox.records import ComponentInfo
+from toolbox.registry import Registries
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec, ComponentSpec
 from toolbox.testing.measure import drawn
 
@@ -141,10 +145,7 @@ def subject(info: ComponentInfo, settings: Mapping[str, Any], registries: Regist
     Raises:
         PluginError: the registries refuse the record.
     """
-    if registries is None:
-        from toolbox.plugins import registries as installed
-
-        registries = installed()
+    registries = in_use(registries)
     for registered in registries.components.get(info.kind, ()):
         if info in (registered, dataclasses.replace(registered, provider="")):
             return Subject(registered, settings, registries)

@@ -11,7 +11,7 @@ import yaml
 
 from toolbox.errors import TrainingError
 from toolbox.files import written_beside
-from toolbox.images.picture import write_picture
+from toolbox.images.files.picture import write_picture
 from toolbox.training.loop import Trained
 from toolbox.training.validation import sample_picture
 from toolbox.weights.file import save

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from toolbox.degradations.drawing import drawn
+from toolbox.degradations.spec import Degradation
 from toolbox.errors import ImageError, TrainingError
 from toolbox.files import written_beside
-from toolbox.images.compare import eight_bits
-from toolbox.images.picture import read_picture
-from toolbox.training.degradations import drawn
-from toolbox.training.recipe import Degradation, Recipe
+from toolbox.images.arrays import image_in_8_bits
+from toolbox.images.files.picture import read_picture
+from toolbox.training.recipe import Recipe
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -122,7 +123,7 @@ def _decode(files: Sequence[Path], channels: int, side: int, cache: Path) -> dic
     with written_beside(cache) as partial, partial.open("wb") as out:
         for file in files:
             try:
-                picture = eight_bits(read_picture(file)).convert("L" if channels == 1 else "RGB")
+                picture = image_in_8_bits(read_picture(file)).convert("L" if channels == 1 else "RGB")
             except ImageError as error:
                 left_out.append(str(error))
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,9 +14,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 from toolbox.catalog import read_yaml
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.degradations.spec import DegradationSpec, listed
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent
-from toolbox.registry import DegradationInfo, ProtocolInfo, Registries
-from toolbox.restorer import Restorer, merged, resolve
+from toolbox.records import ProtocolInfo
+from toolbox.registry import Registries
+from toolbox.resolve import merged, resolve
+from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
 from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
@@ -39,43 +41,6 @@ def _resolve_model(value: Any, info: ValidationInfo) -> Any:
 Model = Annotated[ArchitectureSpec, BeforeValidator(_resolve_model)]
 
 
-@dataclass(frozen=True)
-class Degradation:
-    """A named degradation with its validated settings; in data, ``{name: NAME, **settings}``."""
-
-    info: DegradationInfo
-    config: Any  # of type info.config
-
-    def to_data(self) -> dict[str, Any]:
-        """As it is written in a recipe, complete."""
-        return {"name": self.info.name, **self.config.model_dump(mode="json")}
-
-
-def _find_degradation(value: Any, info: ValidationInfo) -> Degradation:
-    if isinstance(value, Degradation):
-        return value
-    data = {"name": value} if isinstance(value, str) else value
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
-        raise fault((), value, "a degradation's name, or a mapping with its name and settings")
-    registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
-    try:
-        found = registries.degradations[data["name"]]
-    except UnknownComponent as error:
-        raise located(("name",), str(error)) from None
-    settings = {key: setting for key, setting in data.items() if key != "name"}
-    return Degradation(found, found.config.model_validate(settings, context=registries))
-
-
-DegradationSpec = Annotated[
-    Any, BeforeValidator(_find_degradation), PlainSerializer(lambda each: each.to_data(), return_type=dict)
-]
-
-
-def listed(value: Any) -> Any:
-    """A list, or one alone."""
-    return [value] if isinstance(value, (str, Path, Mapping)) else value
-
-
 def _listed(value: Any) -> Any:
     """At least one, written as a list or alone."""
     if value in (None, [], ()):
@@ -86,7 +51,7 @@ def _listed(value: Any) -> Any:
 Factor = Annotated[float, Field(ge=1, le=32)]
 
 
-class Scale(Config):
+class ScaleRange(Config):
     """How much larger the clean patch is than the degraded one; a number in a recipe is ``each`` of one."""
 
     each: tuple[Factor, ...] | None = Field(default=None, min_length=1, description="one batch of each in every step")
@@ -208,7 +173,7 @@ class Recipe(Config):
     degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(_listed)] = Field(
         description="what is done to each patch, in this order"
     )
-    scale: Scale = Scale(each=(1.0,))
+    scale: ScaleRange = ScaleRange(each=(1.0,))
     patch: int = Field(gt=0, description="pixels along a side of the degraded patch")
     points: int | None = Field(
         default=None, gt=0, description="how many output points of each patch are computed; all unless given"

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from toolbox.decoders.bicubic import resize
+from toolbox.decoders.skip import resized
 from toolbox.restorer import Restorer
 from toolbox.training.data import Batch
 from toolbox.training.losses import LOSSES
@@ -32,12 +32,17 @@ class TrainedModule(nn.Module):
         height, width = size
         rows, columns = (points // width).double(), (points % width).double()
         centers = torch.stack(((2 * rows + 1) / height - 1, (2 * columns + 1) / width - 1), -1)
-        features = self.restorer.encode(degraded)
+        features = self.restorer.encode(self.restorer.pad(degraded))[..., : degraded.shape[2], : degraded.shape[3]]
+        states = len(features) // len(degraded)  # of a recurrent encoder, one after the other
+        degraded, points, centers = (
+            each.repeat(states, *[1] * (each.ndim - 1)) for each in (degraded, points, centers)
+        )
         values: Tensor = self.restorer.decoder.query(features, centers, (2 / height, 2 / width))
         values = values.mT * self.restorer.std.flatten(2)
-        if self.restorer.spec.global_skip == "input":
-            return values + at_points(resize(degraded, size), points)
-        return values + self.restorer.mean.flatten(2)
+        skip = self.restorer.spec.global_skip
+        if skip == "none":
+            return values + self.restorer.mean.flatten(2)
+        return values + at_points(resized(degraded, size, skip), points)
 
 
 def at_points(image: Tensor, points: Tensor) -> Tensor:
@@ -56,6 +61,7 @@ def take_step(
         with accelerator.accumulate(module):
             restored = module(degraded, (clean.shape[2], clean.shape[3]), points)
             expected = clean if points is None else at_points(clean, points)
+            expected = expected.repeat(len(restored) // len(expected), *[1] * (expected.ndim - 1))
             loss = LOSSES[recipe.loss](restored, expected)
             accelerator.backward(loss)
             if recipe.clip is not None and accelerator.sync_gradients:

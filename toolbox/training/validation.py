@@ -11,9 +11,10 @@ from torch import Tensor
 
 from toolbox.evaluation.cases import find_cases, read_sample
 from toolbox.evaluation.evaluate import evaluate
-from toolbox.images.compare import eight_bits, side_by_side
-from toolbox.images.picture import read_picture
-from toolbox.images.restore import restore_tensor, to_image, to_tensor
+from toolbox.images.arrays import image_in_8_bits, to_image, to_tensor
+from toolbox.images.comparison import side_by_side
+from toolbox.images.engine.run import restore_tensor
+from toolbox.images.files.picture import read_picture
 from toolbox.restorer import Restorer
 from toolbox.training.data import degrade, generator_of
 from toolbox.training.recipe import Recipe, Validation
@@ -45,7 +46,7 @@ def mean_score(restorer: Restorer, validation: Validation) -> float:
 
 def sample_picture(recipe: Recipe, restorer: Restorer, path: Path) -> Image.Image:
     """The middle of a picture, degraded as the recipe does it | restored."""
-    picture = eight_bits(read_picture(path)).convert("L" if restorer.channels == 1 else "RGB")
+    picture = image_in_8_bits(read_picture(path)).convert("L" if restorer.channels == 1 else "RGB")
     scale = recipe.scale.typical
     height, width = (max(1, int(min(SAMPLE, side) / scale)) for side in (picture.height, picture.width))
     size = round(height * scale), round(width * scale)

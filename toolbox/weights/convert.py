@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from toolbox.config import validated
+from toolbox.conversion import Checkpoint, Conversion, TensorSource
+from toolbox.discovery import PluginWarning, in_use
 from toolbox.errors import SpecError, WeightsError
-from toolbox.plugins import PluginWarning
-from toolbox.registry import ConverterInfo, Registries
-from toolbox.restorer import Restorer, resolve
-from toolbox.weights.checkpoint import Checkpoint, Conversion, Source, checkpoint_of, read_checkpoint
+from toolbox.records import ConverterInfo
+from toolbox.registry import Registries
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.weights.file import describe_mismatch
+from toolbox.weights.published import checkpoint_of, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,7 @@ def recognize(
     registries: Registries | None = None,
 ) -> Recognized:
     """Read a checkpoint and plan its conversion, without building anything; errors as ``convert``'s."""
-    if registries is None:
-        from toolbox.plugins import registries as installed
-
-        registries = installed()
+    registries = in_use(registries)
     origin = "the given tensors" if isinstance(source, Mapping) else str(source)
     checkpoint = checkpoint_of(source, origin) if isinstance(source, Mapping) else read_checkpoint(Path(source))
     if format is not None:
@@ -117,13 +117,13 @@ def _recognizes(converter: ConverterInfo, checkpoint: Checkpoint) -> bool:
         return False
 
 
-def _source(source: str | Source, ours: Tensor) -> Source:
-    if isinstance(source, Source):
+def _source(source: str | TensorSource, ours: Tensor) -> TensorSource:
+    if isinstance(source, TensorSource):
         return source
-    return Source((source,), (tuple(ours.shape),), lambda tensor: tensor)
+    return TensorSource((source,), (tuple(ours.shape),), lambda tensor: tensor)
 
 
-def _check(recognized: Recognized, sources: Mapping[str, Source]) -> None:
+def _check(recognized: Recognized, sources: Mapping[str, TensorSource]) -> None:
     needed = {
         name: shape for source in sources.values() for name, shape in zip(source.names, source.shapes, strict=True)
     }

@@ -14,10 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from toolbox.discovery import in_use, installed
 from toolbox.errors import SpecError, WeightsError
 from toolbox.files import is_file, written_beside
 from toolbox.registry import Registries
-from toolbox.restorer import Restorer, resolve
+from toolbox.resolve import resolve
+from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
 
 FORMAT = 1
@@ -42,8 +44,6 @@ def save(restorer: Restorer, path: str | Path) -> None:
     Raises:
         WeightsError: the file cannot be written; what was there before is untouched.
     """
-    from toolbox.plugins import registries
-
     providers = sorted({part.info.provider for part in restorer.spec.parts()})
     spec = restorer.spec.trained().to_json()
     if len(spec) > SPEC_LIMIT:
@@ -51,7 +51,7 @@ def save(restorer: Restorer, path: str | Path) -> None:
     metadata = {
         "toolbox.format": str(FORMAT),
         "toolbox.spec": spec,
-        "toolbox.plugins": json.dumps({name: registries().versions.get(name, "unknown") for name in providers}),
+        "toolbox.plugins": json.dumps({name: installed().versions.get(name, "unknown") for name in providers}),
     }
     if restorer.training_record:
         try:
@@ -74,10 +74,7 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
             that is not active, or its tensors do not fit its spec.
         UnknownComponent: neither a file nor a name of the catalog.
     """
-    if registries is None:
-        from toolbox.plugins import registries as installed
-
-        registries = installed()
+    registries = in_use(registries)
     if (restorer := _without_parameters(path_or_name, registries)) is not None:
         return restorer
     path = find_weights(path_or_name, registries)

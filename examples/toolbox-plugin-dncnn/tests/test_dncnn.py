@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import toolbox
-from toolbox.testing import Case, conformance_cases
+from toolbox.testing import RuleCase, conformance_cases
 
 SHARED = Path(__file__).parents[4] / "shared"  # reference data beside a checkout of Toolbox, where there are any
 WEIGHTS = SHARED / "weights" / "dncnn_sigma25.safetensors"
@@ -58,7 +58,7 @@ SMALL = {"dncnn": {"channels": 4, "convolutions": 3}}
 
 
 @pytest.mark.parametrize("case", conformance_cases("toolbox_plugin_dncnn", SMALL), ids=str)
-def test_conformance(case: Case) -> None:
+def test_conformance(case: RuleCase) -> None:
     case()
 
 

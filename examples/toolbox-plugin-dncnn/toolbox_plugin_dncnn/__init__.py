@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolbox.catalog import read_catalog
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ArchitectureInfo, ComponentInfo, ConverterInfo, ProtocolInfo
-from toolbox_plugin_dncnn.checkpoint import DNCNN_FORMAT
+from toolbox.plugin import ArchitectureInfo, ComponentInfo, ConverterInfo, ProtocolInfo, hookimpl, read_catalog
+from toolbox_plugin_dncnn.converter import DNCNN_FORMAT
 from toolbox_plugin_dncnn.encoder import DNCNN_ENCODER
 
 TOOLBOX_API = 1

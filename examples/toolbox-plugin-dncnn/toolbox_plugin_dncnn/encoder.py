@@ -5,8 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from toolbox.config import EncoderConfig
-from toolbox.registry import ComponentInfo
+from toolbox.plugin import ComponentInfo, EncoderConfig
 
 
 class DnCNNConfig(EncoderConfig):
@@ -32,7 +31,6 @@ class DnCNN(nn.Module):
     def __init__(self, config: DnCNNConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = config.out_channels(channels)
-        self.receptive_field = config.receptive_field()
         convolutions = [
             nn.Conv2d(config.channels if number else channels, config.channels, 3, padding=1)
             for number in range(config.convolutions)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from toolbox.conversion import Checkpoint
 from toolbox.errors import WeightsError
-from toolbox.weights.checkpoint import Checkpoint
 from toolbox.weights.formats import edsr, rdn
 
 HALF = {"mean": 0.5, "std": 0.5}  # LIIF, Meta-SR and DIINN see (x − 0.5) / 0.5

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from toolbox.config import Config
+from toolbox.conversion import Checkpoint, Conversion
 from toolbox.encoders.edsr import EDSRConfig
 from toolbox.errors import WeightsError
-from toolbox.registry import ConverterInfo
-from toolbox.weights.checkpoint import Checkpoint, Conversion
+from toolbox.records import ConverterInfo
 
 MEAN_SHIFT = frozenset(f"{layer}.{kind}" for layer in ("sub_mean", "add_mean") for kind in ("weight", "bias"))
 DIV2K_MEAN = (0.4488, 0.4371, 0.404)

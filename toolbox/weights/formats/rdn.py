@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from toolbox.config import Config
-from toolbox.registry import ConverterInfo
-from toolbox.weights.checkpoint import Checkpoint, Conversion
+from toolbox.conversion import Checkpoint, Conversion
+from toolbox.records import ConverterInfo
 
 
 class RDNHints(Config):

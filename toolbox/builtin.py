@@ -1,0 +1,91 @@
+"""The core's own components, registered through the same hook as every plugin's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from toolbox import catalog
+from toolbox.decoders.bicubic import BICUBIC
+from toolbox.decoders.conv import CONV
+from toolbox.decoders.features import FEATURES
+from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
+from toolbox.decoders.residual_conv import RESIDUAL_CONV
+from toolbox.degradations.camera_noise import CAMERA_NOISE
+from toolbox.degradations.correlated_noise import CORRELATED_NOISE
+from toolbox.degradations.eight_bits import EIGHT_BITS
+from toolbox.degradations.jpeg import JPEG
+from toolbox.degradations.noise import GAUSSIAN_NOISE
+from toolbox.degradations.one_of import ONE_OF
+from toolbox.degradations.reduction import BICUBIC_REDUCTION
+from toolbox.encoders.chain import CHAIN
+from toolbox.encoders.edsr import EDSR_ENCODER
+from toolbox.encoders.identity import IDENTITY
+from toolbox.encoders.nonlocal_only import NONLOCAL_ONLY
+from toolbox.encoders.parallel import PARALLEL
+from toolbox.encoders.pixel_unshuffle import PIXEL_UNSHUFFLE
+from toolbox.encoders.rdn import RDN_ENCODER
+from toolbox.encoders.residual import RESIDUAL
+from toolbox.encoders.timm_pyramid import TIMM_PYRAMID
+from toolbox.encoders.with_nonlocal import WITH_NONLOCAL
+from toolbox.hookspecs import hookimpl
+from toolbox.nonlocal_blocks.nl_means import NL_MEANS
+from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
+from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
+from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
+from toolbox.recurrent.encoder_transition import ENCODER_TRANSITION
+from toolbox.recurrent.recurrent import RECURRENT
+from toolbox.weights.formats.edsr import EDSR_FORMAT
+from toolbox.weights.formats.rdn import RDN_FORMAT
+
+
+@hookimpl
+def toolbox_components() -> Iterable[ComponentInfo]:
+    """Every component of the core."""
+    return [
+        BICUBIC,
+        CHAIN,
+        CONV,
+        EDSR_ENCODER,
+        ENCODER_TRANSITION,
+        FEATURES,
+        IDENTITY,
+        NL_MEANS,
+        NONLOCAL_ONLY,
+        PARALLEL,
+        PIXEL_SHUFFLE,
+        PIXEL_UNSHUFFLE,
+        RDN_ENCODER,
+        RECURRENT,
+        RESIDUAL,
+        RESIDUAL_CONV,
+        SOFT_BLOCK_MATCHING,
+        TIMM_PYRAMID,
+        WANG_NONLOCAL,
+        WITH_NONLOCAL,
+    ]
+
+
+@hookimpl
+def toolbox_architectures() -> Iterable[ArchitectureInfo]:
+    """Every architecture that the core's components are enough for."""
+    return catalog.shipped("toolbox")
+
+
+@hookimpl
+def toolbox_converters() -> Iterable[ConverterInfo]:
+    """Published checkpoints of the core's own networks."""
+    return [EDSR_FORMAT, RDN_FORMAT]
+
+
+@hookimpl
+def toolbox_protocols() -> Iterable[ProtocolInfo]:
+    """The usual protocols of denoising and super-resolution."""
+    from toolbox.evaluation.protocols import PROTOCOLS
+
+    return PROTOCOLS
+
+
+@hookimpl
+def toolbox_degradations() -> Iterable[DegradationInfo]:
+    """The degradations of the papers, and what cameras and saving do to a picture."""
+    return [BICUBIC_REDUCTION, CAMERA_NOISE, CORRELATED_NOISE, EIGHT_BITS, GAUSSIAN_NOISE, JPEG, ONE_OF]

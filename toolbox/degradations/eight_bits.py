@@ -1,0 +1,32 @@
+"""Rounding to the 8 bits of a saved picture."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from toolbox.config import Config
+from toolbox.pixels import to_bytes
+from toolbox.records import DegradationInfo
+
+
+class EightBitsConfig(Config):
+    """Settings of rounding."""
+
+    share: float = Field(default=1.0, gt=0, le=1, description="share of the patches that are rounded")
+
+
+def round_some(config: EightBitsConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
+    """Clipped and rounded, as a saved picture is."""
+    rounded = float(torch.rand((), generator=generator)) < config.share
+    return to_bytes(picture).to(picture.dtype) / 255 if rounded else picture
+
+
+EIGHT_BITS = DegradationInfo(
+    name="eight-bits",
+    degrade=round_some,
+    config=EightBitsConfig,
+    summary="clipping and rounding to 8 bits, as a saved picture has it, of all patches or a share",
+    source="none: what every saved picture went through",
+)

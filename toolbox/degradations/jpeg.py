@@ -1,0 +1,58 @@
+"""JPEG compression."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import AfterValidator, Field
+from torch import Generator, Tensor
+
+from toolbox.config import Config
+from toolbox.degradations.drawing import drawn, ordered
+from toolbox.pixels import to_bytes
+from toolbox.records import DegradationInfo
+
+Quality = Annotated[int, Field(ge=1, le=100)]
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+
+BLOCK = 16  # pixels along a side of JPEG's largest unit, with colors at half the resolution
+
+
+class JpegConfig(Config):
+    """Settings of JPEG compression."""
+
+    quality: Annotated[Quality | tuple[Quality, Quality], AfterValidator(ordered)] = Field(
+        description="Pillow's quality, or [low, high] to draw one for each patch"
+    )
+    subsampling: tuple[Subsampling, ...] = Field(
+        default=("4:2:0",), min_length=1, description="of the colors; one is drawn for each patch"
+    )
+    shifted: bool = Field(default=False, description="whether the grid of blocks begins at a drawn place")
+
+
+def compress(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
+    """Compressed and decompressed."""
+    quality = round(drawn(config.quality, generator))
+    choices = config.subsampling
+    subsampling = choices[int(torch.randint(len(choices), (), generator=generator)) if len(choices) > 1 else 0]
+    top, left = torch.randint(BLOCK, (2,), generator=generator).tolist() if config.shifted else (0, 0)
+    pixels = np.pad(to_bytes(picture).permute(1, 2, 0).numpy(), ((top, 0), (left, 0), (0, 0)), mode="edge")
+    memory = io.BytesIO()
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image.save(memory, "JPEG", quality=quality, subsampling=subsampling)
+    with Image.open(memory) as compressed:
+        values = np.array(compressed).reshape(pixels.shape)[top:, left:]
+    return torch.from_numpy(values).permute(2, 0, 1).to(picture.dtype) / 255
+
+
+JPEG = DegradationInfo(
+    name="jpeg",
+    degrade=compress,
+    config=JpegConfig,
+    summary="JPEG compression of a fixed or drawn quality",
+    source="ITU-T T.81, as Pillow writes it",
+)

@@ -1,0 +1,49 @@
+"""Gaussian noise."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import AfterValidator, Field
+from torch import Generator, Tensor
+
+from toolbox.config import Config
+from toolbox.degradations.drawing import drawn, ordered
+from toolbox.records import DegradationInfo
+
+Sigma = Annotated[float, Field(ge=0, le=255)]
+
+
+class GaussianNoiseConfig(Config):
+    """Settings of Gaussian noise."""
+
+    sigma: Annotated[Sigma | tuple[Sigma, Sigma], AfterValidator(ordered)] = Field(
+        description="standard deviation of 255, or [low, high] to draw one for each patch"
+    )
+
+
+def add_noise(clean: Tensor, sigma: float, generator: Generator) -> Tensor:
+    """Add Gaussian noise, not clipped.
+
+    Args:
+        clean: image in [0, 1], any shape.
+        sigma: standard deviation on the scale of 0 to 255.
+        generator: where the noise is drawn.
+    """
+    noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype).to(clean.device)
+    return clean + noise * (sigma / 255)
+
+
+def gaussian_noise(config: GaussianNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
+    """Noise of one or of a drawn strength, not clipped."""
+    return add_noise(picture, drawn(config.sigma, generator), generator)
+
+
+GAUSSIAN_NOISE = DegradationInfo(
+    name="gaussian-noise",
+    degrade=gaussian_noise,
+    config=GaussianNoiseConfig,
+    summary="Gaussian noise of a fixed or drawn strength, not clipped",
+    source="the training of DnCNN, NLRN and their successors",
+)

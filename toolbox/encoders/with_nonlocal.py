@@ -1,0 +1,115 @@
+"""Any encoder with non-local blocks: behind it, or behind modules inside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from toolbox.close_names import did_you_mean
+from toolbox.config import EncoderConfig
+from toolbox.records import ComponentInfo
+from toolbox.spec import EncoderSpec, NonLocalSpec
+
+SIDE = 16  # pixels of the picture without data on which the modules are tried
+
+
+class WithNonLocalConfig(EncoderConfig):
+    """Settings of an encoder with non-local blocks."""
+
+    encoder: EncoderSpec
+    nonlocal_block: NonLocalSpec = Field(alias="nonlocal", description="each place gets a block of its own")
+    after: tuple[str, ...] = Field(
+        default=(), description="names of modules inside the encoder, such as blocks.3; without, behind the encoder"
+    )
+
+    def out_channels(self, channels: int) -> int:
+        self.widths(channels)
+        inner: int = self.encoder.config.out_channels(channels)
+        return inner
+
+    def receptive_field(self) -> int | None:
+        inner, gathered = self.encoder.config.receptive_field(), self.nonlocal_block.config.receptive_field()
+        return None if inner is None or gathered is None else inner + max(1, len(self.after)) * gathered
+
+    def widths(self, channels: int) -> list[int]:
+        """The channels of the features that each block works on.
+
+        The encoder is built and run without data, since only the modules themselves can tell.
+
+        Raises:
+            ValueError: a name is no module, or one that does not give the features of every pixel exactly once.
+        """
+        if not self.after:
+            return [self.encoder.config.out_channels(channels)]
+        side = SIDE * self.encoder.config.padding().multiple
+        with torch.device("meta"):
+            encoder: nn.Module = self.encoder.build(channels=channels)
+            found: dict[str, list[Any]] = {name: [] for name in self.after}
+            modules = dict(encoder.named_modules())
+            for name, calls in found.items():
+                if name not in modules:
+                    close = did_you_mean(name, modules) or f"such as {', '.join(list(modules)[1:4])}"
+                    raise ValueError(f"{self.encoder.name!r} has no module {name!r}; {close}")
+                modules[name].register_forward_hook(lambda _, __, output, calls=calls: calls.append(output))
+            with torch.no_grad():
+                encoder(torch.empty(1, channels, side, side))
+        for name, outputs in found.items():
+            maps = [each for each in outputs if isinstance(each, Tensor) and each.shape[2:] == (side, side)]
+            if len(outputs) != 1 or len(maps) != 1:
+                raise ValueError(
+                    f"module {name!r} of {self.encoder.name!r} does not give features of all pixels once; a block "
+                    "behind it would see another distance than is declared"
+                )
+        return [outputs[0].shape[1] for outputs in found.values()]
+
+
+class Followed(nn.Module):
+    """A module, and a non-local block behind it."""
+
+    def __init__(self, module: nn.Module, block: nn.Module) -> None:
+        super().__init__()
+        self.module, self.block = module, block
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """What the module takes → (B, C, H, W)."""
+        features: Tensor = self.block(self.module(*inputs), None)[0]
+        return features
+
+
+class WithNonLocal(nn.Module):
+    """Image (B, channels, H, W) → the encoder's features (B, out_channels, H, W), with non-local blocks.
+
+    Each block begins without correlations of another. Blocks that start as the identity leave the features
+    of an untrained network as they are.
+
+    Source: Wang et al., "Non-local Neural Networks", CVPR 2018, who add such blocks to existing networks.
+    """
+
+    def __init__(self, config: WithNonLocalConfig, channels: int) -> None:
+        super().__init__()
+        widths = config.widths(channels)
+        self.out_channels = config.out_channels(channels)
+        self.encoder: nn.Module = config.encoder.build(channels=channels)
+        if not config.after:
+            self.encoder = Followed(self.encoder, config.nonlocal_block.build(channels=widths[0]))
+        for name, width in zip(config.after, widths, strict=True) if config.after else ():
+            block = config.nonlocal_block.build(channels=width)
+            self.encoder.set_submodule(name, Followed(self.encoder.get_submodule(name), block))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, channels, H, W) → (B, out_channels, H, W)."""
+        features: Tensor = self.encoder(image)
+        return features
+
+
+WITH_NONLOCAL = ComponentInfo(
+    kind="encoder",
+    name="with-nonlocal",
+    factory=WithNonLocal,
+    config=WithNonLocalConfig,
+    summary="any encoder with non-local blocks behind it or behind modules inside it",
+    paper="Wang et al., Non-local Neural Networks, CVPR 2018",
+)

@@ -1,0 +1,57 @@
+"""What restoring takes: time, and memory beyond what was held before."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+PROCESS = Path("/proc/self")
+
+
+@dataclass
+class Usage:
+    """Filled in when the block that is measured ends."""
+
+    seconds: float = 0.0
+    peak_memory: int | None = None  # bytes, of a GPU or else of the process; None where nobody tells
+
+
+@contextmanager
+def measured(device: torch.device) -> Iterator[Usage]:
+    """Measure a block that computes on ``device``."""
+    cost = Usage()
+    held = _start_peak(device)
+    started = time.perf_counter()
+    yield cost
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    cost.seconds = time.perf_counter() - started
+    if held is not None:
+        peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _of_process("VmHWM")
+        cost.peak_memory = max(peak - held, 0)
+
+
+def _start_peak(device: torch.device) -> int | None:
+    """Let the record of the peak start again; gives the bytes held now, or None where nobody tells."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed and not given back would hide what is taken
+        (PROCESS / "clear_refs").write_text("5")
+        return _of_process("VmRSS")
+    except (OSError, AttributeError, TypeError):  # not Linux with glibc
+        return None
+
+
+def _of_process(key: str) -> int:
+    found = re.search(rf"{key}:\s*(\d+) kB", (PROCESS / "status").read_text())
+    return 1024 * int(found[1]) if found else 0

@@ -1,0 +1,233 @@
+"""How to restore a picture in the memory there is, estimated before any work starts.
+
+The encoder goes over the picture in tiles, which are made smaller until they fit; an implicit
+decoder works in bands of rows, whose memory does not grow with the picture's height.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+import psutil
+import torch
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
+from toolbox.cost import Cost, cost
+from toolbox.errors import ImageError
+from toolbox.images.engine.request import Request
+from toolbox.images.engine.tiling import Tiling, alignment_of, exact_tiling, usual_tile
+from toolbox.restorer import Restorer
+
+TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # tried from the usual one on
+HALOS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)  # tried where the receptive field is too much
+NEAR, FAR = 64, 104  # sides that are measured: from there on, cost is linear in rows and in columns
+DECODED = 24_576  # pixels of features that are measured for the decoder: three of its bands, one of them inside
+SMALL_PICTURE = 2**19  # pixels of picture and result: less than that always fits
+LIBRARIES = 160e6  # bytes that PyTorch's libraries take for themselves once they work
+ANYTHING = Request()
+SLACK = 1.15  # the allocator does not use again all that it is given back
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a picture will be restored, and what that will take."""
+
+    size: tuple[int, int]  # (height, width) of the result
+    tiling: Tiling
+    tiles: int
+    exact: bool  # whether the tiles give the same as the whole picture
+    memory: float | None  # bytes of the whole process, on a GPU of its memory; None if not estimated
+    seconds: float | None
+
+
+def make_plan(
+    restorer: Restorer,
+    shape: tuple[int, int, int],
+    request: Request = ANYTHING,
+    *,
+    estimate_small: bool = False,
+) -> Plan:
+    """Choose tiles for a picture that fit into the memory: the largest ones that change nothing.
+
+    Args:
+        restorer: the network.
+        shape: (channels, height, width) of the picture, without alpha.
+        request: the size of the result and the memory. Where no exact tiles fit into ``max_memory``, the
+            halo is made smaller, too; without it the plan may take all the memory that is free.
+        estimate_small: estimate what a small picture takes, too, although it fits in any case.
+
+    Raises:
+        ImageError: the picture cannot be restored in that memory, or the halo is no use here.
+        SpecError: the network does not do that size.
+    """
+    size = request.geometry.size_for(restorer, *shape[1:])
+    max_memory, halo, workers = request.max_memory, request.halo, request.workers
+    encoder = restorer.spec.encoder.config
+    field = encoder.receptive_field()
+    if halo is not None and (halo < 0 or field is None):
+        expected = "at least 0" if halo < 0 else "none: this network sees the whole picture, which cannot be cut"
+        raise ImageError(f"got a halo of {halo} px, expected {expected}")
+    if max_memory is None and not estimate_small and shape[1] * shape[2] + size[0] * size[1] < SMALL_PICTURE:
+        tiling = next(_tilings(restorer, halo, may_approximate=False))
+        return Plan(size, tiling, tiling.count(*shape[1:]), _is_exact(tiling, shape, field), None, None)
+    limit = math.inf if max_memory is None else parse_memory(max_memory)
+    estimate = _estimator(restorer, shape, decoded_size(restorer, shape, size))
+    smallest = math.inf
+    for tiling in _tilings(restorer, halo, may_approximate=max_memory is not None):
+        memory, seconds = estimate(tiling)
+        taken, free = _memory(restorer.mean.device)
+        limit = min(limit, taken + free)
+        if taken + workers * memory <= limit:
+            exact, tiles = _is_exact(tiling, shape, field), tiling.count(*shape[1:])
+            tidy = replace(tiling, trims=max_memory is not None)
+            return Plan(size, tidy, tiles, exact, taken + memory, seconds)
+        smallest = min(smallest, taken + workers * memory)
+    if field is None:
+        remedy = "it sees the whole picture at once, which cannot be cut into tiles; take a window, or more memory"
+    elif halo is None and max_memory is None:
+        remedy = "take a smaller picture, more memory, or a smaller halo, which is approximate"
+    else:
+        remedy = "take a smaller picture, or more memory"
+    if workers > 1:
+        remedy = "take fewer workers, a smaller picture, or more memory"
+    raise ImageError(
+        f"restoring {shape[2]}x{shape[1]} to {size[1]}x{size[0]} takes {smallest / 1e9:.2f} GB, expected at most "
+        f"{limit / 1e9:.2f} GB: {remedy}"
+    )
+
+
+def warn_if_approximate(restorer: Restorer, plan: Plan, request: Request, name: str = "") -> None:
+    """Warn where the memory makes tiles approximate although nobody asked for a smaller halo."""
+    if not plan.exact and request.halo is None:
+        field = restorer.spec.encoder.config.receptive_field()
+        warnings.warn(
+            f"{name}approximate: tiles with a halo of {plan.tiling.halo} px, as tiles with all of the {field} px that "
+            f"the network sees do not fit into {request.max_memory}",
+            stacklevel=3,
+        )
+
+
+def decoded_size(restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) to decode, for a result of that size from a picture (channels, height, width).
+
+    An implicit decoder that is asked for fewer points than there are pixels skips some, which is aliasing.
+    So an axis that shrinks is decoded at the picture's own size, and reduced with a kernel against that.
+    """
+    if restorer.sizes != "any":
+        return size
+    return max(size[0], shape[1]), max(size[1], shape[2])
+
+
+def parse_memory(text: float | str) -> float:
+    """Bytes of ``"2GB"``, ``"512MiB"`` or a number.
+
+    Raises:
+        ImageError: it is no amount of memory.
+    """
+    try:
+        return float(TypeAdapter(ByteSize).validate_python(int(text) if isinstance(text, float) else text))
+    except ValidationError:
+        raise ImageError(f"got {text!r} for the memory, expected bytes or text such as 2GB or 512MiB") from None
+
+
+def _is_exact(tiling: Tiling, shape: tuple[int, int, int], field: int | None) -> bool:
+    return tiling.count(*shape[1:]) == 1 or (field is not None and tiling.halo >= field)
+
+
+def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> Iterator[Tiling]:
+    """From the best to the smallest: exact ones first, then with less and less of a halo."""
+    encoder = restorer.spec.encoder.config
+    field, alignment = encoder.receptive_field(), alignment_of(encoder)
+    if field is None:
+        yield exact_tiling(encoder)
+        return
+    given = field if halo is None else min(halo, field)
+    usual = usual_tile(given)
+    yield Tiling(usual, given, alignment)
+    yield from (Tiling(tile, given, alignment) for tile in TILES if given <= tile < usual)
+    if may_approximate and halo is None:  # a tile of less than two halos costs more than it saves
+        pairs = ((tile, smaller) for smaller in HALOS if smaller < field for tile in TILES if tile >= 2 * smaller)
+        yield from (Tiling(tile, smaller, alignment) for tile, smaller in pairs)
+
+
+def _estimator(
+    restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int]
+) -> Callable[[Tiling], tuple[float, float]]:
+    """A function from a tiling to bytes and seconds."""
+    channels, height, width = shape
+    with torch.device("meta"):
+        network = Restorer(restorer.spec).to(restorer.mean.dtype).eval()
+    encoder = network.spec.encoder.config
+    features = encoder.out_channels(network.channels)
+    like = network.mean
+
+    @cache
+    def encoding(rows: int, columns: int) -> Cost:
+        image = like.new_empty(1, network.channels, rows, columns)
+        return cost(lambda: network.encode(network.pad(image)))
+
+    @cache
+    def decoding(rows: int) -> Cost:
+        image = like.new_empty(1, network.channels, rows, width)
+        encoded = like.new_empty(1, features, rows, width).to(memory_format=torch.channels_last)
+        return cost(lambda: network.decode(encoded, image, (max(1, round(rows * size[0] / height)), size[1])))
+
+    def encoding_of_tile(rows: int, columns: int) -> Cost:
+        if encoder.receptive_field() is None or min(rows, columns) < NEAR:
+            return encoding(rows, columns)
+        down, right = ((length - NEAR) / (FAR - NEAR) for length in (rows, columns))
+        near, one, both = encoding(NEAR, NEAR), encoding(FAR, NEAR), encoding(FAR, FAR)
+        return near + (one - near) * (down + right) + (both - one * 2 + near) * (down * right)
+
+    def decoding_of_all() -> Cost:
+        near = max(24, math.ceil(DECODED / width))
+        far = near + 8
+        if height <= far:
+            return decoding(height)
+        return decoding(far) + (decoding(far) - decoding(near)) * ((height - far) / (far - near))
+
+    def estimate(tiling: Tiling) -> tuple[float, float]:
+        tiles, tile = tiling.count(height, width), encoding_of_tile(tiling.largest(height), tiling.largest(width))
+        decoded = decoding_of_all()
+        kept = features * height * width * like.element_size()
+        pictures = channels * (2 * height * width + size[0] * size[1]) * like.element_size()
+        memory = max(tile.memory + (kept if tiles > 1 else 0), kept + decoded.memory)
+        passes = channels if network.channels == 1 else 1
+        multiply_adds, traffic = (
+            passes * (tiles * each + whole)
+            for each, whole in ((tile.multiply_adds, decoded.multiply_adds), (tile.traffic, decoded.traffic))
+        )
+        speed, bandwidth = _machine(restorer.mean.device)
+        return LIBRARIES + SLACK * (memory + pictures), multiply_adds / speed + traffic / bandwidth
+
+    return estimate
+
+
+def _memory(device: torch.device) -> tuple[float, float]:
+    """Bytes that this process has taken, and that are free for it."""
+    if device.type == "cuda":
+        return float(torch.cuda.memory_reserved(device)), float(torch.cuda.mem_get_info(device)[0])
+    return float(psutil.Process().memory_info().rss), float(psutil.virtual_memory().available)
+
+
+@cache
+def _machine(device: torch.device) -> tuple[float, float]:
+    """Multiply-adds and bytes per second, measured."""
+    matrix, memory = torch.ones(768, 768, device=device), torch.ones(2**21, device=device)
+
+    def seconds(work: Callable[[], object]) -> float:
+        taken = []
+        for _ in range(3):
+            started = time.perf_counter()
+            work()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            taken.append(time.perf_counter() - started)
+        return min(taken)
+
+    return 768**3 / seconds(lambda: matrix @ matrix), 2 * memory.nbytes / seconds(memory.clone)

@@ -1,0 +1,53 @@
+"""What somebody asks for: a size, in any of the ways in which people say it, and the memory for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from toolbox.errors import ImageError
+from toolbox.restorer import Restorer, scaled_size
+
+Scale = float | tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One of these, or none: then the size is the model's own."""
+
+    scale: Scale | None = None  # output over input size, one number or (vertical, horizontal)
+    size: tuple[int, int] | None = None  # (height, width)
+    width: int | None = None  # pixels; the proportions stay
+    height: int | None = None
+    long_edge: int | None = None  # pixels of the longer side
+
+    @property
+    def given(self) -> bool:
+        """Whether any size is asked for."""
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+    def size_for(self, restorer: Restorer, height: int, width: int) -> tuple[int, int]:
+        """The (height, width) of the result for a picture of ``height`` × ``width``.
+
+        Raises:
+            SpecError: the model does not do that size.
+            ImageError: one side is asked for that is not positive.
+        """
+        side = {"width": width, "height": height, "long_edge": max(height, width)}
+        for name, length in side.items():
+            asked = getattr(self, name)
+            if asked is None:
+                continue
+            if asked < 1:
+                raise ImageError(f"got {name} {asked}, expected a positive number of pixels")
+            return restorer.output_size(height, width, scaled_size(height, width, asked / length))
+        return restorer.output_size(height, width, self.size, self.scale)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, the same for every picture of a run."""
+
+    geometry: Geometry = Geometry()
+    max_memory: float | str | None = None  # bytes that the process may take in all, or text such as "2GB"
+    halo: int | None = None  # pixels around a tile, if they may be fewer than the encoder's receptive field
+    workers: int = 1  # pictures that are restored at the same time and share the memory

@@ -1,0 +1,88 @@
+"""The network over a picture, tile by tile, as a plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolbox.errors import ImageError
+from toolbox.images.arrays import from_tensor, to_tensor
+from toolbox.images.engine.alpha import without_hidden_colors
+from toolbox.images.engine.plan import Plan, decoded_size
+from toolbox.images.engine.tiling import Tiling, encode_in_tiles, exact_tiling
+from toolbox.resize import resize
+from toolbox.restorer import Restorer
+
+Progress = Callable[[int, int], None]  # steps done, steps in all
+
+
+def restore_array(
+    restorer: Restorer, array: np.ndarray[Any, Any], plan: Plan, progress: Progress | None = None
+) -> np.ndarray[Any, Any]:
+    """Restore an array (H, W) or (H, W, C) as planned; the result has the same type."""
+    restored = restore_tensor(restorer, to_tensor(array), plan.size, progress, plan.tiling)
+    return from_tensor(restored, array)
+
+
+def restore_tensor(
+    restorer: Restorer,
+    image: Tensor,
+    size: tuple[int, int] | None = None,
+    progress: Progress | None = None,
+    tiling: Tiling | None = None,
+) -> Tensor:
+    """Restore (1, C, H, W) in [0, 1] with 1 to 4 channels to (1, C, *size) in [0, 1].
+
+    Without a size the result has the network's own; without a tiling the tiles are exact.
+
+    Raises:
+        ImageError: the network is for another number of channels, or gives values that are not finite.
+        SpecError: the network does not do that size.
+    """
+    channels, (height, width) = image.shape[1], image.shape[2:]
+    target = restorer.output_size(height, width, size)
+    colors, alpha = (image[:, :-1], image[:, -1:]) if channels in (2, 4) else (image, None)
+    decoded = decoded_size(restorer, (channels, height, width), target)
+    tiling = tiling or exact_tiling(restorer.spec.encoder.config)
+    if alpha is not None:
+        colors = without_hidden_colors(colors, alpha)
+    colors = colors.to(restorer.mean)  # the network's device and type
+    if colors.shape[1] == restorer.channels:
+        passes = [colors]
+    elif restorer.channels == 1:
+        passes = list(colors.split(1, 1))
+    elif colors.shape[1] == 1:
+        passes = [colors.expand(-1, restorer.channels, -1, -1)]
+    else:
+        raise ImageError(f"got a picture of {colors.shape[1]} channels, expected {restorer.channels} for this model")
+
+    steps, done = len(passes) * (tiling.count(height, width) + 1), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, steps)
+
+    restored = []
+    training = restorer.training
+    restorer.eval()
+    try:
+        with torch.no_grad():
+            for part in passes:
+                features = encode_in_tiles(restorer, restorer.pad(part), tiling, step)
+                restored.append(resize(restorer.decode(features, part, decoded), target))
+                step()
+    finally:
+        restorer.train(training)
+    result = torch.cat(restored, 1) if len(restored) > 1 else restored[0]
+    if result.shape[1] != colors.shape[1]:
+        result = result.mean(1, keepdim=True)  # a color model's answer for a gray picture
+    if not all(extreme.isfinite() for extreme in result.aminmax()):  # of which a NaN is one, too
+        raise ImageError(f"the network ({restorer.spec.summary or 'unnamed'}) gave values that are not finite")
+    result = result.to(image).clamp_(0, 1)
+    return torch.cat((result, resize(alpha, target).clamp_(0, 1)), 1) if alpha is not None else result

@@ -1,0 +1,91 @@
+"""Encoding a large image tile by tile, with the same result as at once.
+
+Each tile is encoded with a halo, pixels around it that are cut off again. With a halo of the
+encoder's receptive field no feature sees a border that is not the image's own; with a smaller one
+the features near the edges of tiles are approximate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+import torch
+from torch import Tensor
+
+from toolbox.config import EncoderConfig
+from toolbox.restorer import Restorer
+
+SMALLEST, LARGEST = 256, 768  # pixels per side of a tile without the halo, unless there is less memory
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How an encoder goes over an image: tiles of at most ``tile`` pixels a side, and ``halo`` around them."""
+
+    tile: int | None  # None: the whole image at once
+    halo: int
+    alignment: int = 1  # tiles start at multiples of it
+    trims: bool = False  # gives free memory back after each tile: slower by a tenth, but holes do not add up
+
+    def segments(self, length: int) -> list[tuple[int, int, int, int]]:
+        """Cut an axis: (start, stop) of each tile, and (start, stop) with the halo."""
+        if self.tile is None or length <= self.tile:
+            return [(0, length, 0, length)]
+        count = -(-length // self.tile)
+        step = -(-length // (count * self.alignment)) * self.alignment
+        halo = -(-self.halo // self.alignment) * self.alignment
+        return [
+            (start, min(start + step, length), max(start - halo, 0), min(start + step + halo, length))
+            for start in range(0, length, step)
+        ]
+
+    def count(self, height: int, width: int) -> int:
+        """How many tiles an image is cut into."""
+        return len(self.segments(height)) * len(self.segments(width))
+
+    def largest(self, length: int) -> int:
+        """The longest side of a tile with its halo."""
+        return max(outer_stop - outer_start for _, _, outer_start, outer_stop in self.segments(length))
+
+
+def usual_tile(halo: int) -> int:
+    """Eight halos: features of a small tile stay in the cache, and those of a halo are computed twice."""
+    return min(max(8 * halo, SMALLEST), LARGEST)
+
+
+def alignment_of(encoder: EncoderConfig) -> int:
+    """What tiles start at multiples of: so that they are encoded as parts of the whole, and need no padding."""
+    return math.lcm(encoder.alignment(), encoder.padding().multiple)
+
+
+def exact_tiling(encoder: EncoderConfig, tile: int | None = None) -> Tiling:
+    """The tiling that changes nothing: an encoder that sees the whole image gets it in one piece."""
+    field = encoder.receptive_field()
+    if field is None:
+        return Tiling(None, 0)
+    return Tiling(tile or usual_tile(field), field, alignment_of(encoder))
+
+
+def encode_in_tiles(restorer: Restorer, image: Tensor, tiling: Tiling, done: Callable[[], None]) -> Tensor:
+    """Features (B, C, H, W) of a padded image (B, channels, H, W). ``done`` is called after each tile."""
+    rows, columns = (tiling.segments(length) for length in image.shape[-2:])
+    features = image.new_empty(0)
+    for top, bottom, outer_top, outer_bottom in rows:
+        for left, right, outer_left, outer_right in columns:
+            tile = restorer.encode(image[..., outer_top:outer_bottom, outer_left:outer_right])
+            if tile.shape[-2:] == image.shape[-2:]:
+                features = tile  # of everything
+            else:
+                if not features.numel():
+                    shape = (*tile.shape[:2], *image.shape[-2:])
+                    features = tile.new_empty(shape).to(memory_format=torch.channels_last)
+                inside = (..., slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
+                features[..., top:bottom, left:right] = tile[inside]
+            del tile
+            if tiling.trims and hasattr(psutil, "heap_trim"):  # not every allocator can
+                psutil.heap_trim()
+            done()
+    return features

@@ -1,0 +1,152 @@
+"""Decoding what Pillow would cut to 8 bits per channel, or does not read: 9 to 16 bits, and all of TIFF's colors."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import IO, Any, cast
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import Image, ImageFile
+
+from toolbox.errors import ImageError
+from toolbox.images.files.color import cmyk_to_rgb, lab_to_rgb
+from toolbox.images.files.metadata import ORIENTATION, metadata_of_tiff
+from toolbox.images.files.page import Page, upright
+
+Array = np.ndarray[Any, Any]
+
+DEEP = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)[A-Za-z]?;16[A-Z]?|SGI16")  # how Pillow names what it makes 8 bits of
+# TIFF: photometric interpretations, and the number of colors that each has.
+TIFF_COLORS = {0: 1, 1: 1, 2: 3, 5: 4, 8: 3}
+
+
+def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Array | None:
+    """Pixels with more than 8 bits per channel that Pillow would cut to 8; None where it would not.
+
+    Args:
+        image: opened, not yet loaded.
+        content: gives the bytes of the file.
+
+    Raises:
+        ImageError: it has more than 8 bits, and nothing here reads it.
+    """
+    decode: Callable[[bytes], Array]
+    if image.format in ("JPEG2000", "AVIF"):
+        bits = (_bits_of_jpeg2000 if image.format == "JPEG2000" else _bits_of_avif)(content())
+        codec = imagecodecs.jpeg2k_decode if image.format == "JPEG2000" else imagecodecs.avif_decode
+        deep, decode = bits > 8, partial(_by_codec, codec, 2**bits - 1)
+    elif image.format == "PPM" and image.mode == "RGB" and isinstance(image.tile[0].args, tuple):
+        (_, white), start = image.tile[0].args, image.tile[0].offset
+        deep, decode = white > 255, partial(_deep_ppm, start, image.size, white)
+    else:
+        names = [str(part) for tile in image.tile for part in (tile.codec_name, *_each(tile.args))]
+        deep = not image.mode.startswith("I") and any(DEEP.fullmatch(name) for name in names)
+        if deep and image.format != "PNG":
+            raise ImageError(f"a {image.format} with 16 bits per channel, which is not read; save it as TIFF or PNG")
+        decode = partial(_deep_png, image.info.get("transparency"))
+    if deep and getattr(image, "n_frames", 1) > 1:
+        raise ImageError("an animation with more than 8 bits per channel, expected 8")
+    return decode(content()) if deep else None
+
+
+def deep_tiff_page(page: tifffile.TiffPage) -> Page:
+    """A page with more than 8 bits, or one that Pillow does not read: gray, RGB, CMYK or Lab, with or without alpha."""
+    colors, bits = TIFF_COLORS.get(page.photometric), page.bitspersample
+    if colors is None or page.sampleformat != 1 or bits > 16 or len(page.shape) > 3:
+        kind = {2: "signed", 3: "floating-point"}.get(page.sampleformat, "unsigned")
+        color = tifffile.PHOTOMETRIC(page.photometric).name
+        raise ImageError(
+            f"got a TIFF of {bits}-bit {kind} samples, {color}, expected 8 or 16 bits of gray, RGB, CMYK or Lab"
+        )
+    _check_complete(page)
+    values, (height, width) = page.asarray(), (page.imagelength, page.imagewidth)
+    planes = values.reshape(-1, height, width).transpose(1, 2, 0) if page.planarconfig == 2 else None
+    values = _stretched(
+        values.reshape(height, width, -1) if planes is None else planes, 2**bits - 1 if bits > 8 else 255
+    )
+    if values.shape[2] < colors:
+        raise ImageError(f"a damaged picture: {values.shape[2]} samples a pixel, expected {colors}")
+    tags = Image.Exif()
+    tags.endian, tags.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
+    tags.load_from_fp(cast(IO[bytes], page.parent.filehandle), page.offset)
+    metadata = metadata_of_tiff(tags)
+    kinds = [int(kind) for kind in page.extrasamples]
+    alpha = next((values[..., colors + at, None] for at, kind in enumerate(kinds) if kind in (1, 2)), None)
+    paint = values[..., :colors]
+    if 1 in kinds and alpha is not None and colors != 4:
+        paint = _without_alpha(paint, alpha)
+    if page.photometric == 0:
+        paint = np.iinfo(paint.dtype).max - paint
+    icc, notes = metadata.icc, tuple[str, ...]()
+    if page.photometric in (5, 8):
+        paint, icc = cmyk_to_rgb(paint, icc) if colors == 4 else lab_to_rgb(paint)
+        notes = (f"{'CMYK' if colors == 4 else 'Lab'} was converted to RGB",)
+    pixels = paint if alpha is None else np.concatenate((paint, alpha), -1)
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    metadata = dataclasses.replace(metadata, icc=icc)
+    return upright(pixels, int(tags.get(ORIENTATION, 1)), metadata, notes)
+
+
+def _check_complete(page: tifffile.TiffPage) -> None:
+    """Refuse a page of which a part is missing, where tifffile would give black."""
+    end = page.parent.filehandle.size
+    parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    if len(parts) != math.prod(page.chunked) or any(count == 0 or start + count > end for start, count in parts):
+        raise ImageError("cannot be read: image file is truncated")
+
+
+def _without_alpha(paint: Array, alpha: Array) -> Array:
+    """Colors that were multiplied by alpha, divided by it again."""
+    white = int(np.iinfo(paint.dtype).max)
+    divided = (paint.astype(np.uint64) * white + alpha // 2) // np.maximum(alpha, 1)
+    return np.minimum(divided, white).astype(paint.dtype)
+
+
+def _each(argument: Any) -> tuple[Any, ...]:
+    return argument if isinstance(argument, tuple) else (argument,)
+
+
+def _by_codec(codec: Callable[[bytes], Array], white: int, data: bytes) -> Array:
+    return _stretched(np.asarray(codec(data)), white)
+
+
+def _deep_ppm(start: int, size: tuple[int, int], white: int, data: bytes) -> Array:
+    values = np.frombuffer(data, ">u2", 3 * size[0] * size[1], start)
+    return _stretched(values.reshape(size[1], size[0], 3), white)
+
+
+def _deep_png(transparent: Any, data: bytes) -> Array:
+    with Image.open(io.BytesIO(data)) as whole:
+        whole.verify()  # the checksums, which the decoder complains about aloud
+    pixels = np.asarray(imagecodecs.png_decode(data))
+    if transparent is not None and pixels.ndim == 3 and pixels.shape[2] == 3:  # one color stands for it
+        alpha = (pixels != np.array(transparent, np.uint16)).any(-1, keepdims=True) * np.uint16(65535)
+        pixels = np.concatenate((pixels, alpha), -1)
+    return pixels
+
+
+def _stretched(values: Array, white: int) -> Array:
+    """From 0 … white to all of 8 or 16 bits."""
+    if white == 255:
+        return values.astype(np.uint8)
+    if white != 65535:
+        values = (values.astype(np.uint32) * 65535 + white // 2) // white
+    return values.astype(np.uint16)
+
+
+def _bits_of_jpeg2000(data: bytes) -> int:
+    start = data.find(b"\xff\x4f\xff\x51")  # the codestream; its precision follows nine sizes and a count
+    return (data[start + 42] & 0x7F) + 1 if start >= 0 else 8
+
+
+def _bits_of_avif(data: bytes) -> int:
+    start = data.find(b"av1C")
+    flags = data[start + 6] if start >= 0 else 0
+    return 12 if flags & 0x60 == 0x60 else 10 if flags & 0x40 else 8

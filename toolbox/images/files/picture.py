@@ -1,0 +1,87 @@
+"""Picture files as PIL images: for whatever needs no more than Pillow holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from toolbox.images.files.formats import check_writable, format_of
+from toolbox.images.files.metadata import Metadata, metadata_of
+from toolbox.images.files.page import Page
+from toolbox.images.files.reading import opened, pixels_of
+from toolbox.images.files.writing import kept_whole, write_pages
+from toolbox.pixels import eight_bits
+
+__all__ = ["check_writable", "image_of", "page_of", "read_picture", "with_info_of", "write_array", "write_picture"]
+
+DIRECT_MODES = ("L", "RGB", "LA", "RGBA", "I;16")  # what restoring works on; others are converted
+
+
+def read_picture(path: Path) -> Image.Image:
+    """The first page of a file, upright, in one of DIRECT_MODES; 16 bits only of gray, since Pillow has no others.
+
+    Raises:
+        ImageError: the file is missing, is not a picture, or is damaged.
+    """
+    with opened(path) as file:
+        return image_of(file.page(file.pages[0]))
+
+
+def write_picture(image: Image.Image, path: Path) -> None:
+    """Write a picture, with its metadata, in the format of the path's suffix; JPEG at quality 95.
+
+    Raises:
+        ImageError: it cannot be written, or the format cannot hold it; what was there is untouched.
+    """
+    page = page_of(image)
+    write_array(page.pixels, path, page.metadata)
+
+
+def write_array(array: np.ndarray[Any, Any], path: Path, metadata: Metadata) -> None:
+    """Write (H, W) or (H, W, C), uint8, uint16 or float in [0, 1], with 16 bits where format and array have them.
+
+    Raises:
+        ImageError: it cannot be written, or the format cannot hold it; what was there is untouched.
+    """
+    check_writable(path)
+    if np.issubdtype(array.dtype, np.floating):
+        array = np.round(array.astype(np.float64) * 65535).astype(np.uint16)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    with kept_whole(path) as file:
+        write_pages(file, [Page(array, metadata)], format_of(path))
+
+
+def image_of(page: Page) -> Image.Image:
+    """A page as Pillow can hold it, with its metadata where Pillow keeps it."""
+    image = Image.fromarray(page.pixels if page.pixels.ndim == 2 else eight_bits(page.pixels))
+    metadata = page.metadata
+    if metadata.exif:
+        image.info["exif"] = b"Exif\0\0" + metadata.exif
+    for name, value in (("xmp", metadata.xmp), ("icc_profile", metadata.icc), ("dpi", metadata.dpi)):
+        if value:
+            image.info[name] = value
+    return image
+
+
+def page_of(image: Image.Image) -> Page:
+    """A PIL image as it is, not turned, with its metadata.
+
+    Raises:
+        ImageError: its range of values is not known.
+    """
+    metadata = metadata_of(image)
+    pixels, icc, notes = pixels_of(image, metadata.icc)
+    return Page(pixels, dataclasses.replace(metadata, icc=icc), notes)
+
+
+def with_info_of(before: Image.Image, after: Image.Image, icc: bytes) -> Image.Image:
+    """``after`` with what Pillow keeps of ``before`` beside its pixels and palette, and with that ICC profile."""
+    after.info = {key: value for key, value in before.info.items() if key not in ("transparency", "icc_profile")}
+    if icc:
+        after.info["icc_profile"] = icc
+    return after

@@ -1,0 +1,184 @@
+"""Restoring many files: several at a time, each whole or not at all, and what became of each."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import torch
+
+from toolbox.errors import ImageError, ToolboxError
+from toolbox.files import remove_partials
+from toolbox.images.engine.hardware import threads
+from toolbox.images.files.formats import Format, check_writable
+from toolbox.images.files.page import Page
+from toolbox.images.files.reading import PictureFile
+from toolbox.images.jobs import Output, Source
+from toolbox.images.restore_file import FileReport, Settings, dry_run, restore_file, usual_format
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file: a report, a reason why it was left alone, or what was wrong."""
+
+    source: Source
+    report: FileReport | None = None
+    skipped: str | None = None  # the file that is there already
+    error: ToolboxError | None = None
+
+
+class _Skipped(Exception):
+    """The target is there already."""
+
+
+class _Stopped(BaseException):
+    """Somebody pressed Ctrl-C; not an error of the file."""
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Standard input and output, in bytes."""
+
+    read: IO[bytes]
+    write: IO[bytes]
+
+
+class FilesRun:
+    """A run over files: what it may overwrite, and which targets are taken."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        output: Output | None,
+        settings: Settings,
+        streams: Streams,
+        *,
+        overwrite: bool = False,
+        skip_existing: bool = False,
+        only_tell: bool = False,
+    ) -> None:
+        """Without an output nothing is written, which ``only_tell`` asks for in any case."""
+        self.sources, self.output, self.settings, self.streams = sources, output, settings, streams
+        self.overwrite, self.skip_existing, self.only_tell = overwrite, skip_existing, only_tell
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._taken: dict[Path, Source] = {}
+        self._clean: set[Path] = set()
+        self._inputs = {_identity(source.path) for source in sources if source.path is not None}
+
+    def run(
+        self, progress: Callable[[Source, float], None], watch: Callable[[Page, Page], None] | None = None
+    ) -> Iterator[Outcome]:
+        """Restore every file and give the outcomes as they come; none of them stops the others.
+
+        Args:
+            progress: called with a file and how much of it is done, from 0 to 1.
+            watch: called with each page before and after.
+        """
+        workers = min(self.settings.request.workers, len(self.sources))
+        if workers == 1:
+            yield from (self._outcome(source, progress, watch) for source in self.sources)
+            return
+        with threads(max(1, torch.get_num_threads() // workers)), ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(self._outcome, source, progress, watch) for source in self.sources]
+            try:
+                yield from (future.result() for future in as_completed(futures))
+            finally:
+                self._stop.set()
+                for future in futures:
+                    future.cancel()
+
+    def _outcome(
+        self, source: Source, progress: Callable[[Source, float], None], watch: Callable[[Page, Page], None] | None
+    ) -> Outcome:
+        def step(done: int, steps: int) -> None:
+            if self._stop.is_set():
+                raise _Stopped
+            progress(source, done / steps)
+
+        def choose(
+            file: PictureFile, before: tuple[int, int], after: tuple[int, int]
+        ) -> tuple[Path | IO[bytes] | None, Format]:
+            return self._target(source, file, before, after)
+
+        name = str(source)
+        try:
+            data = source.path if source.path is not None else io.BytesIO(self.streams.read.read())
+            if self.only_tell:
+                return Outcome(source, dry_run(data, choose, self.settings, str(source)))
+            return Outcome(source, restore_file(data, choose, self.settings, step, str(source), watch))
+        except _Skipped as there:
+            return Outcome(source, skipped=str(there))
+        except ToolboxError as error:
+            named = name in str(error) or (len(self.sources) == 1 and "cannot be written" in str(error))
+            return Outcome(source, error=error if named else type(error)(f"{name}: {error}"))
+        # Whatever it is, it must not stop the other files; --debug shows where it was.
+        except Exception as fault:
+            reason = f"failed with {type(fault).__name__}: {' '.join(str(fault).split())}"
+            if isinstance(fault, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(fault):
+                reason = "the memory was used up; give --max-memory, or fewer --workers"
+            failure = ImageError(f"{name}: {reason}")
+            failure.__cause__ = fault
+            return Outcome(source, error=failure)
+
+    def _target(
+        self, source: Source, file: PictureFile, before: tuple[int, int], after: tuple[int, int]
+    ) -> tuple[Path | IO[bytes] | None, Format]:
+        usual = usual_format(file)
+        if self.output is None:
+            return None, usual
+        if self.output.is_standard:
+            return self.streams.write, self.output.kind or usual
+        scale = self.settings.request.geometry.scale or round(after[1] / before[1], 2)
+        across = f"{scale[1]:g}x{scale[0]:g}" if isinstance(scale, tuple) else f"{scale:g}"
+        values = {
+            "scale": across,
+            "width": str(after[1]),
+            "height": str(after[0]),
+            "model": Path(self.settings.model).stem,
+        }
+        target, kind = self.output.target(source, usual, values)
+        self._claim(source, target)
+        return target, kind
+
+    def _claim(self, source: Source, target: Path) -> None:
+        """Take a target for a source.
+
+        Raises:
+            ImageError: it is an input, another file's target, or cannot be written.
+        """
+        identity = _identity(target)
+        with self._lock:
+            other = self._taken.setdefault(identity, source)
+            if other is not source:
+                raise ImageError(
+                    f"{source}: would be written to {target}, as {other} is; give a pattern that tells them apart"
+                )
+        if identity in self._inputs and not self.overwrite:
+            whose = "the input itself" if identity == _identity(source.path or target) else "one of the inputs"
+            raise ImageError(f"{target}: is {whose}; give another name, or --overwrite")
+        if self.skip_existing and target.exists():
+            raise _Skipped(str(target))
+        if self.only_tell:
+            return
+        if self.output is not None and (self.output.is_folder or self.output.is_pattern):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ImageError(f"{target.parent}: cannot be made: {error.strerror}") from None
+        check_writable(target)
+        with self._lock:
+            if target.parent not in self._clean:
+                self._clean.add(target.parent)
+                remove_partials(target.parent)
+
+
+def _identity(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle
+        return path.absolute()

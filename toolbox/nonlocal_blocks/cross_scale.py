@@ -1,0 +1,176 @@
+"""Attention across scales: each pixel gathers larger patches that look like its own once they are shrunk.
+
+A query is the 3×3 patch around a pixel, a key a 3×3 patch of the features shrunk by s, and a value the 3s×3s patch of
+the features that the key is the shrunk version of. The weighted patches are laid over one another at s times the
+size, which a convolution of stride s brings back.
+
+That convolution is linear in the values, so it is done before the attention, once per key: of a patch of 3s×3s
+values it leaves 4×4. Only for the first row and column of queries is it another one, since what their patches lay
+beyond the border is cut off in between. Scores are computed a few queries and keys at a time, never all at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SHARPNESS = 10.0  # what scores are multiplied by before the softmax
+SMALLEST_NORM = 1e-4  # of a key, which is divided by its norm
+OVERLAPS = 6.0  # what the laid down patches are divided by
+QUERIES, KEYS = 1024, 1024  # at a time: their scores, and what they gather, should stay in the cache
+
+# Rows (or columns) of a 3×3 kernel that see a patch: all, those from its first row on, those up to its last.
+INSIDE, FROM_FIRST, TO_LAST = range(3)
+SEEN = ((1, 1, 1), (0, 1, 1), (1, 0, 0))
+# Which of them for each of the four rows that a patch reaches: usually, and where the border cuts its first s off.
+REACHED = (FROM_FIRST, INSIDE, INSIDE, TO_LAST)
+CUT = (FROM_FIRST, FROM_FIRST, INSIDE, TO_LAST)
+
+
+class CrossScaleAttention(nn.Module):
+    """Features (B, C, H, W), any range → (B, C · number of scales, H, W), one after the other.
+
+    What is gathered is not added to the features. Sizes that a scale does not divide are continued at the right and
+    bottom by reflection, and the result is cropped.
+
+    Departs from the published code where it fails: a side too short to be reflected is reflected again.
+
+    Source: Mei et al., "Image Super-Resolution with Cross-Scale Non-Local Attention and Exhaustive Self-Exemplars
+    Mining", CVPR 2020, Section 3.1, as it is changed in the code of Cao et al., "CiaoSR", CVPR 2023.
+    """
+
+    def __init__(self, channels: int, scales: Sequence[int] = (2,)) -> None:
+        super().__init__()
+        self.scales = tuple(scales)
+        embedded = max(1, channels // 2)
+        self.query, self.key = (nn.Sequential(nn.Conv2d(channels, embedded, 1), nn.PReLU()) for _ in range(2))
+        self.value = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.PReLU())
+        self.shrink = nn.ModuleList(nn.Conv2d(channels, channels, 3, stride=s, padding=1) for s in self.scales)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C · number of scales, H, W)."""
+        height, width = features.shape[-2:]
+        gathered = []
+        for scale, shrink in zip(self.scales, self.shrink, strict=True):
+            padded = reflected(features, scale)
+            queries, keys, values = self.query(padded), self.key(shrunk(padded, scale)), self.value(padded)
+            laid_down = attend_across(queries, keys, values, shrink.weight, scale)  # type: ignore[arg-type]  # a tensor
+            gathered.append((laid_down + shrink.bias[:, None, None])[..., :height, :width] / OVERLAPS)  # type: ignore[index]  # it has one
+        return torch.cat(gathered, 1)
+
+
+def reflected(features: Tensor, multiple: int) -> Tensor:
+    """Continue (B, C, H, W) at the right and bottom by reflection, to a multiple of ``multiple``."""
+    for axis in (2, 3):
+        length = features.shape[axis]
+        if length % multiple:
+            period = max(2 * (length - 1), 1)
+            there = torch.arange(length + -length % multiple, device=features.device) % period
+            features = features.index_select(axis, torch.minimum(there, period - there))
+    return features
+
+
+def shrunk(features: Tensor, scale: int) -> Tensor:
+    """(B, C, H, W) → (B, C, H / scale, W / scale), bilinear between the pixels in the middle."""
+    height, width = features.shape[-2:]
+    return F.interpolate(features, size=(height // scale, width // scale), mode="bilinear", align_corners=False)
+
+
+def normalized_keys(keys: Tensor) -> Tensor:
+    """(B, C, h, w) → (B, 9 · C, h · w): the 3×3 patches, of norm 1 unless they are almost nothing."""
+    patches = F.unfold(keys, 3, padding=1)
+    return patches / patches.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
+
+
+def attend_across(queries: Tensor, keys: Tensor, values: Tensor, kernel: Tensor, scale: int) -> Tensor:
+    """Gather patches of values, lay them over one another at ``scale`` times the size, and convolve with that stride.
+
+    Args:
+        queries: (B, L, H, W).
+        keys: (B, L, H / scale, W / scale).
+        values: (B, C, H, W).
+        kernel: (C', C, 3, 3) of the convolution that follows.
+        scale: how much smaller the keys are, at least 2.
+
+    Returns:
+        (B, C', H, W), without the convolution's bias.
+    """
+    batch, _, height, width = queries.shape
+    rows, columns = keys.shape[-2:]
+    patches = F.unfold(queries, 3, padding=1).unflatten(2, (height, width))
+    key_patches = SHARPNESS * normalized_keys(keys).unflatten(2, (rows, columns))
+    convolved = _convolved(values, kernel, scale)
+    laid_down = values.new_zeros(batch, height + 3, width + 3, kernel.shape[0])  # from one row and column before
+    step = max(1, KEYS // columns)
+    for band in _bands(height, width):
+        query = patches[:, :, band.rows, band.columns].flatten(2).mT
+        pieces = (
+            (
+                key_patches[:, :, start : start + step].flatten(2),
+                _reached(convolved, start, min(start + step, rows), columns, band.at_top, band.at_left).flatten(1, 2),
+            )
+            for start in range(0, rows, step)
+        )
+        down, right = band.rows.stop - band.rows.start, band.columns.stop - band.columns.start
+        gathered = _softmax_average(query, pieces).unflatten(1, (down, right)).unflatten(3, (4, 4, -1))
+        for y, x in product(range(4), range(4)):
+            top, left = band.rows.start + y, band.columns.start + x
+            laid_down[:, top : top + down, left : left + right] += gathered[:, :, :, y, x]
+    return laid_down[:, 1 : height + 1, 1 : width + 1].permute(0, 3, 1, 2)
+
+
+class _Band:
+    """A rectangle of queries that the border treats alike."""
+
+    def __init__(self, top: int, bottom: int, left: int, right: int) -> None:
+        self.rows, self.columns = slice(top, bottom), slice(left, right)
+        self.at_top, self.at_left = top == 0, left == 0
+
+
+def _bands(height: int, width: int) -> Iterator[_Band]:
+    """The queries of a picture, about as many at a time as there should be."""
+    for top, bottom in ((0, 1), (1, height)):
+        for left, right in ((0, 1), (1, width)):
+            step = max(1, QUERIES // max(1, right - left))
+            if left < right:
+                yield from (_Band(y, min(y + step, bottom), left, right) for y in range(top, bottom, step))
+
+
+def _convolved(values: Tensor, kernel: Tensor, scale: int) -> Tensor:
+    """(B, 3, 3, h + 3, w + 3, C'): the values convolved with stride ``scale``, by the parts of the kernel.
+
+    Numbers 3 are ``INSIDE``, ``FROM_FIRST`` and ``TO_LAST`` for rows and for columns. Positions begin one before
+    the first pixel.
+    """
+    seen = kernel.new_tensor(SEEN)
+    kernels = kernel * (seen[:, None, :, None] * seen[None, :, None, :])[:, :, None, None]
+    padded = F.pad(values, (scale + 1, scale + 2, scale + 1, scale + 2))
+    maps = F.conv2d(padded, kernels.flatten(0, 2), stride=scale)
+    return maps.unflatten(1, (3, 3, -1)).permute(0, 1, 2, 4, 5, 3).contiguous()
+
+
+def _reached(convolved: Tensor, start: int, stop: int, columns: int, at_top: bool, at_left: bool) -> Tensor:
+    """(B, stop − start, columns, 16 · C'): what the patch of each key adds to the 4×4 pixels that it reaches."""
+    down, right = CUT if at_top else REACHED, CUT if at_left else REACHED
+    parts = [
+        convolved[:, down[y], right[x], start + y : stop + y, x : x + columns] for y, x in product(range(4), range(4))
+    ]
+    return torch.cat(parts, -1)
+
+
+def _softmax_average(query: Tensor, pieces: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
+    """softmax(query · keys) · values: (B, N, L) and pieces (B, L, M), (B, M, C) → (B, N, C), a piece at a time."""
+    largest, total, average = query.new_tensor(-math.inf), query.new_zeros(()), query.new_zeros(())
+    for keys, values in pieces:
+        scores = query @ keys
+        highest = torch.maximum(largest, scores.detach().amax(2, keepdim=True))
+        weights = (scores - highest).exp()
+        kept = (largest - highest).exp()  # what the pieces before count for now
+        total, average = kept * total + weights.sum(2, keepdim=True), kept * average + weights @ values
+        largest = highest
+    return average / total

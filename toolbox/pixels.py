@@ -1,0 +1,25 @@
+"""Values of pixels: fractions of white, and the 8 bits that files hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+def to_bytes(picture: Tensor) -> Tensor:
+    """A tensor in [0, 1], of any shape → uint8, clipped and rounded, halves to even."""
+    return (picture * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def eight_bits(pixels: Array) -> Array:
+    """An array of any shape, uint8, uint16 or float in [0, 1] → uint8, clipped and rounded."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.round(pixels.astype(np.float32) * 255).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,103 @@
+"""What plugins register: frozen records with a name, a summary, and whatever builds or describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from toolbox.config import Config, Kind
+    from toolbox.conversion import Checkpoint, Conversion
+
+
+class Record(Protocol):
+    """What a registry can hold: something with a name that knows which plugin brought it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class ComponentInfo:
+    """A part that a spec can name: how to build it, what configures it, where it comes from."""
+
+    kind: Kind
+    name: str
+    factory: Callable[..., Any]  # called as factory(config, **what the kind's contract passes)
+    config: type[Config]
+    summary: str
+    paper: str
+    provider: str = ""  # the plugin; filled in when the record is registered
+    # The same written plainly, called as plain(module, *inputs): `toolbox bench` measures against it.
+    plain: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
+class ArchitectureInfo:
+    """A whole network by name: its spec as data, validated when it is built."""
+
+    name: str
+    spec: Mapping[str, Any]
+    summary: str
+    provider: str = ""
+    weights: Path | None = None  # the safetensors file that it ships with
+
+
+@dataclass(frozen=True)
+class ConverterInfo:
+    """A published checkpoint format: how to recognize it, and what network and weights it is."""
+
+    name: str
+    recognize: Callable[[Checkpoint], bool]
+    plan: Callable[[Checkpoint, Any], Conversion]  # called with the validated hints
+    hints: type[Config]  # what the checkpoint itself cannot tell
+    summary: str
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class ProtocolInfo:
+    """How a score is made, so that it can be made again; scores of different protocols do not compare.
+
+    What is restored is always clipped to [0, 1] before it is compared.
+    """
+
+    name: str
+    summary: str
+    source: str  # who scores so
+    color: Literal["gray", "rgb", "luma"]  # what is compared; luma is MATLAB's, of RGB
+    metrics: tuple[str, ...]  # names of toolbox.evaluation.metrics.METRICS, the first one leading
+    rounds: bool = False  # whether the restored picture is rounded to 8 bits first
+    shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
+    noise_seed: int | None = None  # of each picture's noise; None: the input is a low-resolution picture without any
+    noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture that has noise, too
+    patches: tuple[int, int] | None = None  # (side, stride) of patches restored one by one and averaged
+    provider: str = ""
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether the input is smaller than the original."""
+        return self.noise_seed is None or self.noise_on_low_resolution
+
+
+@dataclass(frozen=True)
+class DegradationInfo:
+    """What makes a bad picture of a good one, for training.
+
+    ``degrade(config, picture, scale, generator)`` takes (C, H, W) in [0, 1] and gives the same, worse:
+    smaller by ``scale`` where it reduces, of the same size where it does not. All that it draws comes
+    from the generator, so that a run can be repeated.
+    """
+
+    name: str
+    degrade: Callable[[Any, Tensor, float, Generator], Tensor]
+    config: type[Config]
+    summary: str
+    source: str
+    provider: str = ""

@@ -1,0 +1,30 @@
+"""Finding the network that a name or a path stands for, ready to restore."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+
+from toolbox.discovery import installed
+from toolbox.files import is_file
+from toolbox.registry import Registries
+from toolbox.restorer import Restorer, build
+from toolbox.weights.file import load
+
+
+def find_model(name: str, registries: Registries) -> Restorer:
+    """The trained model; one of the user's own catalog may be untrained, which a warning says."""
+    theirs = name in registries.architectures and name not in installed().architectures
+    if is_file(Path(name)) or not theirs or registries.architectures[name].weights is not None:
+        return load(name, registries=registries)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        restorer = build(name, registries=registries).eval()
+    if next(restorer.parameters(), None) is not None:
+        warnings.warn(
+            f"{name!r} has no weights: it restores with random ones; train it, and add `weights: FILE` to its entry",
+            stacklevel=2,
+        )
+    return restorer
