@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.installed import other_registries, records
-from generator.markdown import facts, page, table
+from generator.markdown import facts, linked, page, table
 from generator.settings import settings
 from toolbox.evaluation.protocols import describe
 
@@ -46,7 +46,8 @@ def _entry(kind: str, record: Any) -> list[str]:
         told = {"source": record.source, "plugin": f"`{record.provider}`"}
         return [head, summary, facts(told), settings(record.config)]
     if kind == "converters":
-        return [head, summary, facts({"plugin": f"`{record.provider}`"}), _hints(record)]
+        told = {"plugin": f"`{record.provider}`", "written by": linked(record.url, record.url)}
+        return [head, summary, facts(told), _hints(record)]
     return [head, summary, facts({"plugin": f"`{record.provider}`"})]
 
 

@@ -163,4 +163,5 @@ DIINN_FORMAT = ConverterInfo(
     plan=_plan,
     hints=DIINNHints,
     summary="DIINN's Lightning checkpoints and state dicts",
+    url="https://github.com/robotic-vision-lab/Dual-Interactive-Implicit-Neural-Network",
 )

@@ -13,8 +13,9 @@ import torch
 
 import toolbox
 from tests.cli.command import Run
+from tests.plugins.published_diinn import diinn
 from tests.weights import published
-from tests.weights.published import FORMATS
+from tests.weights.formats import FORMATS
 from tests.weights.test_formats import same_network
 from toolbox.discovery import installed
 
@@ -134,7 +135,7 @@ def half(path: Path) -> None:
 
 
 def ambiguous(path: Path) -> None:
-    torch.save(published.diinn().state_dict, path)
+    torch.save(diinn().state_dict, path)
 
 
 def not_finite(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_plugins import GOOD, HEAD, write_package
+from tests.test_discovery import GOOD, HEAD, write_package
 
 COMPONENT = """
 @hookimpl

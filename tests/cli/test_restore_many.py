@@ -20,7 +20,7 @@ import tifffile
 from PIL import Image
 
 from tests.cli.command import Run
-from tests.images.files import exif, first_page, noise
+from tests.images.samples import exif, first_page, noise
 from toolbox.images.files.picture import read_picture
 
 

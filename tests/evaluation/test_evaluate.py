@@ -195,8 +195,6 @@ class DnCNNConfig(EncoderConfig):
 class DnCNN(nn.Module):
     """A stranger's encoder: the image less what 17 convolutions find in it."""
 
-    receptive_field = 17
-
     def __init__(self, config: DnCNNConfig, channels: int) -> None:
         super().__init__()
         self.out_channels = channels

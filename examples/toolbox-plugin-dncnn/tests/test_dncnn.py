@@ -54,10 +54,7 @@ def weights_file(tmp_path: Path) -> Path:
     return path
 
 
-SMALL = {"dncnn": {"channels": 4, "convolutions": 3}}
-
-
-@pytest.mark.parametrize("case", conformance_cases("toolbox_plugin_dncnn", SMALL), ids=str)
+@pytest.mark.parametrize("case", conformance_cases("toolbox_plugin_dncnn"), ids=str)
 def test_conformance(case: RuleCase) -> None:
     case()
 

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import toolbox
-from tests.images.files import MAKER_NOTE, SRGB, XMP, exif, first_page, identity, noise, tags_of
+from tests.images.samples import MAKER_NOTE, SRGB, XMP, exif, first_page, identity, noise, tags_of
 from toolbox.images.files.metadata import Metadata
 from toolbox.images.restore_file import Settings, restore_file
 
