@@ -31,7 +31,7 @@ def report(*scores: Score, **changes: Any) -> Report:
         "protocol": {"name": "sr-y", "rounds": True},
         "data": "set5",
         "low": None,
-        "sigma": None,
+        "level": None,
         "metrics": ["psnr"],
         "versions": {"toolbox": "0.1.0"},
         "models": [ModelFacts("net", 1234, SHA, {"toolbox_net": "2"}), ModelFacts("bicubic", 0, None, {})],
@@ -91,7 +91,7 @@ def test_without_another_scale_than_one_it_is_not_shown() -> None:
 
 
 def test_markdown_carries_the_protocol_and_the_versions() -> None:
-    lines = report(score("net", "a", 30.0), sigma=25.0).markdown().splitlines()
+    lines = report(score("net", "a", 30.0), level=25.0).markdown().splitlines()
     assert lines[1] == "| --- | --: | --: | --: | --: | --: | --: |"
     assert "*sr-y on set5, σ = 25; toolbox 0.1.0, toolbox_net 2*" in lines
 
@@ -143,7 +143,7 @@ def test_going_on_keeps_the_models_and_the_scores_of_pictures_that_are_the_same(
         ({"protocol": {"name": "diinn"}}, "holds scores of protocol sr-y, these are of diinn"),
         ({"data": "set14"}, "holds scores of data set5, these are of set14"),
         ({"low": "_LR"}, "holds scores of low None, these are of _LR"),
-        ({"sigma": 25.0}, "holds scores of sigma None, these are of 25.0"),
+        ({"level": 25.0}, "holds scores of level None, these are of 25.0"),
         ({"models": [ModelFacts("net", 1234, None, {})]}, "holds scores of another 'net'"),
     ],
 )

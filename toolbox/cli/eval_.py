@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from toolbox.restorer import Restorer
 
 SIGMA = 25.0  # of 255, where a protocol adds noise and nothing else is asked for
+QUALITY = 40  # where a protocol compresses
 
 
 def eval_(
@@ -49,9 +50,13 @@ def eval_(
     sigma: Annotated[
         float | None, typer.Option("--sigma", min=0, help="Noise level of 255, for denoising. Default: 25.")
     ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option("--quality", min=1, max=100, help="JPEG quality, for its artifacts. Default: 40."),
+    ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME", help="Beside the protocol's: ssim, ms-ssim, lpips, lr-psnr."),
+        typer.Option("--metric", metavar="NAME", help="Beside the protocol's: psnr-b, ssim, ms-ssim, lpips, lr-psnr."),
     ] = None,
     results: Annotated[
         Path | None,
@@ -105,9 +110,7 @@ def eval_(
         raise SpecError(f"{results}: the folder {results.parent} does not exist; make it first")
     registries = registries_with(catalog)
     how = registries.protocols[protocol]
-    adds_noise = how.noise_seed is not None
-    if sigma is not None and not adds_noise:
-        raise SpecError(f"got --sigma, but {protocol} adds no noise; leave it out")
+    level = _level(how, sigma, quality)
     scales, names = list(dict.fromkeys(scale or [])), list(dict.fromkeys(model))
     if plot is not None:
         load_figure()
@@ -125,8 +128,7 @@ def eval_(
         except OSError as error:
             raise ImageError(f"{folder}: no folder can be made there: {error.strerror}") from None
 
-    level = (SIGMA if sigma is None else sigma) if adds_noise else None
-    pairs = (low or "_LR") if cases[0].low is not None else None
+    pairs = (low or ("_clean" if how.same_size_pairs else "_LR")) if cases[0].low is not None else None
     report = new_report(models, how, data, pairs, level, metric or [], registries)
     if results is not None:
         report = resume(report, results, cases)
@@ -149,6 +151,22 @@ def eval_(
         typer.echo(f"wrote {plot}", err=True)
     if report.failures():
         raise typer.Exit(1)
+
+
+def _level(protocol: ProtocolInfo, sigma: float | None, quality: int | None) -> float | None:
+    """The noise's σ or JPEG's quality, as asked for or by default; None where the protocol has neither."""
+    from toolbox.errors import SpecError
+
+    adds_noise = protocol.noise_seed is not None
+    if sigma is not None and not adds_noise:
+        raise SpecError(f"got --sigma, but {protocol.name} adds no noise; leave it out")
+    if quality is not None and not protocol.compresses:
+        raise SpecError(f"got --quality, but {protocol.name} does not compress; leave it out")
+    if adds_noise:
+        return SIGMA if sigma is None else sigma
+    if protocol.compresses:
+        return QUALITY if quality is None else quality
+    return None
 
 
 def _score(
@@ -177,7 +195,7 @@ def _score(
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(protocol.name, total=sum(len(names) for _, names in todo))
-        for score, restored in run(models, todo, protocol, report.sigma or 0.0, report.metrics, workers):
+        for score, restored in run(models, todo, protocol, report.level or 0.0, report.metrics, workers):
             if restored is not None and folders:
                 _save(restored, _target(folders[score.model], score))
             report.add(score)

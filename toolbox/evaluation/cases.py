@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox.degradations.jpeg import compressed
 from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
 from toolbox.images.arrays import to_tensor
@@ -74,9 +75,12 @@ def find_cases(
     pictures = _pictures(folder)
     if not pictures:
         raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(SUFFIXES)})")
+    if protocol.same_size_pairs:
+        return _real_pairs(folder, pictures, protocol, low, scales)
     if not protocol.enlarges:
         if low is not None or scales:
-            raise SpecError(f"got --lr or --scale, but {protocol.name} adds noise to the pictures; leave them out")
+            does = "compresses the pictures" if protocol.compresses else "adds noise to the pictures"
+            raise SpecError(f"got --lr or --scale, but {protocol.name} {does}; leave them out")
         return [Case(path, None, 1.0) for path in pictures]
     if low is None and scales:
         originals = [path for path in pictures if not path.stem.endswith("_LR")]
@@ -90,22 +94,36 @@ def find_cases(
     return [Case(path, partner, scales[0] if scales else None) for path, partner in pairs]
 
 
-def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
+def read_sample(case: Case, protocol: ProtocolInfo, level: float) -> Sample:
     """Read a case's pictures, or make its input from the original.
+
+    Args:
+        case: the pictures.
+        protocol: says how the input is made.
+        level: the noise's σ of 255, or JPEG's quality, where the protocol adds the one or does the other.
 
     Raises:
         ImageError: a picture is missing, cannot be read, or is too small, or the pair is none.
     """
     sample = _read_sample(case, protocol)
+    if protocol.compresses:
+        return replace(sample, degraded=compressed(sample.original[0], round(level))[None])
     if protocol.noise_seed is None:
         return sample
     generator = torch.Generator().manual_seed(protocol.noise_seed)
-    return replace(sample, degraded=add_noise(sample.degraded, sigma, generator))
+    return replace(sample, degraded=add_noise(sample.degraded, level, generator))
 
 
 def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
     """The sample before noise is added."""
     original, notes = _read(case.original, protocol)
+    if protocol.same_size_pairs and case.low is not None:
+        degraded, _ = _read(case.low, protocol)
+        if degraded.shape != original.shape:
+            raise ImageError(
+                f"got a pair of {_size(original)} and {_size(degraded)} pixels, expected pictures of the same size"
+            )
+        return Sample(original, degraded, 1.0, notes)
     if not protocol.enlarges:
         return Sample(original, original, 1.0, notes)
     height, width = original.shape[-2:]
@@ -144,6 +162,27 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
+def _real_pairs(
+    folder: Path, pictures: list[Path], protocol: ProtocolInfo, low: str | None, scales: Sequence[float]
+) -> list[Case]:
+    """Originals named *_clean beside what is restored; or the latter in a folder of its own, by the same names."""
+    if scales:
+        raise SpecError(f"got --scale, but {protocol.name} has pairs of the same size; leave it out")
+    if low is not None:
+        others = {path.stem: path for path in _pictures(Path(low))} if Path(low).is_dir() else {}
+        pairs = [(path, others[path.stem]) for path in pictures if path.stem in others]
+    else:
+        others = {path.stem: path for path in pictures}
+        names = [(path, path.stem.removesuffix("_clean")) for path in pictures if path.stem.endswith("_clean")]
+        pairs = [(path, others[name]) for path, name in names if name in others]
+    if not pairs:
+        raise ImageError(
+            f"{folder}: nothing to score, {protocol.name} expected pairs named * and *_clean, or --lr with a folder "
+            "of the pictures to restore"
+        )
+    return [Case(path, partner, 1.0) for path, partner in pairs]
+
+
 def _pairs_of_folders(originals: list[Path], folder: Path) -> list[tuple[Path, Path]]:
     """Partners of the same name, but for an ending such as _HR, _LR or x2."""
     reduced = {re.sub(r"(_LR|x\d+(\.\d+)?)$", "", path.stem): path for path in _pictures(folder)}
@@ -174,6 +213,10 @@ def _read(path: Path, protocol: ProtocolInfo) -> tuple[Tensor, tuple[str, ...]]:
     if is_gray and protocol.color != "gray":
         return image.expand(-1, 3, -1, -1), ("a gray picture, scored as equal channels of color",)
     return image, ("a color picture, scored as gray",) if protocol.color == "gray" and not is_gray else ()
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"
 
 
 def _scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:

@@ -46,7 +46,7 @@ def evaluate(
     restorer: Restorer,
     folder: Path,
     protocol: ProtocolInfo,
-    sigma: float = 25,
+    level: float = 25,
     low: str | None = None,
     scales: Sequence[float] = (),
 ) -> Iterator[Score]:
@@ -56,7 +56,7 @@ def evaluate(
         ImageError: a picture cannot be read or restored.
     """
     for case in find_cases(folder, protocol, low, scales):
-        yield score(restorer, case.original.name, read_sample(case, protocol, sigma), protocol)[0]
+        yield score(restorer, case.original.name, read_sample(case, protocol, level), protocol)[0]
 
 
 def score(

@@ -38,7 +38,7 @@ class Report:
     protocol: dict[str, Any]
     data: str
     low: str | None  # where low-resolution pictures were given; None: the protocol made the inputs
-    sigma: float | None
+    level: float | None  # the noise's σ of 255, or JPEG's quality
     metrics: list[str]
     versions: dict[str, str]
     models: list[ModelFacts]
@@ -109,10 +109,11 @@ class Report:
 
     def caption(self) -> str:
         """What the scores are of, and what made them."""
-        sigma = f", σ = {self.sigma:g}" if self.sigma is not None else ""
+        name = "quality" if self.protocol.get("compresses") else "σ"
+        level = f", {name} = {self.level:g}" if self.level is not None else ""
         plugins = {name: version for model in self.models for name, version in model.plugins.items()}
         versions = ", ".join(f"{name} {version}" for name, version in (self.versions | plugins).items())
-        return f"{self.protocol['name']} on {self.data}{sigma}; {versions}"
+        return f"{self.protocol['name']} on {self.data}{level}; {versions}"
 
     def summary_table(self) -> Table:
         """One row for each model and scale."""
@@ -196,7 +197,7 @@ def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
     if not path.exists():
         return report
     before = read_report(path)
-    for key in ("protocol", "data", "low", "sigma", "metrics", "versions"):
+    for key in ("protocol", "data", "low", "level", "metrics", "versions"):
         got, held = getattr(report, key), getattr(before, key)
         if got != held:
             got, held = (each["name"] if key == "protocol" else each for each in (got, held))

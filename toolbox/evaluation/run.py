@@ -31,7 +31,7 @@ def new_report(
     protocol: ProtocolInfo,
     data: Path,
     low: str | None,
-    sigma: float | None,
+    level: float | None,
     metrics: Sequence[str],
     registries: Registries,
 ) -> Report:
@@ -51,7 +51,7 @@ def new_report(
     versions |= {"torch": torch.__version__, "python": platform.python_version()}
     record = asdict(protocol) | {"shave": list(protocol.shave), "metrics": list(protocol.metrics)}
     record["patches"] = list(protocol.patches) if protocol.patches else None
-    return Report(record, str(data), low, sigma, metrics_of(protocol, metrics), versions, facts)
+    return Report(record, str(data), low, level, metrics_of(protocol, metrics), versions, facts)
 
 
 def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: ProtocolInfo) -> list[Job]:
@@ -81,7 +81,7 @@ def run(
     models: Mapping[str, Restorer],
     jobs: Sequence[Job],
     protocol: ProtocolInfo,
-    sigma: float,
+    level: float,
     metrics: Sequence[str],
     workers: int,
 ) -> Iterator[tuple[Score, Tensor | None]]:
@@ -93,7 +93,7 @@ def run(
 
     def read(job: Job) -> tuple[Job, Sample | Exception]:
         try:
-            return job, read_sample(job[0], protocol, sigma)
+            return job, read_sample(job[0], protocol, level)
         except FAILURES as error:
             return job, error
 

@@ -48,7 +48,7 @@ def choose_rows(
     alternating = [each for pair in zip(found, reversed(found), strict=True) for each in pair][: len(found)]
     rows = []
     for _, case, names in alternating[:ROWS]:
-        sample = read_sample(case, protocol, report.sigma or 0.0)
+        sample = read_sample(case, protocol, report.level or 0.0)
         restored = {}
         for name in names:
             if report.find(name, case):

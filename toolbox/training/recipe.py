@@ -151,7 +151,11 @@ class Validation(Config):
 
     folder: Path
     protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
-    sigma: float = Field(default=25, ge=0, description="noise level of 255, where the protocol adds noise")
+    sigma: float = Field(
+        default=25,
+        ge=0,
+        description="noise level of 255, where the protocol adds noise; JPEG's quality, where it compresses",
+    )
     scales: tuple[Factor, ...] = Field(default=(), description="by which low resolution is made; without, from pairs")
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
 
