@@ -47,7 +47,8 @@ def tensors(pictures: Pair) -> list[Tensor]:
 def blocking_of(image: npt.NDArray[Any]) -> float:
     """The blocking effect factor of (H, W), step by step."""
     height, width = image.shape
-    across, elsewhere = [], []
+    across: list[float] = []
+    elsewhere: list[float] = []
     for y in range(height):
         for x in range(width - 1):
             (across if x % 8 == 7 else elsewhere).append((image[y, x] - image[y, x + 1]) ** 2)
