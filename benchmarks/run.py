@@ -1,12 +1,12 @@
-"""Every speed and memory that the README tells, measured in one run.
+"""Measure every speed and memory of docs/reference/speed.md in one run.
 
     python benchmarks/run.py                      # everything, about ten minutes
     python benchmarks/run.py attention decoders   # some of it
 
-Prints the tables of the README's section on performance, and writes benchmarks.json and
-benchmarks.png to the folder `out`. Times are medians of runs that take turns; look at the ratios.
-Each part is a process of its own: what ran before decides how fast the system hands out memory,
-which the plain versions fill.
+The script prints a table and writes benchmarks.json and benchmarks.png to the folder `out`. When it
+measured everything, it also replaces the table of docs/reference/speed.md. Times are medians of runs
+that take turns; look at the ratios. Each part runs in a process of its own, because earlier work
+decides how fast the system hands out memory, which the plain versions fill.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,6 +38,8 @@ from toolbox.nonlocal_blocks import soft_block_matching
 from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
 
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "speed.md"
+TABLE = re.compile(r"(?<=<!-- table of benchmarks/run.py -->\n\n).*?(?=\n\n<!-- end of table -->)", re.DOTALL)
 CPU = torch.device("cpu")
 DECODED = 256  # side of the pictures that decoders are timed on, about
 SCALES = (2, 2.5, 3.5, 4, 8)  # at which decoders are timed
@@ -72,9 +75,9 @@ def attention() -> list[Result]:
     )
     alone, following = times["alone"].median, times["next state"].median
     floor = 45**2 * (64 + 128) * side**2 * times["peak"].median / multiply_adds
-    told = f"{1e6 * alone / side**2:.1f} µs a pixel, ±{times['alone'].spread:.0%}"
+    detail = f"{1e6 * alone / side**2:.1f} µs a pixel, ±{times['alone'].spread:.0%}"
     return [
-        Result("non-local, window 45, 128 × 128", "its products at the peak", floor / alone, "of the speed", told),
+        Result("non-local, window 45, 128 × 128", "its products at the peak", floor / alone, "of the speed", detail),
         Result(
             "the same in later states, with propagation",
             "without",
@@ -317,19 +320,15 @@ def main() -> None:
     if unknown := set(arguments.parts) - set(names):
         parser.error(f"got {', '.join(sorted(unknown))}, expected some of {', '.join(names)}")
     results = []
-    print("| work | against | | |\n|---|---|---|---|")
+    lines = ["| work | against | | |", "|---|---|---|---|"]
+    print(*lines, sep="\n")
     for part in PARTS:
         if part.__name__ in (arguments.parts or names):
             with ProcessPoolExecutor(1, get_context("spawn")) as process:
                 found = process.submit(measure, part).result()
-            for result in found:
-                results.append(result)
-                ratio = f"{result.ratio:.0%}" if result.unit.startswith("of the") else f"{result.ratio:.3g}"
-                times = "×" if result.unit == "faster" else ""
-                print(
-                    f"| {result.work} | {result.against} | **{ratio}{times} {result.unit}** | {result.detail} |",
-                    flush=True,
-                )
+            results += found
+            lines += map(row, found)
+            print(*map(row, found), sep="\n", flush=True)
     print(f"\n{machine()}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     report = {"machine": machine(), "results": [vars(result) for result in results]}
@@ -337,6 +336,21 @@ def main() -> None:
     faster = {result.work: result.ratio for result in results if result.unit == "faster"}
     if faster:
         draw(faster, "times faster", arguments.out / "benchmarks.png")
+    if not arguments.parts:
+        write_table("\n".join([*lines, "", f"*{machine()}*"]), PAGE)
+
+
+def row(result: Result) -> str:
+    """One line of the table."""
+    ratio = f"{result.ratio:.0%}" if result.unit.startswith("of the") else f"{result.ratio:.3g}"
+    times = "×" if result.unit == "faster" else ""
+    return f"| {result.work} | {result.against} | **{ratio}{times} {result.unit}** | {result.detail} |"
+
+
+def write_table(table: str, page: Path) -> None:
+    """Replace the table of the page."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(TABLE.sub(lambda _: table, text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,13 @@ NET: dict[str, Any] = {
         ("save", ["restorer", "path"]),
         ("convert", ["source", "format", "hints"]),
         ("restore", ["image", "model", "scale", "size", "output", "max_memory", "halo", "progress"]),
+        (
+            "evaluate",
+            [
+                *("models", "data", "protocol", "sigma", "low", "scales", "metrics", "results", "save", "sheet"),
+                *("workers", "on_score", "registries"),
+            ],
+        ),
         ("list_components", ["kind"]),
         ("list_architectures", []),
     ],

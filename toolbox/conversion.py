@@ -26,7 +26,7 @@ class Checkpoint:
             WeightsError: there is none of that name, it has another number of axes, or no element.
         """
         if name not in self.tensors:
-            raise WeightsError(f"missing {name!r}, which says what the rest of the network is")
+            raise WeightsError(f"missing {name!r}, which determines the rest of the network")
         shape = tuple(self.tensors[name].shape)
         if len(shape) != axes or 0 in shape:
             raise WeightsError(f"{name!r} has shape {list(shape)}, expected {axes} axes with elements")
@@ -64,4 +64,4 @@ class Conversion:
 def hint_needed(hint: str, choices: tuple[str, ...]) -> WeightsError:
     """The error for what a checkpoint's keys cannot tell."""
     options = " or ".join(f"{hint}={choice!r}" for choice in choices)
-    return WeightsError(f"its keys cannot tell {hint}; give the hint {options}")
+    return WeightsError(f"its tensors do not determine {hint}; give the hint {options}")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from toolbox.decoders.skip import REACH, resized
 from toolbox.errors import SpecError
-from toolbox.padding import padded
+from toolbox.padding import cropped, padded
 from toolbox.registry import Registries
 from toolbox.resolve import resolve
 from toolbox.spec import ArchitectureSpec
@@ -69,6 +69,10 @@ class Restorer(nn.Module):
         sizes: str | int = self.spec.decoder.config.sizes()
         return sizes
 
+    @property
+    def _own_scale(self) -> int:
+        return self.sizes if isinstance(self.sizes, int) else 1
+
     def output_size(
         self,
         height: int,
@@ -84,7 +88,7 @@ class Restorer(nn.Module):
             SpecError: both were given, a value is not positive and finite, or the decoder does not
                 accept the size.
         """
-        own = self.sizes if isinstance(self.sizes, int) else 1
+        own = self._own_scale
         if size is not None and scale is not None:
             raise SpecError(f"got size {size} and scale {scale}, expected one of them")
         if size is None:
@@ -92,11 +96,11 @@ class Restorer(nn.Module):
         elif (
             not isinstance(size, (tuple, list))
             or len(size) != 2
-            or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in size)
+            or not all(isinstance(n, (Integral, torch.SymInt)) and not isinstance(n, bool) and n > 0 for n in size)
         ):
             raise SpecError(f"got size {size}, expected (height, width), both positive integers")
         else:
-            size = int(size[0]), int(size[1])
+            size = _count(size[0]), _count(size[1])
         if size[0] * size[1] > MOST_PIXELS:
             raise SpecError(f"got output size {size[0]}x{size[1]}, expected at most {MOST_PIXELS} pixels")
         if self.sizes != "any" and size != (own * height, own * width):
@@ -148,19 +152,20 @@ class Restorer(nn.Module):
         cut off its result, as published networks do it. A decoder of any size gets the features of the image
         alone, so that its positions are those of the image.
         """
-        height, width = image.shape[-2:]
+        pads = self.spec.padding.multiple > 1
         decoded_size = size
-        if self.sizes == "any":
-            features = features[..., :height, :width]
-        else:
-            decoded_size = size[0] // height * features.shape[-2], size[1] // width * features.shape[-1]
+        if pads and self.sizes == "any":
+            features = cropped(features, image.shape[-2], image.shape[-1])
+        elif pads:
+            decoded_size = self._own_scale * features.shape[-2], self._own_scale * features.shape[-1]
         more = {"image": self._seen(self.pad(image))} if self.spec.decoder.config.takes_image else {}
         decoded: Tensor = self.decoder(features, decoded_size, **more)
-        if decoded_size != size:
-            decoded = decoded[..., : size[0], : size[1]]
+        if pads:
+            decoded = cropped(decoded, *size)
         restored = decoded * self.std
-        if len(restored) > len(image):  # in training, the states of a recurrent encoder one after the other
-            image = image.repeat(len(restored) // len(image), 1, 1, 1)
+        # In training, the states of a recurrent encoder one after the other. len() would fix the batch of a trace.
+        if restored.shape[0] > image.shape[0]:
+            image = image.repeat(restored.shape[0] // image.shape[0], 1, 1, 1)
         skip = self.spec.global_skip
         # The mean is either part of the input that is added again, or was taken off before.
         return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
@@ -177,10 +182,24 @@ def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> 
         SpecError: a scale is not a positive, finite number.
     """
     scales = scale if isinstance(scale, tuple) else (scale, scale)
-    if len(scales) != 2 or not all(isinstance(s, Real) and 0 < s * max(height, width) < math.inf for s in scales):
+    lengths = height, width
+    if len(scales) != 2 or not all(
+        isinstance(s, Real) and s > 0 and n * s < math.inf for n, s in zip(lengths, scales, strict=True)
+    ):
         raise SpecError(f"got scale {scale!r}, expected a positive number or two of them")
-    vertical, horizontal = (max(1, math.floor(n * s + 0.5)) for n, s in zip((height, width), scales, strict=True))
+    vertical, horizontal = (_scaled(n, s) for n, s in zip(lengths, scales, strict=True))
     return vertical, horizontal
+
+
+def _scaled(length: int, scale: float) -> int:
+    if isinstance(scale, int):  # a trace sees more of a product of integers than of rounding
+        return length * scale
+    return max(1, math.floor(length * scale + 0.5))
+
+
+def _count(length: Any) -> int:
+    """A length as a plain integer; one that is traced remains a symbol."""
+    return length if isinstance(length, torch.SymInt) else int(length)
 
 
 def build(

@@ -4,7 +4,7 @@
   for blanks; ``...`` stands for anything.
 - A block with a title, or whose first line is a comment that begins with a file's name, is written to that file.
 - Any other ``yaml`` block is a spec, or part of one, and has to be valid.
-- A command may fail only where the page shows its error.
+- A command, or Python, may fail only where the page shows its error.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import yaml
 from toolbox import discovery
 from toolbox.cli import main
 from toolbox.config import validated
+from toolbox.errors import ToolboxError
 from toolbox.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def blocks(text: str) -> list[Block]:
 
 
 @dataclass
-class Desk:
+class PageRunner:
     """Where a page is run: a folder that is the current one, the names its Python defined, what it installed."""
 
     folder: Path
@@ -103,8 +104,13 @@ class Desk:
         printed = io.StringIO()
         # Lines are counted as in the page, for tracebacks.
         code = compile("\n" * block.line + block.text, str(block), "exec")
-        with contextlib.redirect_stdout(printed):
-            exec(code, self.names)  # noqa: S102  # our own pages
+        try:
+            with contextlib.redirect_stdout(printed):
+                exec(code, self.names)  # noqa: S102  # our own pages
+        except ToolboxError as error:
+            if "Error: " not in (block.shown or ""):
+                raise
+            printed.write(f"{type(error).__name__}: {error}\n")
         return printed.getvalue()
 
     def _line(self, line: str, block: Block) -> str:
@@ -179,18 +185,18 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk(folder: Path) -> Iterator[Desk]:
+def page_runner(folder: Path) -> Iterator[PageRunner]:
     """A folder to run a page in, with the example photographs in ``photos``; all is as it was when it is left."""
     before = Path.cwd()
     os.chdir(folder)
     (folder / "photos").mkdir()
     for photo in PHOTOS.glob("*.png"):
         shutil.copy(photo, folder / "photos")
-    made = Desk(folder)
+    runner = PageRunner(folder)
     try:
-        yield made
+        yield runner
     finally:
-        made.clear()
+        runner.clear()
         os.chdir(before)
 
 
@@ -199,10 +205,10 @@ def make_pictures(docs: Path) -> Iterator[Path]:
     for page in sorted(docs.rglob("*.md")):
         found = blocks(page.read_text(encoding="utf-8"))
         if any(".webp" in block.text for block in found):
-            with tempfile.TemporaryDirectory() as folder, desk(Path(folder).resolve()) as here:
+            with tempfile.TemporaryDirectory() as folder, page_runner(Path(folder).resolve()) as runner:
                 for block in found:
-                    here.run(block)
-                for picture in sorted(here.folder.glob("*.webp")):
+                    runner.run(block)
+                for picture in sorted(runner.folder.glob("*.webp")):
                     yield Path(shutil.copy(picture, docs / "pictures"))
 
 

@@ -42,7 +42,7 @@ def _plan(checkpoint: Checkpoint, hints: DIINNHints) -> Conversion:
     prefix = root if alone else f"{root}decoder."
     layers = checkpoint.count(prefix + "Q.{}.0.weight")
     if layers == 0:
-        raise WeightsError(f"missing '{prefix}Q.0.0.weight', which says what the rest of the network is")
+        raise WeightsError(f"missing '{prefix}Q.0.0.weight', which determines the rest of the network")
     hidden = [checkpoint.shape(f"{prefix}Q.{i}.0.weight")[0] for i in range(layers)]
     channels, _, kernel = checkpoint.shape(f"{prefix}last_layer.weight")[:3]
     content = checkpoint.shape(f"{prefix}K.0.0.weight")[1]
@@ -84,8 +84,8 @@ def _modulation_input(
         raise WeightsError(f"its shapes are not those of {f'its mode {mode}' if mode else 'any published mode'}")
     if hints.modulation_input is not None:
         if hints.modulation_input not in possible:
-            told = " or ".join(sorted(possible))
-            raise WeightsError(f"got the hint modulation_input={hints.modulation_input!r}, but the file says {told}")
+            found = " or ".join(sorted(possible))
+            raise WeightsError(f"got the hint modulation_input={hints.modulation_input!r}, but the file says {found}")
         return hints.modulation_input
     if len(possible) != 1:
         raise hint_needed("modulation_input", tuple(sorted(possible)))

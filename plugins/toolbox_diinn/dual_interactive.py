@@ -95,7 +95,7 @@ class DualInteractive(ImplicitDecoder):
             for column in range(3):
                 y = _reflect(positions.y + (row - 1) * positions.cell[0], positions.cell[0])
                 x = _reflect(positions.x + (column - 1) * positions.cell[1], positions.cell[1])
-                q = self.synthesize(content, Positions(y, x, positions.cell))
+                q = self.synthesize(content, positions.at(y, x))
                 bias = self.output.bias if row == column == 1 else None
                 parts.append(F.linear(q, self.output.weight[:, :, row, column], bias))
         return torch.stack(parts).sum(0)
@@ -106,9 +106,7 @@ class DualInteractive(ImplicitDecoder):
             return
         # On a grid the positions around are there already: a convolution, instead of nine times the work.
         for rows in positions.bands(ROWS_CONVOLVED):
-            around = Positions(
-                _with_neighbors(rows.y, 0, rows.cell[0]), _with_neighbors(rows.x, 1, rows.cell[1]), rows.cell
-            )
+            around = rows.at(_with_neighbors(rows.y, 0, rows.cell[0]), _with_neighbors(rows.x, 1, rows.cell[1]))
             chunks = around.chunks(self.chunk // content.values.shape[0])
             q = torch.cat([self.synthesize(content, chunk) for chunk in chunks], 1)
             yield F.conv2d(q.permute(0, 3, 1, 2), self.output.weight, self.output.bias).permute(0, 2, 3, 1)
@@ -119,8 +117,8 @@ class DualInteractive(ImplicitDecoder):
     def synthesize(self, content: Content, positions: Positions) -> Tensor:
         """→ q of the last layer, (B, *shape of the positions, hidden[-1])."""
         height, width = content.height, content.width
-        rows = nearest(positions.y, positions.cell[0], height)
-        columns = nearest(positions.x, positions.cell[1], width)
+        rows = nearest(positions.y, positions.counts[0], height)
+        columns = nearest(positions.x, positions.counts[1], width)
         ratio = positions.cell[0] * height / 2 * positions.cell[1] * width / 2
         y, x = offset(positions.y, rows, height), offset(positions.x, columns, width)
         position = stack(y, x, ratio, like=content.values)

@@ -24,7 +24,7 @@ def _plan(checkpoint: Checkpoint, hints: LIIFHints) -> Conversion:
     while f"imnet.layers.{2 * len(hidden) + 2}.weight" in checkpoint.tensors:
         hidden.append(checkpoint.shape(f"imnet.layers.{2 * len(hidden)}.weight", 2)[0])
     if not hidden:
-        raise WeightsError("missing 'imnet.layers.2.weight', which says what the rest of the network is")
+        raise WeightsError("missing 'imnet.layers.2.weight', which determines the rest of the network")
     width = checkpoint.shape("imnet.layers.0.weight", 2)[1]
     layouts = {
         (features * (9 if unfolds else 1)) + (4 if cell else 2): (unfolds, cell)

@@ -17,7 +17,7 @@ from PIL import Image
 import toolbox
 from tests.cli.command import Run
 from tests.parts import restorer_of
-from toolbox.evaluation import evaluate
+from toolbox.evaluation import scoring
 from toolbox.evaluation.protocols import PROTOCOLS
 from toolbox.images.engine.run import restore_tensor
 
@@ -194,7 +194,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_scored(
     run: Run, pictures: Path, tmp_path: Path, option: str
 ) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-gray")
-    assert "does not exist; make it first" in run(*command, option, tmp_path / "nowhere" / "a.png").sentence
+    assert "does not exist; create it first" in run(*command, option, tmp_path / "nowhere" / "a.png").sentence
 
 
 # Going on
@@ -213,7 +213,7 @@ def test_an_interrupted_run_goes_on_from_what_is_scored(
             raise KeyboardInterrupt
         return original(*arguments, **more)  # type: ignore[arg-type]  # passed through
 
-    monkeypatch.setattr(evaluate, "restore_tensor", interrupted)
+    monkeypatch.setattr(scoring, "restore_tensor", interrupted)
     results = tmp_path / "scores.json"
     assert run(*command, "--results", results).code != 0
     assert len(json.loads(results.read_text())["scores"]) == 2
@@ -241,7 +241,7 @@ def test_scores_of_another_protocol_never_stand_in_one_table(run: Run, pictures:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--scale", "2", "--results", tmp_path / "scores.json")
     run(*command, "--protocol", "diinn")
     sentence = run(*command, "--protocol", "sr-y").sentence
-    assert sentence.endswith("holds scores of protocol diinn, these are of sr-y; give another file for the results")
+    assert sentence.endswith("holds scores of protocol diinn, these are of sr-y; choose another file for the results")
 
 
 # What cannot be scored
@@ -272,7 +272,7 @@ def test_a_network_that_runs_out_of_memory_is_listed(run: Run, pictures: Path, m
     def greedy(*_: object, **__: object) -> torch.Tensor:
         raise RuntimeError("not enough memory\nat line 7")
 
-    monkeypatch.setattr(evaluate, "restore_tensor", greedy)
+    monkeypatch.setattr(scoring, "restore_tensor", greedy)
     result = run("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-gray", "--json")
     assert result.code == 1
     assert [row["error"] for row in result.data["scores"]] == ["not enough memory"] * 3
@@ -302,12 +302,9 @@ def test_identical_pictures_are_noted(run: Run, pictures: Path) -> None:
     ("arguments", "sentence"),
     [
         (("--protocol", "sr-x"), "unknown protocol 'sr-x'; did you mean 'sr-y' (toolbox)?"),
-        (("--protocol", "sr-y", "--scale", "2", "--sigma", "15"), "got --sigma, but sr-y adds no noise; leave it out"),
-        (
-            ("--protocol", "sr-y", "--scale", "2", "--quality", "9"),
-            "got --quality, but sr-y does not compress; leave it",
-        ),
-        (("--protocol", "denoise-gray", "--scale", "2"), "got --lr or --scale, but denoise-gray adds noise"),
+        (("--protocol", "sr-y", "--scale", "2", "--sigma", "15"), "got sigma 15, but sr-y adds no noise; leave it out"),
+        (("--protocol", "sr-y", "--scale", "2", "--quality", "9"), "got quality 9, but sr-y does not compress"),
+        (("--protocol", "denoise-gray", "--scale", "2"), "got low resolution or scales, but denoise-gray adds noise"),
     ],
 )
 def test_what_does_not_fit_the_protocol_is_refused(
@@ -329,10 +326,10 @@ def test_an_empty_folder_is_refused(run: Run, tmp_path: Path) -> None:
 def test_artifacts_are_scored_at_the_asked_quality(run: Run, pictures: Path) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "jpeg", "--json")
     results = [run(*command, "--quality", str(quality)).data for quality in (10, 90)]
-    assert [result["level"] for result in results] == [10, 90]
+    assert [result["quality"] for result in results] == [10, 90]
     means = [result["means"][0]["psnr"] for result in results]
     assert means[0] < means[1]
-    assert run(*command).data["level"] == 40
+    assert run(*command).data["quality"] == 40
 
 
 # toolbox show protocol

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 
 from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.cases import Case, Sample, ahead, find_cases, read_sample
+from toolbox.evaluation.cases import Case, Sample, find_cases, read_sample
 from toolbox.imresize import imresize
 from toolbox.records import ProtocolInfo
 
@@ -86,7 +85,7 @@ def test_originals_are_taken_once_for_each_scale(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [{"low": "_LR"}, {"scales": [2]}])
 def test_noise_and_low_resolution_do_not_mix(tmp_path: Path, arguments: dict[str, object]) -> None:
     draw(tmp_path / "a.png", 8, 8)
-    with pytest.raises(SpecError, match="got --lr or --scale, but denoise-gray adds noise"):
+    with pytest.raises(SpecError, match="got low resolution or scales, but denoise-gray adds noise"):
         find_cases(tmp_path, protocol("denoise-gray"), **arguments)  # type: ignore[arg-type]  # one of them
 
 
@@ -94,7 +93,7 @@ def test_noise_and_low_resolution_do_not_mix(tmp_path: Path, arguments: dict[str
 def test_a_folder_that_is_none_or_empty_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "missing", tmp_path / "file"):
-        with pytest.raises(ImageError, match=rf"{path.name}: is no folder, expected one with pictures$"):
+        with pytest.raises(ImageError, match=rf"{path.name} is not a folder, expected one with pictures$"):
             find_cases(path, protocol(name))
     with pytest.raises(ImageError, match=r": nothing to score, expected pictures \(\.png"):
         find_cases(tmp_path, protocol(name))
@@ -102,7 +101,7 @@ def test_a_folder_that_is_none_or_empty_is_refused(tmp_path: Path, name: str) ->
 
 def test_pictures_without_pairs_are_refused_where_no_scale_is_given(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 8, 8, 3)
-    sentence = r": nothing to score, sr-y expected pairs named \*_HR and \*_LR, or --scale to make the input of any$"
+    sentence = r": nothing to score, sr-y expected pairs named \*_HR and \*_LR, or scales "
     with pytest.raises(ImageError, match=sentence):
         find_cases(tmp_path, protocol("sr-y"))
     with pytest.raises(ImageError, match=r": nothing to score, sr-y expected \*x2 beside \*$"):
@@ -236,30 +235,6 @@ def test_the_hash_is_of_both_files(tmp_path: Path) -> None:
     assert len(hashes) == 3
 
 
-# Ahead
-
-
-@given(items=st.lists(st.integers()), workers=st.integers(1, 4))
-def test_ahead_is_map(items: list[int], workers: int) -> None:
-    assert list(ahead(lambda n: n * n, items, workers)) == [n * n for n in items]
-
-
-def test_the_next_item_is_made_while_one_is_used_and_no_more_than_there_are_workers() -> None:
-    made, second = [], threading.Event()
-
-    def make(n: int) -> int:
-        made.append(n)
-        if n == 1:
-            second.set()
-        return n
-
-    results = ahead(make, range(10), 1)
-    assert next(results) == 0
-    assert second.wait(5)
-    assert made == [0, 1]
-    assert list(results) == list(range(1, 10))
-
-
 # JPEG, and pairs of one size
 
 
@@ -269,7 +244,7 @@ def test_jpeg_is_pillow_s_of_the_asked_quality(tmp_path: Path, name: str, qualit
     picture = draw(tmp_path / "a.png", 18, 25, 3)
     Image.open(tmp_path / "a.png").save(tmp_path / "b.jpg", quality=quality)
     (case,) = [each for each in find_cases(tmp_path, protocol(name)) if each.original.name == "a.png"]
-    found = read_sample(case, protocol(name), quality)
+    found = read_sample(case, protocol(name), 0, quality)
     expected = torch.from_numpy(np.array(Image.open(tmp_path / "b.jpg"))).permute(2, 0, 1)[None]
     assert torch.equal((found.degraded * 255).round(), expected.float())
     torch.testing.assert_close(found.original, picture / 255)
@@ -295,17 +270,17 @@ def test_real_pairs_may_be_in_two_folders(tmp_path: Path) -> None:
 def test_what_is_no_real_pair_is_refused(tmp_path: Path) -> None:
     how = protocol("real-pairs")
     draw(tmp_path / "a.png", 8, 9, 3)
-    with pytest.raises(ImageError, match=r"real-pairs expected pairs named \* and \*_clean, or --lr with a folder"):
+    with pytest.raises(ImageError, match=r"real-pairs expected pairs named \* and \*_clean, or a folder"):
         find_cases(tmp_path, how)
     draw(tmp_path / "a_clean.png", 9, 8, 3)
     (case,) = find_cases(tmp_path, how)
     with pytest.raises(ImageError, match=r"got a pair of 8x9 and 9x8 pixels, expected pictures of the same size"):
         read_sample(case, how, 0)
-    with pytest.raises(SpecError, match=r"got --scale, but real-pairs has pairs of the same size; leave it out"):
+    with pytest.raises(SpecError, match=r"got scales, but real-pairs has pairs of the same size; leave them out"):
         find_cases(tmp_path, how, scales=[2])
 
 
 def test_jpeg_takes_no_low_resolution(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 8, 9, 3)
-    with pytest.raises(SpecError, match="got --lr or --scale, but jpeg compresses the pictures; leave them out"):
+    with pytest.raises(SpecError, match="got low resolution or scales, but jpeg compresses the originals"):
         find_cases(tmp_path, protocol("jpeg"), scales=[2])

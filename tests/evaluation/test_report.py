@@ -14,8 +14,8 @@ import pytest
 
 from toolbox.errors import SpecError
 from toolbox.evaluation.cases import Case
-from toolbox.evaluation.evaluate import Score
 from toolbox.evaluation.report import ModelFacts, Report, read_report, resume, write_report
+from toolbox.evaluation.scoring import Score
 
 SHA = "0123456789abcdef" * 4
 
@@ -31,7 +31,8 @@ def report(*scores: Score, **changes: Any) -> Report:
         "protocol": {"name": "sr-y", "rounds": True},
         "data": "set5",
         "low": None,
-        "level": None,
+        "sigma": None,
+        "quality": None,
         "metrics": ["psnr"],
         "versions": {"toolbox": "0.1.0"},
         "models": [ModelFacts("net", 1234, SHA, {"toolbox_net": "2"}), ModelFacts("bicubic", 0, None, {})],
@@ -91,7 +92,7 @@ def test_without_another_scale_than_one_it_is_not_shown() -> None:
 
 
 def test_markdown_carries_the_protocol_and_the_versions() -> None:
-    lines = report(score("net", "a", 30.0), level=25.0).markdown().splitlines()
+    lines = report(score("net", "a", 30.0), sigma=25.0).markdown().splitlines()
     assert lines[1] == "| --- | --: | --: | --: | --: | --: | --: |"
     assert "*sr-y on set5, σ = 25; toolbox 0.1.0, toolbox_net 2*" in lines
 
@@ -143,7 +144,7 @@ def test_going_on_keeps_the_models_and_the_scores_of_pictures_that_are_the_same(
         ({"protocol": {"name": "diinn"}}, "holds scores of protocol sr-y, these are of diinn"),
         ({"data": "set14"}, "holds scores of data set5, these are of set14"),
         ({"low": "_LR"}, "holds scores of low None, these are of _LR"),
-        ({"level": 25.0}, "holds scores of level None, these are of 25.0"),
+        ({"sigma": 25.0}, "holds scores of sigma None, these are of 25.0"),
         ({"models": [ModelFacts("net", 1234, None, {})]}, "holds scores of another 'net'"),
     ],
 )
@@ -151,7 +152,7 @@ def test_scores_that_do_not_compare_stay_apart(tmp_path: Path, change: dict[str,
     path = tmp_path / "scores.json"
     write_report(report(score("net", "a", 30.0)), path)
     text = path.read_text(encoding="utf-8")
-    with pytest.raises(SpecError, match=rf"{complaint}; give another file for the results$"):
+    with pytest.raises(SpecError, match=rf"{complaint}; choose another file for the results$"):
         resume(report(**change), path, [])
     assert path.read_text(encoding="utf-8") == text
 
@@ -160,7 +161,7 @@ def test_scores_that_do_not_compare_stay_apart(tmp_path: Path, change: dict[str,
 def test_a_file_without_scores_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "scores.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(SpecError, match=r"scores\.json: no scores can be read from it"):
+    with pytest.raises(SpecError, match=r"scores\.json: cannot be read as scores"):
         read_report(path)
 
 

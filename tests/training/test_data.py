@@ -110,7 +110,7 @@ def test_damaged_and_small_pictures_are_left_out_and_named(tmp_path: Path) -> No
 
 
 def test_folders_without_a_picture_that_can_be_used_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"missing: is no folder, expected one with training pictures$"):
+    with pytest.raises(ImageError, match=r"missing is not a folder, expected one with training pictures$"):
         open_all(tmp_path / "missing")
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
     with pytest.raises(ImageError, match=r": no picture found, expected some with suffixes such as \.png or \.jpg$"):
@@ -136,7 +136,7 @@ def test_patches_are_pieces_of_the_pictures_in_the_eight_flips_and_turns(tmp_pat
     recipe = recipe_of(tmp_path, patch=3, batch=1000, degradation={"name": "gaussian-noise", "sigma": 0})
     clean = Batches(recipe, open_all(tmp_path, channels=1))[5].clean
     assert clean.shape == (1000, 1, 3, 3)
-    known = {
+    crops = {
         variant.numpy().tobytes(): (picture, top, left, turn)
         for picture in range(2)
         for top in range(4)
@@ -145,7 +145,7 @@ def test_patches_are_pieces_of_the_pictures_in_the_eight_flips_and_turns(tmp_pat
             eight(torch.from_numpy(levels[picture, top : top + 3, left : left + 3].copy()).float() / 255)
         )
     }
-    drawn = [known[patch.numpy().tobytes()] for patch in clean]
+    drawn = [crops[patch.numpy().tobytes()] for patch in clean]
     assert len({each[:3] for each in drawn}) == 2 * 4 * 5
     assert min(Counter(each[3] for each in drawn).values()) > 0.7 * 1000 / 8
 

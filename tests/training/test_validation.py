@@ -11,7 +11,7 @@ from PIL import Image
 from tests.training.runs import IMPLICIT, implicit_recipe, recipe_of, write_pictures
 from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.evaluate import evaluate
+from toolbox.evaluation.scoring import score_folder
 from toolbox.restorer import Restorer
 from toolbox.training.recipe import Validation
 from toolbox.training.validation import check_validation, mean_score, sample_picture
@@ -26,7 +26,7 @@ def test_the_score_is_the_mean_that_eval_gives(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path)
     restorer = Restorer(implicit_recipe(folder).model)
     protocol = installed().protocols["sr-y"]
-    scores = [score.psnr for score in evaluate(restorer, folder, protocol, scales=[2, 3])]
+    scores = [score.psnr for score in score_folder(restorer, folder, protocol, scales=[2, 3])]
     assert len(scores) == 6
     got = mean_score(restorer, validation(folder, "sr-y", scales=[2, 3]))
     assert got == pytest.approx(np.mean(scores))
@@ -35,7 +35,7 @@ def test_the_score_is_the_mean_that_eval_gives(tmp_path: Path) -> None:
 def test_scores_are_checked_before_they_are_needed(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path)
     assert check_validation(validation(folder, "denoise-gray")) == sorted(folder.iterdir())
-    with pytest.raises(SpecError, match=r"got --lr or --scale, but denoise-gray adds noise"):
+    with pytest.raises(SpecError, match=r"got low resolution or scales, but denoise-gray adds noise"):
         check_validation(validation(folder, "denoise-gray", scales=[2]))
     with pytest.raises(ImageError, match=r"nothing to score"):
         check_validation(validation(folder, "sr-y"))

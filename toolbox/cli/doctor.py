@@ -11,7 +11,7 @@ import typer
 from toolbox.cli.options import Json
 
 if TYPE_CHECKING:
-    from toolbox.cli.inspection import Inspection
+    from toolbox.inspection.findings import Inspection
 
 
 def doctor(
@@ -20,11 +20,12 @@ def doctor(
     ] = 20.0,
     as_json: Json = False,
 ) -> None:
-    """Show versions, devices and plugins, and check every plugin; exit code 1 when something is wrong.
+    """Check the installation and every plugin.
 
-    Plugins are imported in another process, so that one that hangs or crashes is named too.
+    The command prints versions, devices and plugins. It imports the plugins in another process, so that it can name
+    one that hangs or crashes. The exit code is 1 if something is wrong.
     """
-    from toolbox.cli.inspection import inspect
+    from toolbox.inspection.inspect import inspect
 
     found = inspect(time_limit)
     if as_json:

@@ -87,7 +87,7 @@ class ImplicitDecoder(nn.Module):
         output_rows = max(1, feature_rows * size[0] // height)
         positions = grid(size, features.device)
         for start in range(0, size[0], output_rows):
-            band = Positions(positions.y[start : start + output_rows], positions.x, positions.cell)
+            band = positions.at(positions.y[start : start + output_rows], positions.x)
             yield from self.decode(self._content(features, start, start + len(band.y), size[0]), band)
 
     def _content(self, features: Tensor, start: int, stop: int, rows: int) -> Content:
@@ -133,7 +133,8 @@ class ImplicitDecoder(nn.Module):
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
         content = _whole(self.prepare(features))
         y, x = points.double().unbind(-1)
-        chunks = Positions(y, x, (height, width)).chunks(self.chunk // features.shape[0])
+        counts = max(1, round(2 / height)), max(1, round(2 / width))
+        chunks = Positions(y, x, (height, width), counts).chunks(self.chunk // features.shape[0])
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
 
 

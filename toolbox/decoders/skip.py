@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.resize import resize
+from toolbox.resize import is_size, resize
 
 # Radius in input pixels of what one pixel of the resized image sees.
 REACH: Mapping[str, int] = {"bicubic": 2, "bilinear": 1, "nearest": 0}
@@ -22,6 +22,6 @@ def resized(image: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
     """
     if interpolation == "bicubic":
         return resize(image, size)
-    if size == tuple(image.shape[-2:]):
+    if is_size(image, size):
         return image
     return F.interpolate(image, size=size, mode="nearest-exact" if interpolation == "nearest" else interpolation)

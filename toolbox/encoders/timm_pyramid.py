@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from toolbox.config import EncoderConfig, fault, located
+from toolbox.config import EncoderConfig, Padding, fault, located
 from toolbox.encoders import timm_backbone
 from toolbox.encoders.receptive_field import measured_radius
+from toolbox.padding import cropped, padded
 from toolbox.records import ComponentInfo
 
 
@@ -115,8 +116,8 @@ class TimmPyramid(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""
         height, width = image.shape[-2:]
-        padded = F.pad(image, (0, -width % self.step, 0, -height % self.step), mode="replicate")
-        maps = self.backbone(padded)
+        whole = padded(image, Padding(self.step, "replicate"))
+        maps = self.backbone(whole)
         if self.channels_last:
             maps = [each.permute(0, 3, 1, 2) for each in maps]
         fused: Tensor | None = None
@@ -124,7 +125,7 @@ class TimmPyramid(nn.Module):
             projected = lateral(features)
             fused = projected if fused is None else projected + _enlarged(fused, projected.shape[-2:])
         assert fused is not None  # noqa: S101  # there is a stage
-        full = _enlarged(fused, padded.shape[-2:])[..., :height, :width]
+        full = cropped(_enlarged(fused, whole.shape[-2:]), height, width)
         smoothed: Tensor = self.smooth(self.image(image) + full)
         return smoothed
 

@@ -121,4 +121,5 @@ WITH_NONLOCAL = ComponentInfo(
         },
         "after": ["blocks.0"],
     },
+    url="https://arxiv.org/abs/1711.07971",
 )

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,14 +17,13 @@ from toolbox.degradations.jpeg import compressed
 from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
 from toolbox.images.arrays import to_tensor
+from toolbox.images.files.formats import DATA_SUFFIXES
 from toolbox.images.files.picture import read_picture
 from toolbox.imresize import imresize
+from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+QUALITY = 40  # of JPEG, where a protocol compresses and the caller does not say how much
 
 
 @dataclass(frozen=True)
@@ -71,47 +67,50 @@ def find_cases(
         SpecError: the protocol makes its input in another way.
     """
     if not folder.is_dir():
-        raise ImageError(f"{folder}: is no folder, expected one with pictures")
+        raise ImageError(f"{folder} is not a folder, expected one with pictures")
     pictures = _pictures(folder)
     if not pictures:
-        raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(SUFFIXES)})")
+        raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(DATA_SUFFIXES)})")
     if protocol.same_size_pairs:
         return _real_pairs(folder, pictures, protocol, low, scales)
     if not protocol.enlarges:
         if low is not None or scales:
-            does = "compresses the pictures" if protocol.compresses else "adds noise to the pictures"
-            raise SpecError(f"got --lr or --scale, but {protocol.name} {does}; leave them out")
+            does = "compresses the originals" if protocol.compresses else "adds noise to the originals"
+            raise SpecError(f"got low resolution or scales, but {protocol.name} {does}; leave them out")
         return [Case(path, None, 1.0) for path in pictures]
     if low is None and scales:
         originals = [path for path in pictures if not path.stem.endswith("_LR")]
         return [Case(path, None, scale) for scale in scales for path in originals]
     if len(scales) > 1:
-        raise SpecError("got --lr and several --scale, expected one, the scale of the pairs")
+        raise SpecError("got low resolution and several scales, expected one, the scale of the pairs")
     pairs = _pairs_of_folders(pictures, Path(low)) if low and Path(low).is_dir() else _pairs_of_names(pictures, low)
     if not pairs:
-        expected = f"*{low} beside *" if low else "pairs named *_HR and *_LR, or --scale to make the input of any"
+        expected = (
+            f"*{low} beside *" if low else "pairs named *_HR and *_LR, or scales (--scale) to reduce the originals by"
+        )
         raise ImageError(f"{folder}: nothing to score, {protocol.name} expected {expected}")
     return [Case(path, partner, scales[0] if scales else None) for path, partner in pairs]
 
 
-def read_sample(case: Case, protocol: ProtocolInfo, level: float) -> Sample:
+def read_sample(case: Case, protocol: ProtocolInfo, sigma: float, quality: int = QUALITY) -> Sample:
     """Read a case's pictures, or make its input from the original.
 
     Args:
         case: the pictures.
         protocol: says how the input is made.
-        level: the noise's σ of 255, or JPEG's quality, where the protocol adds the one or does the other.
+        sigma: noise level of 255, where the protocol adds noise.
+        quality: JPEG's, where it compresses.
 
     Raises:
         ImageError: a picture is missing, cannot be read, or is too small, or the pair is none.
     """
     sample = _read_sample(case, protocol)
     if protocol.compresses:
-        return replace(sample, degraded=compressed(sample.original[0], round(level))[None])
+        return replace(sample, degraded=compressed(sample.original[0], quality)[None])
     if protocol.noise_seed is None:
         return sample
     generator = torch.Generator().manual_seed(protocol.noise_seed)
-    return replace(sample, degraded=add_noise(sample.degraded, level, generator))
+    return replace(sample, degraded=add_noise(sample.degraded, sigma, generator))
 
 
 def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
@@ -133,33 +132,21 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
         if min(low) < 1:
             raise ImageError(f"got a picture of {width}x{height}, too small to reduce by {scale:g}")
         original = original[..., : round(low[0] * scale), : round(low[1] * scale)]
-        levels = (original * 255).round().to(torch.uint8)
-        return Sample(original, imresize(levels, size=(low[0], low[1])).float() / 255, scale, notes)
+        degraded = imresize(to_bytes(original), size=(low[0], low[1])).float() / 255
+        return Sample(original, degraded, scale, notes)
     if not case.low.exists():
         raise ImageError(f"{case.low} is missing, expected the low resolution of {case.original.name}")
     degraded, _ = _read(case.low, protocol)
     scale = _scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
     if case.scale is not None and abs(scale - case.scale) > 0.01:
-        raise ImageError(f"got a pair of scale {scale:g}, expected --scale {case.scale:g}")
+        raise ImageError(f"got a pair of scale {scale:g}, expected {case.scale:g}")
     if scale == round(scale):  # as published code does, pixels that the low resolution does not cover are left out
         original = original[..., : degraded.shape[-2] * round(scale), : degraded.shape[-1] * round(scale)]
     return Sample(original, degraded, scale, notes)
 
 
-def ahead(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """``map``, with the results of the next items made in threads while one is used."""
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in DATA_SUFFIXES)
 
 
 def _real_pairs(
@@ -167,7 +154,7 @@ def _real_pairs(
 ) -> list[Case]:
     """Originals named *_clean beside what is restored; or the latter in a folder of its own, by the same names."""
     if scales:
-        raise SpecError(f"got --scale, but {protocol.name} has pairs of the same size; leave it out")
+        raise SpecError(f"got scales, but {protocol.name} has pairs of the same size; leave them out")
     if low is not None:
         others = {path.stem: path for path in _pictures(Path(low))} if Path(low).is_dir() else {}
         pairs = [(path, others[path.stem]) for path in pictures if path.stem in others]
@@ -177,8 +164,8 @@ def _real_pairs(
         pairs = [(path, others[name]) for path, name in names if name in others]
     if not pairs:
         raise ImageError(
-            f"{folder}: nothing to score, {protocol.name} expected pairs named * and *_clean, or --lr with a folder "
-            "of the pictures to restore"
+            f"{folder}: nothing to score, {protocol.name} expected pairs named * and *_clean, or a folder (--lr) of "
+            "the pictures to restore"
         )
     return [Case(path, partner, 1.0) for path, partner in pairs]
 

@@ -27,7 +27,7 @@ def load_figure() -> type[Figure]:
         from matplotlib.figure import Figure
     except ImportError:
         raise ToolboxError(
-            "--plot needs matplotlib, which is not installed; pip install 'toolbox-restoration[plot]'"
+            "plots need matplotlib, which is not installed; pip install 'toolbox-restoration[plot]'"
         ) from None
     return Figure
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from toolbox.errors import SpecError
 from toolbox.evaluation.cases import Case
-from toolbox.evaluation.evaluate import Score
 from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.scoring import Score
 from toolbox.files import written_beside
 
 Table = tuple[list[str], list[list[str]]]  # the header and the rows
@@ -38,7 +38,8 @@ class Report:
     protocol: dict[str, Any]
     data: str
     low: str | None  # where low-resolution pictures were given; None: the protocol made the inputs
-    level: float | None  # the noise's σ of 255, or JPEG's quality
+    sigma: float | None
+    quality: int | None
     metrics: list[str]
     versions: dict[str, str]
     models: list[ModelFacts]
@@ -109,11 +110,11 @@ class Report:
 
     def caption(self) -> str:
         """What the scores are of, and what made them."""
-        name = "quality" if self.protocol.get("compresses") else "σ"
-        level = f", {name} = {self.level:g}" if self.level is not None else ""
+        sigma = f", σ = {self.sigma:g}" if self.sigma is not None else ""
+        quality = f", quality {self.quality}" if self.quality is not None else ""
         plugins = {name: version for model in self.models for name, version in model.plugins.items()}
         versions = ", ".join(f"{name} {version}" for name, version in (self.versions | plugins).items())
-        return f"{self.protocol['name']} on {self.data}{level}; {versions}"
+        return f"{self.protocol['name']} on {self.data}{sigma}{quality}; {versions}"
 
     def summary_table(self) -> Table:
         """One row for each model and scale."""
@@ -185,7 +186,7 @@ def read_report(path: Path) -> Report:
         heads = {each.name: document[each.name] for each in fields(Report)}
         return Report(**heads | {"models": [ModelFacts(**model) for model in document["models"]], "scores": scores})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SpecError(f"{path}: no scores can be read from it ({error}); give another file for the results") from None
+        raise SpecError(f"{path}: cannot be read as scores ({error}); choose another file for the results") from None
 
 
 def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
@@ -197,17 +198,17 @@ def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
     if not path.exists():
         return report
     before = read_report(path)
-    for key in ("protocol", "data", "low", "level", "metrics", "versions"):
+    for key in ("protocol", "data", "low", "sigma", "quality", "metrics", "versions"):
         got, held = getattr(report, key), getattr(before, key)
         if got != held:
             got, held = (each["name"] if key == "protocol" else each for each in (got, held))
             raise SpecError(
-                f"{path} holds scores of {key} {held}, these are of {got}; give another file for the results"
+                f"{path} holds scores of {key} {held}, these are of {got}; choose another file for the results"
             )
     models = {model.name: model for model in before.models}
     for model in report.models:
         if models.setdefault(model.name, model) != model:
-            raise SpecError(f"{path} holds scores of another {model.name!r}; give another file for the results")
+            raise SpecError(f"{path} holds scores of another {model.name!r}; choose another file for the results")
     now = {(case.original.name, case.sha256()) for case in cases}
     report.models = list(models.values())
     report.scores = [score for score in before.scores if (score.picture, score.sha256) in now]

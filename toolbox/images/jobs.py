@@ -88,8 +88,8 @@ def find_sources(arguments: Sequence[str], recursive: bool, output: Output | Non
         for source in _named(argument, recursive, output):
             found.setdefault(source.path and source.path.absolute(), source)
     if not found:
-        more = "" if recursive else "; --recursive looks into its folders, too"
-        raise ImageError(f"{', '.join(arguments)}: no picture in it{more}")
+        more = "" if recursive else "; use --recursive to search subfolders"
+        raise ImageError(f"{', '.join(arguments)}: no picture found{more}")
     return list(found.values())
 
 

@@ -162,7 +162,7 @@ def _name(model: Model, restorer: Restorer) -> str:
 
 def _restore_path(path: Path, output: Path, settings: Settings, progress: Progress | None) -> Path:
     if output.resolve() == path.resolve():
-        raise ImageError(f"{output}: is the input itself; give another name")
+        raise ImageError(f"{output} is the input itself; choose another name")
     restore_file(path, output, settings, progress)
     return output
 

@@ -111,8 +111,8 @@ class FilesRun:
             if self.only_tell:
                 return Outcome(source, dry_run(data, choose, self.settings, str(source)))
             return Outcome(source, restore_file(data, choose, self.settings, step, str(source), watch))
-        except _Skipped as there:
-            return Outcome(source, skipped=str(there))
+        except _Skipped as skipped:
+            return Outcome(source, skipped=str(skipped))
         except ToolboxError as error:
             named = name in str(error) or (len(self.sources) == 1 and "cannot be written" in str(error))
             return Outcome(source, error=error if named else type(error)(f"{name}: {error}"))
@@ -120,7 +120,7 @@ class FilesRun:
         except Exception as fault:
             reason = f"failed with {type(fault).__name__}: {' '.join(str(fault).split())}"
             if isinstance(fault, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(fault):
-                reason = "the memory was used up; give --max-memory, or fewer --workers"
+                reason = "the memory ran out; set --max-memory, or use fewer --workers"
             failure = ImageError(f"{name}: {reason}")
             failure.__cause__ = fault
             return Outcome(source, error=failure)
@@ -156,11 +156,11 @@ class FilesRun:
             other = self._taken.setdefault(identity, source)
             if other is not source:
                 raise ImageError(
-                    f"{source}: would be written to {target}, as {other} is; give a pattern that tells them apart"
+                    f"{source} and {other} would both be written to {target}; use a pattern that tells them apart"
                 )
         if identity in self._inputs and not self.overwrite:
             whose = "the input itself" if identity == _identity(source.path or target) else "one of the inputs"
-            raise ImageError(f"{target}: is {whose}; give another name, or --overwrite")
+            raise ImageError(f"{target} is {whose}; choose another name, or use --overwrite")
         if self.skip_existing and target.exists():
             raise _Skipped(str(target))
         if self.only_tell:
@@ -169,7 +169,7 @@ class FilesRun:
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise ImageError(f"{target.parent}: cannot be made: {error.strerror}") from None
+                raise ImageError(f"{target.parent}: the folder cannot be created: {error.strerror}") from None
         check_writable(target)
         with self._lock:
             if target.parent not in self._clean:

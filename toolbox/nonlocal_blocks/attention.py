@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox.nonlocal_blocks.neighborhood import Segment, TopK, Whole, Window, segments
+from toolbox.nonlocal_blocks.traced import attend_at_once
+from toolbox.nonlocal_blocks.weighting import Weighting, weights_of
 
 # Raw correlations, one tensor (batch · tiles, queries, keys) per run of tiles: what propagation adds up.
 Correlation = tuple[Tensor, ...]
-Weighting = Literal["softmax", "mean"]
 
 TILE = 8  # queries per side of a tile: a larger one masks out more, a smaller one is too small a product
 WHOLE_IMAGE_QUERIES = 1024  # queries at a time when each sees the whole image
@@ -54,8 +54,11 @@ def attend(
     Returns:
         (B, C, H, W), and the raw correlations or None: θφᵀ plus ``previous``, −inf outside the window.
     """
-    batch = queries.shape[0]
-    height, width = (int(side) for side in queries.shape[-2:])  # not symbolic when traced: they decide the tiles
+    if torch.compiler.is_compiling():  # also by torch.export
+        before = None if previous is None else previous[0]
+        gathered, score = attend_at_once(queries, keys, values, neighborhood, before, weighting)
+        return gathered, (score,) if propagates else None
+    batch, _, height, width = queries.shape
     if isinstance(neighborhood, Whole):
         tile = max(1, WHOLE_IMAGE_QUERIES // width), width
     else:
@@ -71,8 +74,7 @@ def attend(
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     device = queries.device.type
     autocasts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    traced = torch.compiler.is_compiling()  # also by torch.export: it plans memory itself, and for any batch
-    reuses = not (recorded or autocasts or traced)
+    reuses = not (recorded or autocasts)
     key_memory, value_memory, scores = (_Scratch(queries, usable=reuses) for _ in range(3))
     earlier = iter(previous or ())
     correlation: list[Tensor] = []
@@ -83,7 +85,7 @@ def attend(
         strip_keys = key_memory.copied(keys[:, :, x.key_start : x.key_stop])
         strip_values = value_memory.copied(values[:, :, x.key_start : x.key_stop])
         strip_results = []
-        for run in _runs(rows, x, 1 if traced else batch):
+        for run in _runs(rows, x, batch):
             query = strip_queries[:, run[0].start : run[-1].stop].unflatten(1, (len(run), -1))  # (B, tiles, h, w, L)
             query = query.flatten(0, 1).flatten(1, 2)
             key, value = (_regions(strip, run).flatten(0, 1).flatten(1, 2) for strip in (strip_keys, strip_values))
@@ -97,7 +99,7 @@ def attend(
             score = torch.baddbmm(start, query, key.mT, out=start if reuses else None)
             if propagates:
                 correlation.append(score)
-            weights = _weights(score, neighborhood, weighting, scores.room(*shape))
+            weights = weights_of(score, neighborhood, weighting, scores.room(*shape))
             strip_results.append((weights @ value).unflatten(0, (batch, -1)).flatten(1, 2))
         strips.append(torch.cat(strip_results, 1).unflatten(1, (height, -1)))
     return torch.cat(strips, 2).permute(0, 3, 1, 2), tuple(correlation) if propagates else None
@@ -130,17 +132,6 @@ def _mask(y: Tensor, x: Tensor, scores: Tensor) -> None:
     """
     pairs = scores.view(-1, len(y), len(x), y.shape[1], x.shape[1])
     torch.add(y[:, None, :, None].expand_as(pairs), x[:, None, :], out=pairs)
-
-
-def _weights(score: Tensor, neighborhood: Window | TopK | Whole, weighting: Weighting, memory: Tensor | None) -> Tensor:
-    """Raw correlations (batch, queries, keys), −inf outside the neighborhood → weights, in ``memory`` if given."""
-    if isinstance(neighborhood, TopK):
-        best = score.topk(min(neighborhood.k, score.shape[-1]), -1)
-        score = torch.full_like(score, float("-inf")).scatter(-1, best.indices, best.values)
-    if weighting == "softmax":
-        return torch.softmax(score, -1, out=memory)
-    outside = score == float("-inf")
-    return score.masked_fill(outside, 0) / (~outside).sum(-1, keepdim=True)
 
 
 class _Scratch:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from toolbox.config import NonLocalConfig, fault
 from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
+from toolbox.padding import reflected
 from toolbox.records import ComponentInfo
 
 
@@ -67,9 +68,8 @@ def _patches(image: Tensor, side: int) -> Tensor:
     """(B, C, H, W) → (B, C · side², H, W): the patch around each pixel, reflected at the border."""
     height, width = image.shape[-2:]
     radius = side // 2
-    mode = "reflect" if radius < min(height, width) else "replicate"  # reflecting needs enough pixels
-    padded = F.pad(image, (radius, radius, radius, radius), mode=mode)
-    return F.unfold(padded, side).unflatten(2, (height, width))
+    rows, columns = (reflected(length, radius, image, before=radius) for length in (height, width))
+    return F.unfold(image.index_select(-2, rows).index_select(-1, columns), side).unflatten(2, (height, width))
 
 
 NL_MEANS = ComponentInfo(

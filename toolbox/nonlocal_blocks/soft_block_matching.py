@@ -8,9 +8,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import NonLocalConfig
-from toolbox.nonlocal_blocks.attention import Correlation, Weighting, attend
+from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
 from toolbox.nonlocal_blocks.plain import soft_block_matching
+from toolbox.nonlocal_blocks.weighting import Weighting
 from toolbox.records import ComponentInfo
 
 # How two features correlate and how correlations become weights: softmax of θᵀφ, softmax of xᵀx, or θᵀφ / N.

@@ -6,9 +6,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import NonLocalConfig
-from toolbox.nonlocal_blocks.attention import Weighting, attend
+from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Whole
 from toolbox.nonlocal_blocks.soft_block_matching import Similarity
+from toolbox.nonlocal_blocks.weighting import Weighting
 from toolbox.records import ComponentInfo
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from toolbox.close_names import did_you_mean
 from toolbox.errors import ConformanceError, PluginError, SpecError, ToolboxError
 from toolbox.records import ArchitectureInfo, ComponentInfo
 from toolbox.registry import Registries
@@ -122,8 +122,7 @@ def conformance_cases(
     own = [info for kind in found.components.values() for info in kind if info.provider == plugin]
     given = dict(settings or {})
     for name in given.keys() - {info.name for info in own}:
-        close = difflib.get_close_matches(name, [info.name for info in own], n=1)
-        remedy = f"did you mean {close[0]!r}?" if close else f"{plugin} has no such component"
+        remedy = did_you_mean(name, [info.name for info in own], most=1) or f"{plugin} has no such component"
         raise SpecError(f"got settings for {name!r}; {remedy}")
     cases: list[RuleCase | ArchitectureCase] = []
     for info in own:

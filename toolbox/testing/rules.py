@@ -196,7 +196,7 @@ def batch(subject: Subject) -> None:
 
 
 def memory_layout(subject: Subject) -> None:
-    """How the picture lies in memory does not matter."""
+    """The layout of the picture in memory does not matter."""
     restorer, image = subject.restorer(), subject.image(batch=2)
     size = subject.sizes(6, 7)[0]
     expected = restorer(image, size=size)
@@ -206,7 +206,7 @@ def memory_layout(subject: Subject) -> None:
 
 
 def input_unchanged(subject: Subject) -> None:
-    """What goes in is left as it was."""
+    """The input is left unchanged."""
     inputs = subject.inputs()
     before = [value.clone() for value in inputs if isinstance(value, Tensor)]
     with torch.no_grad():
@@ -217,7 +217,7 @@ def input_unchanged(subject: Subject) -> None:
 
 
 def dtype(subject: Subject) -> None:
-    """What comes out is of the type of what goes in: float64, float32 and bfloat16."""
+    """The output has the type of the input: float64, float32 or bfloat16."""
     for expected in (torch.float64, torch.float32, torch.bfloat16):
         restored = subject.restorer().to(expected)(subject.image().to(expected), size=subject.sizes(6, 7)[0])
         if restored.dtype != expected:
@@ -229,9 +229,9 @@ def device(subject: Subject) -> None:
     restorer, shape, size = subject.restorer().float(), subject.image().shape, subject.sizes(6, 7)[0]
     with FakeTensorMode() as mode:
         tensors = itertools.chain(restorer.named_parameters(), restorer.named_buffers())
-        there = {name: mode.from_tensor(tensor).to("cuda") for name, tensor in tensors}
+        moved = {name: mode.from_tensor(tensor).to("cuda") for name, tensor in tensors}
         image = torch.rand(shape, device="cuda")
-        restored = torch.func.functional_call(restorer, there, (image,), {"size": size})
+        restored = torch.func.functional_call(restorer, moved, (image,), {"size": size})
     if restored.device.type != "cuda":
         raise ConformanceError(f"got a result on {restored.device}, expected it on the input's device")
 
@@ -252,14 +252,14 @@ def deterministic(subject: Subject) -> None:
 
 
 def state_dict(subject: Subject) -> None:
-    """The state dict is all there is: loaded into another network of the same settings, it gives the same."""
+    """The state dict holds everything: another network of the same settings that loads it gives the same."""
     one, other, image, size = subject.restorer(1), subject.restorer(2), subject.image(), subject.sizes(6, 7)[0]
     other.load_state_dict(one.state_dict())
     compare_tensors(other(image, size=size), one(image, size=size), "a network that loaded a state dict", "the first")
 
 
 def weights_file(subject: Subject) -> None:
-    """Saved and loaded again it is the same network, bit for bit."""
+    """A network that is saved and loaded again is the same, bit for bit."""
     restorer, image, size = subject.restorer(), subject.image(), subject.sizes(6, 7)[0]
     if not restorer.state_dict():
         return  # a file without a tensor is none
@@ -302,7 +302,7 @@ def export(subject: Subject) -> None:
 
 
 def global_state(subject: Subject) -> None:
-    """It leaves alone what is not its own: random states, torch's switches, the environment, the path."""
+    """It changes no global state: random states, torch's switches, the environment, the path."""
     image, size = subject.image(), subject.sizes(6, 7)[0]
     before = _globals()
     after_seed = []
@@ -342,7 +342,7 @@ def _globals() -> Mapping[str, Any]:
 
 
 def plain(subject: Subject) -> None:
-    """Where there is a plain version, it gives the same to 1e-5."""
+    """The plain version, if there is one, gives the same to 1e-5."""
     info = subject.info
     if info.plain is None:
         return

@@ -1,9 +1,14 @@
-"""The state of a run in one safetensors file, from which it goes on as if it had never stopped."""
+"""The state of a run in one safetensors file, from which it goes on as if it had never stopped.
+
+On a CPU that is so bit for bit, with the same number of threads: sums are split among threads, and the order
+of additions decides how they round. The checkpoint says how many there were.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +22,10 @@ from torch import Tensor, nn
 from toolbox.errors import TrainingError, WeightsError
 from toolbox.files import written_beside
 from toolbox.weights.file import describe_mismatch, read_tensors
+
+
+class ResumeWarning(UserWarning):
+    """A run goes on, but not to the same weights bit for bit."""
 
 
 @dataclass
@@ -72,18 +81,21 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
         "progress": json.dumps(asdict(state.progress)),
         "identity": json.dumps(identity),
         "optimizer": json.dumps(numbers),
+        "threads": str(torch.get_num_threads()),
     }
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     try:
         with written_beside(path) as partial:
             save_file(copies, partial, metadata)
     except (OSError, SafetensorError) as error:
-        last = "the last one is untouched" if path.exists() else "there is none yet"
+        last = "the last one is intact" if path.exists() else "there is none yet"
         raise TrainingError(f"{path}: the checkpoint cannot be written: {error}; {last}") from None
 
 
 def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
     """Put a run into the state of a checkpoint.
+
+    A ResumeWarning tells that the run had another number of threads before.
 
     Raises:
         TrainingError: the checkpoint is of another run; the message has every difference.
@@ -95,11 +107,11 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     try:
         progress, before, content = (json.loads(metadata[key]) for key in ("progress", "identity", "optimizer"))
     except (KeyError, ValueError):
-        raise WeightsError(f"{path}: is no checkpoint of a training run") from None
+        raise WeightsError(f"{path} is not the checkpoint of a training run") from None
     if changes := differences(before, json.loads(json.dumps(identity))):
         raise TrainingError(
-            f"{path}: cannot go on with another recipe: {'; '.join(changes)}; "
-            "give what the run was started with, or start another with --run"
+            f"{path}: cannot continue with another recipe: {'; '.join(changes)}; "
+            "use the settings that the run was started with, or start another with --run"
         )
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "group": {}}
     for name, tensor in tensors.items():
@@ -108,10 +120,18 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     for part, module in (("model", state.restorer), ("average", state.average)):
         given, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (parts[part], module.state_dict()))
         if complaint := describe_mismatch(given, ours):
-            raise WeightsError(f"{path}: is the checkpoint of another network: {complaint}")
+            raise WeightsError(f"{path} is the checkpoint of another network: {complaint}")
         module.load_state_dict(parts[part])
     _unpack(state.optimizer, parts, content)
     state.progress = RunProgress(**progress)
+    on_cpu = all(parameter.device.type == "cpu" for parameter in state.restorer.parameters())
+    if on_cpu and (threads := metadata.get("threads")) not in (None, str(torch.get_num_threads())):
+        warnings.warn(
+            f"{path}: the run had {threads} threads before and has {torch.get_num_threads()} now, so that its weights "
+            f"will round differently; set OMP_NUM_THREADS={threads} to get those of a run that was never stopped",
+            ResumeWarning,
+            stacklevel=2,
+        )
 
 
 def _pack(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

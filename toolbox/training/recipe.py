@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,6 +11,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
 
 from toolbox.catalog import read_yaml
+from toolbox.close_names import close_names
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
 from toolbox.degradations.spec import DegradationSpec, listed
@@ -21,6 +21,7 @@ from toolbox.registry import Registries
 from toolbox.resolve import merged, resolve
 from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
+from toolbox.training.trackers import check_tracker
 from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
 
@@ -54,8 +55,10 @@ Factor = Annotated[float, Field(ge=1, le=32)]
 class ScaleRange(Config):
     """How much larger the clean patch is than the degraded one; a number in a recipe is ``each`` of one."""
 
-    each: tuple[Factor, ...] | None = Field(default=None, min_length=1, description="one batch of each in every step")
-    between: tuple[Factor, Factor] | None = Field(default=None, description="one drawn for every batch")
+    each: tuple[Factor, ...] | None = Field(
+        default=None, min_length=1, description="each step takes one batch of each scale"
+    )
+    between: tuple[Factor, Factor] | None = Field(default=None, description="each batch draws a scale from this range")
 
     @model_validator(mode="before")
     @classmethod
@@ -86,7 +89,7 @@ def _known_optimizer(name: str) -> str:
 
     names = [str(each) for each in list_optimizers()]
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=3) or ["adam", "adamw", "lamb"]
+        close = close_names(name, names) or ["adam", "adamw", "lamb"]
         raise fault((), name, f"an optimizer of timm such as {', '.join(close)}")
     return name
 
@@ -97,17 +100,21 @@ class Optimizer(Config):
     name: Annotated[str, AfterValidator(_known_optimizer)] = "adam"
     lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    betas: tuple[float, float] | None = Field(default=None, description="unless those of the optimizer")
+    betas: tuple[float, float] | None = Field(default=None, description="the optimizer's own unless given")
 
 
 class Schedule(Config):
     """How the learning rate goes, by timm, over the fraction of the budget that is used up."""
 
     name: Literal["constant", "cosine", "multistep", "poly"] = "cosine"
-    warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget in which the rate rises")
-    final: float = Field(default=0.01, ge=0, le=1, description="first and last rate of cosine and poly over `lr`")
-    milestones: tuple[float, ...] = Field(default=(), description="multistep: fractions at which the rate falls")
-    decay: float = Field(default=0.5, gt=0, description="multistep: by this factor; poly: the power")
+    warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget during which the rate rises")
+    final: float = Field(
+        default=0.01, ge=0, le=1, description="first and last rate of cosine and poly, as a fraction of `lr`"
+    )
+    milestones: tuple[float, ...] = Field(
+        default=(), description="multistep: fractions of the budget at which the rate falls"
+    )
+    decay: float = Field(default=0.5, gt=0, description="factor of multistep, power of poly")
 
 
 class Clip(Config):
@@ -118,10 +125,10 @@ class Clip(Config):
 
 
 class Budget(Config):
-    """When a run ends. Only a budget in steps gives the same weights on every machine and after an interruption."""
+    """When a run ends. Only a budget in steps takes as many steps on every machine and after an interruption."""
 
     steps: int | None = Field(default=None, gt=0)
-    minutes: float | None = Field(default=None, gt=0, description="of training; validation is not counted")
+    minutes: float | None = Field(default=None, gt=0, description="minutes of training, without validation")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -151,13 +158,18 @@ class Validation(Config):
 
     folder: Path
     protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
-    sigma: float = Field(
-        default=25,
-        ge=0,
-        description="noise level of 255, where the protocol adds noise; JPEG's quality, where it compresses",
-    )
-    scales: tuple[Factor, ...] = Field(default=(), description="by which low resolution is made; without, from pairs")
+    sigma: float = Field(default=25, ge=0, description="noise level of 255, where the protocol adds noise")
+    quality: int = Field(default=40, ge=1, le=100, description="JPEG quality, where the protocol compresses")
+    scales: tuple[Factor, ...] = Field(default=(), description="the originals are reduced by these; pairs unless given")
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
+
+
+Tracker = Annotated[str, AfterValidator(check_tracker)]
+
+
+def _one_or_several(value: Any) -> Any:
+    """A list may be written as its one element."""
+    return [value] if isinstance(value, str) else value
 
 
 def _no_is_no_boolean(value: Any) -> Any:
@@ -168,32 +180,35 @@ def _no_is_no_boolean(value: Any) -> Any:
 class Recipe(Config):
     """What is trained, on what, how and for how long. Paths are relative to the current folder."""
 
-    model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with what to change of it")
-    weights: str | None = Field(
-        default=None, description="whose tensors the network begins with: a weights file, or a name of the catalog"
-    )
-    start: dict[str, float] = Field(default={}, description="factors that the first values of parameters get")
+    model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
+    weights: str | None = Field(default=None, description="initial weights: a weights file, or a name of the catalog")
+    start: dict[str, float] = Field(default={}, description="factors by which initial parameters are multiplied")
     data: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(description="folders of pictures")
     degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(_listed)] = Field(
-        description="what is done to each patch, in this order"
+        description="degradations of each patch, in this order"
     )
     scale: ScaleRange = ScaleRange(each=(1.0,))
     patch: int = Field(gt=0, description="pixels along a side of the degraded patch")
     points: int | None = Field(
-        default=None, gt=0, description="how many output points of each patch are computed; all unless given"
+        default=None, gt=0, description="output points that are computed of each patch; all unless given"
     )
-    batch: int = Field(gt=0, description="patches that each process takes at once")
-    accumulate: int = Field(default=1, gt=0, description="batches whose gradients are summed up in one step")
+    batch: int = Field(gt=0, description="patches in a batch, per process")
+    accumulate: int = Field(default=1, gt=0, description="batches whose gradients make one step")
     loss: Literal["mse", "l1", "charbonnier"] = "l1"
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     clip: Clip | None = None
     average: float = Field(default=0.999, ge=0, lt=1, description="decay of the moving average of the weights (EMA)")
     precision: Annotated[Literal["no", "bf16", "fp16"] | None, BeforeValidator(_no_is_no_boolean)] = Field(
-        default=None, description="of the arithmetic; unless given, what `accelerate launch` says"
+        default=None, description="precision of the arithmetic; that of `accelerate launch` unless given"
     )
     budget: Budget
     validation: Validation | None = None
+    trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(_one_or_several)] = Field(
+        default=None,
+        description="trackers that get the log beside log.csv: tensorboard, trackio, wandb; [] is none. "
+        "Unless given, tensorboard where it is installed",
+    )
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -202,7 +217,7 @@ class Recipe(Config):
             restorer = Restorer(self.model)
         names = dict(restorer.named_parameters())
         if not names:
-            raise located(("model",), "has no weight that could be trained; choose another architecture")
+            raise located(("model",), "has no weights to train; choose another architecture")
         if self.model.channels not in (1, 3) or self.model.decoded_channels != self.model.channels:
             raise located(("model",), f"got {self.model.channels} channels, expected gray or RGB pictures, 1 or 3")
         if self.weights is not None:
@@ -210,7 +225,7 @@ class Recipe(Config):
             _check_fit(self.weights, restorer, registries)
         for name in self.start:
             if name not in names:
-                close = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
+                close = close_names(name, names) or sorted(names)[:3]
                 raise located(("start", name), f"unknown parameter; did you mean {', '.join(close)}?")
         own = {"same": 1.0}.get(str(restorer.sizes), restorer.sizes)
         if own != "any" and self.scale.each != (float(own),):

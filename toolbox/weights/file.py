@@ -201,7 +201,7 @@ def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], spec: Archi
         with torch.device("meta"), _AtMost(1000 + 50 * len(shapes)):
             expected = {key: tuple(tensor.shape) for key, tensor in Restorer(spec).state_dict().items()}
     except _TooManyError:
-        raise WeightsError(f"{path}: its spec is of a far larger network than its {len(shapes)} tensors") from None
+        raise WeightsError(f"{path}: its spec describes a far larger network than its {len(shapes)} tensors") from None
     # What torch raises for sizes that no memory has addresses for.
     except (RuntimeError, TypeError, OverflowError) as error:
         reason = str(error).split("\n", 1)[0]

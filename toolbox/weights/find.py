@@ -24,7 +24,7 @@ def find_model(name: str, registries: Registries) -> Restorer:
         restorer = build(name, registries=registries).eval()
     if next(restorer.parameters(), None) is not None:
         warnings.warn(
-            f"{name!r} has no weights: it restores with random ones; train it, and add `weights: FILE` to its entry",
+            f"{name!r} has no weights, so it restores with random ones; train it and add `weights: FILE` to its entry",
             stacklevel=2,
         )
     return restorer

@@ -75,7 +75,7 @@ def _holds_arrays(path: Path) -> bool:
             return any(name.endswith(".npy") for name in archive.namelist())
     # In a damaged archive Python's zipfile also meets names and versions that it cannot read.
     except Exception as error:
-        raise WeightsError(f"{path}: a damaged archive: {error}") from None
+        raise WeightsError(f"{path}: the archive is damaged: {error}") from None
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
@@ -93,8 +93,8 @@ def _read_torch(path: Path) -> Any:
     except UnpicklingError as error:
         first = str(error).split("\n", 1)[0].split(". ", 1)[0]
         raise WeightsError(
-            f"{path}: refused, since it is damaged or holds more than tensors and plain data ({first}); "
-            "save its state dict alone and convert that"
+            f"{path}: the file is damaged or holds more than tensors and plain data ({first}); "
+            "save only its state dict and convert that"
         ) from None
     # Torch raises whatever its readers meet in a file that is no checkpoint.
     except Exception as error:

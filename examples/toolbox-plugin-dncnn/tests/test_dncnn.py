@@ -90,6 +90,6 @@ def test_the_published_weights_score_as_published_on_set12(tmp_path: Path) -> No
     image = torch.rand(1, 1, 40, 30)
     with torch.no_grad():
         torch.testing.assert_close(restorer(image), denoised(load_file(WEIGHTS), image), atol=1e-5, rtol=0)
-    told = command("eval", "-m", path, "--data", SET12, "--protocol", "dncnn", "--sigma", "25", "--json")
-    (mean,) = json.loads(told)["means"]
+    printed = command("eval", "-m", path, "--data", SET12, "--protocol", "dncnn", "--sigma", "25", "--json")
+    (mean,) = json.loads(printed)["means"]
     assert mean["psnr"] == pytest.approx(30.43, abs=0.005)

@@ -57,11 +57,11 @@ def test_everything_is_carried_from_each_format_to_each(source: str, target: str
             assert new.info["dpi"] == pytest.approx((300, 150), abs=0.02)
         else:
             assert new.info.get("dpi") in (None, (1, 1), (72, 72))  # what Pillow says where there is none
-        told, kept = old.getexif(), new.getexif()
+        tags, kept = old.getexif(), new.getexif()
         for tag in (0x010F, 0x0110, 0x0132, 0x8298):
-            assert kept[tag] == told[tag]
+            assert kept[tag] == tags[tag]
         for pointer in (0x8769, 0x8825):
-            expected = dict(told.get_ifd(pointer))
+            expected = dict(tags.get_ifd(pointer))
             if pointer == 0x8769:
                 expected |= {0xA002: 10, 0xA003: 8}
             assert dict(kept.get_ifd(pointer)) == expected
@@ -97,7 +97,7 @@ def test_what_a_format_cannot_hold_is_said(name: str, tmp_path: Path) -> None:
     report = restore_file(photo(tmp_path, ".png"), tmp_path / name, Settings(identity(), "bicubic"))
     (note,) = report.notes
     lost = "EXIF and ICC and XMP" if name == "out.bmp" else "DPI and EXIF and ICC and XMP"
-    assert note == f"{lost} left out, as {name[4:].upper()} cannot hold it"
+    assert note == f"left out {lost}, which {name[4:].upper()} cannot hold"
 
 
 def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path: Path) -> None:
     path = tmp_path / "in.png"
     Image.new("L", (3, 3)).save(path, exif=tags)
     report = restore_file(path, tmp_path / "out.jpg", Settings(identity(), "bicubic"))
-    assert report.notes == ("EXIF left out, as JPEG cannot hold it",)
+    assert report.notes == ("left out EXIF, which JPEG cannot hold",)
 
 
 def test_only_what_must_change_in_exif_does() -> None:

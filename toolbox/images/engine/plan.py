@@ -88,13 +88,13 @@ def make_plan(
             return Plan(size, tidy, tiles, exact, taken + memory, seconds)
         smallest = min(smallest, taken + workers * memory)
     if field is None:
-        remedy = "it sees the whole picture at once, which cannot be cut into tiles; take a window, or more memory"
+        remedy = "the network sees the whole picture at once, so tiles are impossible; use a window or more memory"
     elif halo is None and max_memory is None:
-        remedy = "take a smaller picture, more memory, or a smaller halo, which is approximate"
+        remedy = "use a smaller picture, more memory, or a smaller halo, which is approximate"
     else:
-        remedy = "take a smaller picture, or more memory"
+        remedy = "use a smaller picture or more memory"
     if workers > 1:
-        remedy = "take fewer workers, a smaller picture, or more memory"
+        remedy = "use fewer workers, a smaller picture or more memory"
     raise ImageError(
         f"restoring {shape[2]}x{shape[1]} to {size[1]}x{size[0]} takes {smallest / 1e9:.2f} GB, expected at most "
         f"{limit / 1e9:.2f} GB: {remedy}"
@@ -106,8 +106,8 @@ def warn_if_approximate(restorer: Restorer, plan: Plan, request: Request, name: 
     if not plan.exact and request.halo is None:
         field = restorer.spec.encoder.config.receptive_field()
         warnings.warn(
-            f"{name}approximate: tiles with a halo of {plan.tiling.halo} px, as tiles with all of the {field} px that "
-            f"the network sees do not fit into {request.max_memory}",
+            f"{name}the result is approximate: tiles have a halo of {plan.tiling.halo} px, since tiles with the "
+            f"network's {field} px do not fit into {request.max_memory}",
             stacklevel=3,
         )
 

@@ -49,10 +49,12 @@ def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Arr
         names = [str(part) for tile in image.tile for part in (tile.codec_name, *_each(tile.args))]
         deep = not image.mode.startswith("I") and any(DEEP.fullmatch(name) for name in names)
         if deep and image.format != "PNG":
-            raise ImageError(f"a {image.format} with 16 bits per channel, which is not read; save it as TIFF or PNG")
+            raise ImageError(
+                f"Toolbox does not read {image.format} with 16 bits per channel; save the picture as TIFF or PNG"
+            )
         decode = partial(_deep_png, image.info.get("transparency"))
     if deep and getattr(image, "n_frames", 1) > 1:
-        raise ImageError("an animation with more than 8 bits per channel, expected 8")
+        raise ImageError("got an animation with more than 8 bits per channel, expected 8")
     return decode(content()) if deep else None
 
 
@@ -72,7 +74,7 @@ def deep_tiff_page(page: tifffile.TiffPage) -> Page:
         values.reshape(height, width, -1) if planes is None else planes, 2**bits - 1 if bits > 8 else 255
     )
     if values.shape[2] < colors:
-        raise ImageError(f"a damaged picture: {values.shape[2]} samples a pixel, expected {colors}")
+        raise ImageError(f"the picture is damaged: {values.shape[2]} samples a pixel, expected {colors}")
     tags = Image.Exif()
     tags.endian, tags.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
     tags.load_from_fp(cast(IO[bytes], page.parent.filehandle), page.offset)
@@ -87,7 +89,7 @@ def deep_tiff_page(page: tifffile.TiffPage) -> Page:
     icc, notes = metadata.icc, tuple[str, ...]()
     if page.photometric in (5, 8):
         paint, icc = cmyk_to_rgb(paint, icc) if colors == 4 else lab_to_rgb(paint)
-        notes = (f"{'CMYK' if colors == 4 else 'Lab'} was converted to RGB",)
+        notes = (f"converted {'CMYK' if colors == 4 else 'Lab'} to RGB",)
     pixels = paint if alpha is None else np.concatenate((paint, alpha), -1)
     pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     metadata = dataclasses.replace(metadata, icc=icc)

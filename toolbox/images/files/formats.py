@@ -66,6 +66,8 @@ REFUSED = {
     b"\x00\x00\x01\xb3": "MPEG",
     b"<svg": "SVG",
 }
+# Suffixes of the pictures in a data set: those that are scored and trained on.
+DATA_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SAME = {"MPO": "JPEG", "JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000"}  # names of one format
 
 
@@ -123,6 +125,6 @@ def check_writable(path: Path) -> None:
     except OSError as error:  # a name that is too long
         raise ImageError(f"{path}: cannot be written: {error.strerror}") from None
     if not in_folder:
-        raise ImageError(f"{path}: the folder {path.parent} does not exist; make it first")
+        raise ImageError(f"{path}: the folder {path.parent} does not exist; create it first")
     if is_folder:
-        raise ImageError(f"{path}: is a folder, expected the name of a picture file")
+        raise ImageError(f"{path} is a folder, expected the name of a picture file")

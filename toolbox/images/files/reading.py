@@ -55,7 +55,7 @@ class PictureFile:
             self.format = self._image.format or ""
         except UnidentifiedImageError:
             if (kind := refused_name(self._start(16))) is not None:
-                raise ImageError(f"a {kind} file, which is not read; export it as PNG or TIFF") from None
+                raise ImageError(f"Toolbox does not read {kind}; export the picture as PNG or TIFF") from None
             if self._start(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                 raise
             self.format = "TIFF"
@@ -75,7 +75,7 @@ class PictureFile:
         if number not in self._shapes:
             self._shapes[number] = self._shape(number)
         if 0 in self._shapes[number]:
-            raise ImageError(f"{self.name}: a damaged picture: it has no pixel")
+            raise ImageError(f"{self.name}: the picture is damaged: it has no pixels")
         return self._shapes[number]
 
     def _shape(self, number: int) -> tuple[int, int, int]:
@@ -181,7 +181,7 @@ def opened(source: Path | io.BytesIO, name: str | None = None) -> Iterator[Pictu
         with faults(name):
             mode = source.stat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe that nobody writes to would hang
-            raise ImageError(f"{name}: cannot be read: not a file; what comes through a pipe is named -")
+            raise ImageError(f"{name}: cannot be read: not a regular file; to read from a pipe, use -")
     file = PictureFile(name, source)
     try:
         yield file
@@ -197,17 +197,17 @@ def faults(name: str) -> Iterator[None]:
     except ImageError as error:
         raise ImageError(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not a picture in a format that can be read") from None
+        raise ImageError(f"{name}: not a picture in a supported format") from None
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: refused: {error} Cut it into parts of fewer pixels") from None
+        raise ImageError(f"{name}: the picture is too large: {error} Cut it into smaller parts") from None
     except MemoryError:
-        raise ImageError(f"{name}: refused: the machine has not the memory for what its header claims") from None
+        raise ImageError(f"{name}: the machine lacks the memory that its header asks for") from None
     except OSError as error:
         raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from None
     # Decoders raise whatever they meet in a damaged file.
     except Exception as error:
         sentence = textwrap.shorten(str(error), 200, placeholder=" ...") or type(error).__name__
-        raise ImageError(f"{name}: a damaged picture: {sentence}") from None
+        raise ImageError(f"{name}: the picture is damaged: {sentence}") from None
 
 
 def _png_chunk(source: Path | io.BytesIO, name: bytes) -> bytes:
@@ -230,11 +230,11 @@ def pixels_of(image: Image.Image, icc: bytes) -> tuple[Array, bytes, tuple[str, 
     """
     if image.mode == "CMYK":
         pixels, icc = cmyk_to_rgb(np.asarray(image), icc)
-        return pixels, icc, ("CMYK was converted to RGB",)
+        return pixels, icc, ("converted CMYK to RGB",)
     if image.format == "PPM" and image.mode == "I":  # 16 bits, which Pillow has stretched
         return np.asarray(image).astype(np.uint16), icc, ()
-    said = ("the palette was converted to RGB",) if image.mode in ("P", "PA") else ()
-    return np.asarray(direct(image)), icc, said
+    notes = ("converted the palette to RGB",) if image.mode in ("P", "PA") else ()
+    return np.asarray(direct(image)), icc, notes
 
 
 def direct(image: Image.Image) -> Image.Image:

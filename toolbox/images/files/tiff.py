@@ -62,7 +62,7 @@ class TiffWriter:
         start += self._file.write(b"\0" * (start % 2))
         directory = tags.tobytes(start)
         if start + len(directory) + ends[-1] >= 2**32:
-            raise CannotHold("more than 4 GB, which a TIFF cannot hold; write PNG")
+            raise CannotHold("a TIFF cannot hold more than 4 GB; write PNG")
         self._file.write(directory)
         for strip in strips:
             self._file.write(strip)

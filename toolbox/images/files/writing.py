@@ -86,7 +86,7 @@ def write_pages(
     else:
         _save(file, first, kind, quality)
     if next(fitting, None) is not None:
-        raise CannotHold(f"several pages, of which {kind.name} holds one; write a TIFF")
+        raise CannotHold(f"got several pages, but {kind.name} holds only one; write a TIFF")
     return list(notes)
 
 
@@ -97,14 +97,14 @@ def _fitted(page: Page, kind: Format, notes: dict[str, None]) -> Page:
     pixels = page.pixels
     if page.deep and not kind.deep:
         pixels = eight_bits(pixels)
-        notes[f"16 bits per channel became 8, as {kind.name} holds no more"] = None
+        notes[f"reduced 16 bits per channel to 8, the most that {kind.name} holds"] = None
     left_out = page.metadata.kinds() - kind.metadata
     for name in ("exif", "xmp"):
         if kind.name == "JPEG" and len(getattr(page.metadata, name)) > SEGMENT:
             left_out.add(name)
     if left_out:
-        said = " and ".join(sorted(name.upper() for name in left_out))
-        notes[f"{said} left out, as {kind.name} cannot hold it"] = None
+        names = " and ".join(sorted(name.upper() for name in left_out))
+        notes[f"left out {names}, which {kind.name} cannot hold"] = None
     kept = {name: value for name, value in vars(page.metadata).items() if name not in left_out}
     return Page(pixels, Metadata(**kept))
 
@@ -168,7 +168,7 @@ def _write_animation(
     loop: int | None,
 ) -> None:
     if not kind.pages:
-        raise CannotHold(f"an animation of {len(durations)} frames, of which {kind.name} holds one; write WebP or GIF")
+        raise CannotHold(f"got {len(durations)} frames, but {kind.name} holds only one; write WebP or GIF")
     options: dict[str, Any] = {"disposal": 2} if kind.name == "GIF" else {"loop": 1}  # a GIF that says nothing: once
     if loop is not None:
         options["loop"] = loop
