@@ -67,7 +67,7 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 
 @hookimpl
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
-    """Every architecture that the core's components are enough for."""
+    """Every architecture that needs only components of the core."""
     return catalog.shipped("toolbox")
 
 
@@ -87,5 +87,5 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
 
 @hookimpl
 def toolbox_degradations() -> Iterable[DegradationInfo]:
-    """The degradations of the papers, and what cameras and saving do to a picture."""
+    """The degradations of the papers, and those that come from cameras and from saving a picture."""
     return [BICUBIC_REDUCTION, CAMERA_NOISE, CORRELATED_NOISE, EIGHT_BITS, GAUSSIAN_NOISE, JPEG, ONE_OF]

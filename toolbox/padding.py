@@ -1,6 +1,8 @@
-"""Padding an image at the bottom and right to the multiples that a network needs."""
+"""Pad an image at the bottom and right to the multiples that a network needs."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +14,7 @@ from toolbox.config import Padding
 def padded(image: Tensor, padding: Padding) -> Tensor:
     """(B, C, H, W) → the same, larger at the bottom and right, both sides multiples of ``padding.multiple``.
 
-    Reflection repeats no edge, and goes back and forth where an image is smaller than its padding.
+    Reflection repeats no edge pixel. It goes back and forth if the image is smaller than its padding.
     """
     height, width = image.shape[-2:]
     down, right = (_multiple(length, padding.multiple) - length for length in (height, width))
@@ -25,9 +27,9 @@ def padded(image: Tensor, padding: Padding) -> Tensor:
 
 
 def cropped(image: Tensor, height: int, width: int) -> Tensor:
-    """(B, C, more, more) → (B, C, height, width): what was padded is cut off at the bottom and right.
+    """(B, C, more, more) → (B, C, height, width): crop the padding at the bottom and right.
 
-    A trace would ask of a slice whether it is all there is, and hold any other image to the answer.
+    A plain slice would make a trace check whether it covers everything, and fix the answer for all images.
     """
     if not torch.compiler.is_compiling():
         return image[..., :height, :width]
@@ -35,12 +37,12 @@ def cropped(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def _multiple(length: int, multiple: int) -> int:
-    """The least multiple that is no less than the length, so that a trace sees that it is one."""
+    """The least multiple that is at least the length, written so that a trace recognizes it as a multiple."""
     return (length + multiple - 1) // multiple * multiple
 
 
 def reflected(length: int, after: int, image: Tensor, before: int = 0) -> Tensor:
-    """Which pixel of an axis each pixel of the padded one is."""
-    period = torch.sym_max(2 * length - 2, 1)
+    """For each pixel of the padded axis, the pixel of the axis that it repeats."""
+    period: Any = torch.sym_max(2 * length - 2, 1)
     position = torch.arange(-before, length + after, device=image.device) % period
     return torch.minimum(position, period - position)

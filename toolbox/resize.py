@@ -1,4 +1,4 @@
-"""Bicubic resizing of tensors: what every network is measured against, and what joins sizes inside them."""
+"""Bicubic resizing of tensors: the baseline of every network, and a part inside many."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from toolbox.symbolic import exact, known
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (B, C, H, W) bicubically, in the same range (with overshoot); the same size is exact.
 
-    Enlarging is torch's bicubic (a = −0.75); where an axis shrinks, the kernel is widened against
-    aliasing (a = −0.5).
+    Enlarging is torch's bicubic (a = −0.75). Where an axis shrinks, the kernel (a = −0.5) is widened against
+    aliasing.
     """
     height, width = image.shape[-2:]
     if is_size(image, size):
@@ -26,7 +26,7 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def is_size(image: Tensor, size: tuple[int, int]) -> bool:
-    """Whether (B, C, H, W) is of that size; where sizes are symbolic, whether it always is."""
+    """Whether (B, C, H, W) has that size; for symbolic sizes, whether it always has."""
     return known(size[0] == image.shape[-2]) and known(size[1] == image.shape[-1])
 
 
@@ -38,7 +38,7 @@ def antialiased(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """What ``resize`` gives, by one formula for larger and smaller sizes: a matrix of weights for each axis."""
+    """The result of ``resize`` by one formula for all sizes: a matrix of weights for each axis."""
     axes = list(zip(image.shape[-2:], size, strict=True))
     larger = [exact(after, image.device) >= exact(before, image.device) for before, after in axes]
     rows, columns = (_weights(before, after, larger[0] & larger[1]).to(image.dtype) for before, after in axes)
@@ -48,7 +48,7 @@ def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _weights(before: int, after: int, enlarges: Tensor) -> Tensor:
-    """(after, before + 4): what each pixel of an axis weighs in each of the resized one; both ends are there thrice."""
+    """(after, before + 4): the weight of each input pixel in each output pixel; both end pixels count three times."""
     device = enlarges.device
     ratio = exact(before, device) / exact(after, device)
     pixel = torch.arange(-2, before + 2, dtype=torch.float64, device=device) + 0.5

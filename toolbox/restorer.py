@@ -18,7 +18,7 @@ from toolbox.registry import Registries
 from toolbox.resolve import resolve
 from toolbox.spec import ArchitectureSpec
 
-MOST_PIXELS = 2**30  # of an output; more is a slip, and no machine's memory holds it
+MOST_PIXELS = 2**30  # of an output; a larger one is a mistake that no memory holds
 
 
 class Restorer(nn.Module):
@@ -57,7 +57,7 @@ class Restorer(nn.Module):
 
     @property
     def receptive_field(self) -> int | None:
-        """Radius in input pixels of what one output pixel sees; None when it is the whole image."""
+        """Radius in input pixels around an output pixel that it depends on; None for the whole image."""
         parts = [self.spec.encoder.config.receptive_field(), self.spec.decoder.config.receptive_field()]
         if None in parts:
             return None
@@ -65,7 +65,7 @@ class Restorer(nn.Module):
 
     @property
     def sizes(self) -> str | int:
-        """Output sizes that the decoder accepts: ``"same"``, ``"any"``, or a fixed integer scale."""
+        """The output sizes that the decoder accepts: ``"same"``, ``"any"``, or a fixed integer scale."""
         sizes: str | int = self.spec.decoder.config.sizes()
         return sizes
 
@@ -80,9 +80,9 @@ class Restorer(nn.Module):
         size: tuple[int, int] | None = None,
         scale: float | tuple[float, float] | None = None,
     ) -> tuple[int, int]:
-        """The (height, width) that an image of ``height`` × ``width`` is restored to.
+        """The output (height, width) for an image of ``height`` × ``width``.
 
-        With neither size nor scale it is the decoder's own scale, or the same size.
+        Without size and scale, the decoder's own scale decides, or the size stays the same.
 
         Raises:
             SpecError: both were given, a value is not positive and finite, or the decoder does not
@@ -137,7 +137,7 @@ class Restorer(nn.Module):
         return self.decode(self.encode(self.pad(image)), image, target)
 
     def pad(self, image: Tensor) -> Tensor:
-        """The image (B, channels, H, W), made larger at the bottom and right as the parts need it."""
+        """The image (B, channels, H, W), padded at the bottom and right as the parts need it."""
         return padded(image, self.spec.padding)
 
     def encode(self, image: Tensor) -> Tensor:
@@ -148,9 +148,9 @@ class Restorer(nn.Module):
     def decode(self, features: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
         """Features of the padded image, and the image itself → (B, output channels, *size).
 
-        A decoder of the same size or a fixed scale decodes all the features, and what is of the padding is
-        cut off its result, as published networks do it. A decoder of any size gets the features of the image
-        alone, so that its positions are those of the image.
+        A decoder of the same size or a fixed scale decodes all features, and the result is cropped, as published
+        networks do it. A decoder of any size gets only the features of the image, so that its positions are
+        those of the image.
         """
         pads = self.spec.padding.multiple > 1
         decoded_size = size
@@ -167,11 +167,11 @@ class Restorer(nn.Module):
         if restored.shape[0] > image.shape[0]:
             image = image.repeat(restored.shape[0] // image.shape[0], 1, 1, 1)
         skip = self.spec.global_skip
-        # The mean is either part of the input that is added again, or was taken off before.
+        # Either the skip adds the mean with the input, or it was subtracted before and is added here.
         return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
 
     def _seen(self, image: Tensor) -> Tensor:
-        """The image as the network sees it."""
+        """The image as the network sees it, normalized."""
         return (image - self.mean) / self.std
 
 
@@ -191,13 +191,13 @@ def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> 
     return vertical, horizontal
 
 
-def _scaled(length: int, scale: float) -> int:
+def _scaled(length: Any, scale: float) -> Any:
     if isinstance(scale, int):  # a trace sees more of a product of integers than of rounding
         return length * scale
     return max(1, math.floor(length * scale + 0.5))
 
 
-def _count(length: Any) -> int:
+def _count(length: Any) -> Any:
     """A length as a plain integer; one that is traced remains a symbol."""
     return length if isinstance(length, torch.SymInt) else int(length)
 
@@ -208,13 +208,13 @@ def build(
     registries: Registries | None = None,
     **overrides: Any,
 ) -> Restorer:
-    """An untrained restorer.
+    """Build an untrained restorer.
 
     Args:
         name_or_spec: a name of the catalog, a spec as a mapping, the path of a YAML file with one
             spec, or a validated spec.
-        registries: where names are looked up; what is installed unless given.
-        overrides: keys of the spec to change, merged into mappings:
+        registries: where to look up names; by default the installed ones.
+        overrides: keys of the spec to change. Mappings are merged, as in
             ``build("nlrn", encoder={"steps": 3})``.
 
     Raises:

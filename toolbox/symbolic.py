@@ -1,4 +1,4 @@
-"""Sizes that are symbols, as they are where ``torch.export`` traces a network for images of any size."""
+"""Symbolic sizes, which occur when ``torch.export`` traces a network for images of any size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def known(condition: Any) -> bool:
-    """Whether a condition holds; one on symbolic sizes, whether it holds for all that they may be."""
+    """Whether a condition holds; on symbolic sizes, whether it holds for all of their values."""
     if not isinstance(condition, torch.SymBool):
         return bool(condition)
     from torch.fx.experimental.symbolic_shapes import statically_known_true
@@ -18,5 +18,5 @@ def known(condition: Any) -> bool:
 
 
 def exact(count: int, device: torch.device) -> Tensor:
-    """A size as a float64 scalar, to compute with: a quotient of symbols has only single precision in ONNX."""
+    """A size as a float64 scalar to compute with, because a quotient of symbols is single precision in ONNX."""
     return torch.full((), count, dtype=torch.float64, device=device)

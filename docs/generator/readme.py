@@ -41,8 +41,8 @@ def _systems() -> str:
 
 
 def _row(paper: str, code: str, first: ArchitectureInfo, others: list[ArchitectureInfo]) -> tuple[str, ...]:
-    authors, *_, venue = paper.split(", ")
-    links = [linked(f"{authors}, {venue}", first.url), *([linked("code", code)] if code else [])]
+    cited = ", ".join(dict.fromkeys((paper.split(", ")[0], paper.split(", ")[-1])))  # authors and venue
+    links = [linked(cited, first.url), *([linked("code", code)] if code else [])]
     name = f"[`{first.name}`](docs/{FOLDER}/{first.name}.md)"
     return name, first.summary, ", ".join(links), ", ".join(f"`{info.name}`" for info in others)
 

@@ -1,8 +1,8 @@
-"""Where output pixels lie among feature pixels: the conventions of every implicit decoder.
+"""The positions of output pixels among feature pixels: the conventions of every implicit decoder.
 
-Pixels are squares and y comes before x. The image covers [−1, 1] on both axes, whatever its size:
-of n pixels, pixel i covers [−1 + 2i / n, −1 + 2(i + 1) / n], its center is in the middle, and its
-extent 2 / n is the *cell* of that axis. A position is nearest to the feature pixel that covers it.
+Pixels are squares and y comes before x. An image of any size covers [−1, 1] on both axes. Of n pixels,
+pixel i covers [−1 + 2i / n, −1 + 2(i + 1) / n]. Its center is in the middle, and its extent 2 / n is
+the *cell* of that axis. A position is nearest to the feature pixel that covers it.
 Offsets are counted in half feature pixels, so that within the nearest pixel they are in (−1, 1).
 Each decoder says where it departs from this.
 """
@@ -22,8 +22,8 @@ from toolbox.symbolic import exact
 class Positions:
     """Output positions in [−1, 1]; ``y`` and ``x`` broadcast to their shape: (H', W') or (N,).
 
-    Coordinates are float64, so that they are exact enough to tell which pixel covers them. ``counts`` is the size of the
-    image that has pixels of that cell: (H', W') of a grid, and where a cell divides no axis evenly, the nearest integers.
+    Coordinates are float64, so that they are exact enough to tell which pixel covers them. ``counts`` is the size of
+    the image that has pixels of that cell: (H', W') of a grid, and the nearest integers where a cell divides no axis.
     """
 
     y: Tensor
@@ -32,7 +32,7 @@ class Positions:
     counts: tuple[int, int]
 
     def at(self, y: Tensor, x: Tensor) -> Positions:
-        """Other positions of the same image."""
+        """Other positions in the same image."""
         return Positions(y, x, self.cell, self.counts)
 
     def chunks(self, most: int) -> Iterator[Positions]:
@@ -49,7 +49,7 @@ class Positions:
             yield self
             return
         count = torch.broadcast_shapes(self.y.shape, self.x.shape)[0]
-        for start in range(0, max(1, count), rows):  # no positions are one empty band
+        for start in range(0, max(1, count), rows):  # without positions there is one empty band
             y, x = (axis[start : start + rows] if axis.shape[0] == count else axis for axis in (self.y, self.x))
             yield self.at(y, x)
 
@@ -68,8 +68,8 @@ def pixel_centers(count: int, device: torch.device) -> Tensor:
 def nearest(position: Tensor, count: int, features: int) -> Tensor:
     """Index of the feature pixel nearest to each position, along an axis with ``count`` output pixels.
 
-    For the centers of these it is the one that torch's ``nearest-exact`` picks: with its float32 rounding where a
-    center falls on the edge of two pixels, as the published code has it.
+    For the centers of output pixels, this is the pixel that torch's ``nearest-exact`` picks. Where a center falls on
+    the edge of two pixels, its float32 rounding decides, as in the published code.
     """
     outputs, inputs = (exact(each, position.device) for each in (count, features))
     output = (position + 1) * (outputs / 2) - 0.5
@@ -82,7 +82,7 @@ def nearest(position: Tensor, count: int, features: int) -> Tensor:
 
 
 def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:
-    """From the center of feature pixel ``pixel`` to the position, in half feature pixels."""
+    """The offset from the center of feature pixel ``pixel`` to the position, in half feature pixels."""
     return (position + 1) * features - 2 * pixel - 1
 
 

@@ -1,10 +1,10 @@
-"""The feature pixels around a position and what each weighs, as LIIF and the decoders after it have them.
+"""The four feature pixels around a position and their weights, as in LIIF and the decoders after it.
 
-A position is seen from four corners: the feature pixels that cover it when it is shifted by half a
-feature pixel up or down, and left or right. Each is weighted by the area between the position and
-the opposite corner. Pixels and offsets are found in float32 with the published code's rounding,
-which at the border of odd scales decides the weights. Axes are apart until the end, so that a grid
-of positions costs no more than its two axes.
+The four corners of a position are the feature pixels that cover it when it is shifted by half a
+feature pixel up or down, and left or right. The weight of each is the area between the position and
+the opposite corner. Pixels and offsets are computed in float32 with the rounding of the published code,
+which decides the weights at the border of odd scales. The axes stay separate until the end, so that a
+grid of positions costs no more than its two axes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch import Tensor
 from toolbox.decoders.coordinates import Positions
 from toolbox.symbolic import exact
 
-EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
-SMALLEST_AREA = 1e-9  # so that the weights of a position on a feature pixel's center have a sum to be divided by
+EPSILON = 1e-6  # the published shift and clamp, which keep positions off the edges between pixels
+SMALLEST_AREA = 1e-9  # keeps the sum of weights positive at the center of a feature pixel
 
 
 @dataclass(frozen=True)
 class Corner:
-    """A feature pixel as each position sees it; rows and columns broadcast to the shape of the positions."""
+    """One corner of each position; rows and columns broadcast to the shape of the positions."""
 
     row: Tensor  # of the feature pixel
     column: Tensor
@@ -35,8 +35,8 @@ class Corner:
 def corners(positions: Positions, height: int, width: int, *, ensemble: bool = True) -> list[Corner]:
     """The four corners of each position among height × width feature pixels.
 
-    Their order is top left, top right, bottom left, bottom right, so that opposite corners are as far
-    from the two ends of the list. Without ``ensemble`` it is one: the feature pixel that covers the position.
+    Their order is top left, top right, bottom left, bottom right, so that reversing the list gives the
+    opposite corners. Without ``ensemble`` there is one: the feature pixel that covers the position.
     """
     rows, columns = (
         along(position, outputs, count, (-1, 1) if ensemble else (0,))
@@ -46,7 +46,7 @@ def corners(positions: Positions, height: int, width: int, *, ensemble: bool = T
 
 
 def along(position: Tensor, outputs: int, count: int, shifts: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
-    """On one axis of ``outputs`` pixels over ``count`` feature pixels: for each shift, the pixel and the offset of each.
+    """On an axis of ``outputs`` pixels over ``count`` feature pixels: the pixels and offsets for each shift.
 
     The pixel covers the shifted position, clamped inside the image; the offset is from its center to the
     position itself. Shifts and offsets are in half feature pixels.
@@ -58,9 +58,9 @@ def along(position: Tensor, outputs: int, count: int, shifts: Sequence[float]) -
 
 
 def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
-    """The weight of each corner: the area opposite to it over the sum of all; they sum to 1.
+    """The weight of each corner: the opposite area divided by the sum of all. The weights sum to 1.
 
-    Of the shape of the positions, in the dtype of ``like``.
+    They have the shape of the positions and the dtype of ``like``.
     """
     areas = [(corner.down * corner.right).abs().to(like.dtype) + SMALLEST_AREA for corner in around]
     total = torch.stack(torch.broadcast_tensors(*areas)).sum(0)
@@ -70,8 +70,8 @@ def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
 def published(position: Tensor, count: int) -> Tensor:
     """Positions in float32; the centers of ``count`` pixels are rounded as published.
 
-    It matters at the border of odd scales: there both pixels of an axis are the same one, its
-    offset is zero but for rounding, and it is this rounding that weighs the other axis.
+    This matters at the border of odd scales. There both pixels of an axis are the same, and the offset is
+    zero except for rounding, which then decides the weights of the other axis.
     """
     outputs = exact(count, position.device)
     center = _center(((position + 1) * (outputs / 2) - 0.5).round(), outputs)
@@ -79,7 +79,7 @@ def published(position: Tensor, count: int) -> Tensor:
 
 
 def _center(pixel: Tensor, count: Tensor) -> Tensor:
-    """The center of pixel ``pixel`` of ``count``, in float32 and rounded as the published code rounds it."""
+    """The center of pixel ``pixel`` of ``count``, in float32 with the rounding of the published code."""
     return (-1 + 1 / count) + (2 / count) * pixel.float()
 
 

@@ -35,7 +35,7 @@ class JpegConfig(Config):
 
 
 def compress(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Compressed and decompressed, by what is drawn."""
+    """Compress and decompress a patch."""
     quality = round(drawn(config.quality, generator))
     choices = config.subsampling
     subsampling = choices[int(torch.randint(len(choices), (), generator=generator)) if len(choices) > 1 else 0]

@@ -42,7 +42,7 @@ class PixelUnshuffleConfig(EncoderConfig):
 
 
 class PixelUnshuffle(nn.Module):
-    """Run an encoder on pixels folded into channels: ``factor``² times fewer positions to compute.
+    """Run an encoder on pixels folded into channels, with ``factor``² times fewer positions to compute.
 
     Image (B, channels, H, W) → features (B, inner channels / factor², H, W). Sizes that the factor
     does not divide are padded at the right and bottom by repeating the edge, and cropped again.

@@ -1,10 +1,10 @@
 """Non-local attention over a neighborhood, tile by tile.
 
-A tile of queries shares most of its keys: the windows of 8 × 8 queries, each 45 × 45, lie in one
-region of 52 × 52. So a tile is two matrix products, queries × keys and weights × values, over that
-region, with the pairs that are outside each other's window masked out. The image is cut into
-strips as wide as the region of a tile; down a strip, the regions of one tile after the other
-overlap in memory, so a run of tiles is one batched product over views and no region is copied.
+The queries of a tile share most of their keys: the windows of 8 × 8 queries, each 45 × 45, lie in one
+region of 52 × 52. So a tile is two matrix products over that region, queries × keys and weights ×
+values. A mask leaves out keys outside of a query's window. The image is cut into strips as wide as the
+region of a tile. Down a strip, the regions of successive tiles overlap in memory, so a run of tiles is
+one batched product over views, and no region is copied.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from toolbox.nonlocal_blocks.neighborhood import Segment, TopK, Whole, Window, s
 from toolbox.nonlocal_blocks.traced import attend_at_once
 from toolbox.nonlocal_blocks.weighting import Weighting, weights_of
 
-# Raw correlations, one tensor (batch · tiles, queries, keys) per run of tiles: what propagation adds up.
+# Raw correlations, which propagation adds up: one tensor (batch · tiles, queries, keys) per run of tiles.
 Correlation = tuple[Tensor, ...]
 
-TILE = 8  # queries per side of a tile: a larger one masks out more, a smaller one is too small a product
+TILE = 8  # queries per side of a tile: a larger tile masks out more, the product of a smaller one is too thin
 WHOLE_IMAGE_QUERIES = 1024  # queries at a time when each sees the whole image
-PAIRS_AT_A_TIME = 2**21  # of queries and keys in one run: their scores should stay in the cache
+PAIRS_AT_A_TIME = 2**21  # pairs of queries and keys in one run, so that their scores stay in the cache
 
 
 def attend(
@@ -44,12 +44,12 @@ def attend(
         queries: (B, L, H, W), θ in the NLRN paper.
         keys: (B, L, H, W), φ.
         values: (B, C, H, W), g.
-        neighborhood: which pixels each pixel sees.
-        previous: raw correlations to add before weighting, as an earlier call returned them. They
-            are used up: unless gradients are recorded, the sum is written over them.
-        weighting: ``softmax`` of the correlation, or ``mean``: the correlation itself, divided by
-            the number of pixels in the neighborhood.
-        propagates: whether the raw correlations are wanted; they take far more memory than the rest.
+        neighborhood: the pixels that each pixel sees.
+        previous: raw correlations of an earlier call, to add before weighting. Do not use them
+            again: unless gradients are recorded, the sum is written over them.
+        weighting: ``softmax`` of the correlation, or ``mean``, the correlation divided by the
+            number of pixels in the neighborhood.
+        propagates: whether to return the raw correlations, which take far more memory than the rest.
 
     Returns:
         (B, C, H, W), and the raw correlations or None: θφᵀ plus ``previous``, −inf outside the window.
@@ -67,7 +67,7 @@ def attend(
             margin = neighborhood.size // 2
             keys, values = (F.pad(each, (margin, margin, margin, margin)) for each in (keys, values))
     rows, columns = segments(height, neighborhood, tile[0]), segments(width, neighborhood, tile[1])
-    # Channels last, as the networks run: then none of this is a copy.
+    # Channels last, as in the networks, so that none of this is a copy.
     queries, keys, values = (each.permute(0, 2, 3, 1).contiguous() for each in (queries, keys, values))
 
     tensors = (queries, keys, values, *(previous or ()))
@@ -106,7 +106,7 @@ def attend(
 
 
 def _runs(rows: list[Segment], x: Segment, batch: int) -> Iterator[list[Segment]]:
-    """Successive tiles that can be one batched product: alike, and not too many for the cache."""
+    """Runs of successive, alike tiles for one batched product each, short enough for the cache."""
     start = 0
     while start < len(rows):
         y = rows[start]
@@ -128,23 +128,23 @@ def _regions(strip: Tensor, run: list[Segment]) -> Tensor:
 def _mask(y: Tensor, x: Tensor, scores: Tensor) -> None:
     """Write −inf to the scores (tiles, queries, keys) where the key is outside the window, else 0.
 
-    y and x are what is outside along an axis, (queries, keys) each.
+    y and x say what is outside along each axis, as (queries, keys).
     """
     pairs = scores.view(-1, len(y), len(x), y.shape[1], x.shape[1])
     torch.add(y[:, None, :, None].expand_as(pairs), x[:, None, :], out=pairs)
 
 
 class _Scratch:
-    """Memory that is written over and over, since new memory costs more than what is done with it.
+    """Memory that every run overwrites, since new memory costs more than the work in it.
 
-    There is none where autograd needs what was written, or autocast chooses the type.
+    There is none when autograd needs the values, or when autocast chooses the type.
     """
 
     def __init__(self, like: Tensor, *, usable: bool) -> None:
         self.memory = like.new_empty(0) if usable else None
 
     def room(self, *shape: int) -> Tensor | None:
-        """A tensor of that shape to write to, on top of the one before; None where there is none."""
+        """A tensor of that shape to write to, over the one before; None when there is no such memory."""
         if self.memory is None:
             return None
         if self.memory.numel() < math.prod(shape):

@@ -1,8 +1,8 @@
 """Attention as a graph: all tiles in one batched product, for images of any size.
 
-A graph has no loop over tiles, and its sizes are symbols. So every tile is alike here, with the region of a tile inside
-the image: pixels are gathered by their numbers, a pixel beyond the border is the one at the border, and a computed
-mask leaves it out. All pairs of queries and keys are in memory at once.
+A graph has no loop over tiles, and its sizes are symbols. So all tiles are alike here: pixels are gathered by their
+numbers, the pixel at the border stands for those beyond it, and a computed mask leaves those out. All pairs of
+queries and keys are in memory at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def attend_at_once(
     previous: Tensor | None,
     weighting: Weighting,
 ) -> tuple[Tensor, Tensor]:
-    """The same as ``attend``; the raw correlations are one tensor (batch · tiles, queries, keys)."""
+    """Like ``attend``, but with raw correlations in one tensor (batch · tiles, queries, keys)."""
     batch, _, height, width = queries.shape
     outside = None
     if isinstance(neighborhood, Whole):
@@ -61,7 +61,7 @@ def _axis(length: int, neighborhood: Windowed, device: torch.device) -> tuple[Te
     count from the start of an axis padded by the window's radius, as in ``segments``.
     """
     size, radius = neighborhood.size, neighborhood.size // 2
-    # Two at least: a trace takes it for granted that what it has seen to be one stays one, and what is more, more.
+    # At least two, because a trace assumes that a size of one stays one, and a larger size stays larger.
     tiles = torch.sym_max((length + TILE - 1) // TILE, 2)
     start = TILE * torch.arange(tiles, device=device)
     query = (start[:, None] + torch.arange(TILE, device=device)).clamp(max=length - 1)

@@ -1,4 +1,4 @@
-"""How raw correlations become weights."""
+"""Turn raw correlations into weights."""
 
 from __future__ import annotations
 
