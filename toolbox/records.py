@@ -80,14 +80,18 @@ class ProtocolInfo:
     metrics: tuple[str, ...]  # names of toolbox.evaluation.metrics.METRICS, the first one leading
     rounds: bool = False  # whether the restored picture is rounded to 8 bits first
     shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
-    noise_seed: int | None = None  # of the noise; None: the input is a low-resolution picture without any
+    noise_seed: int | None = None  # of the noise; None: the protocol adds none
     noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture with noise
     patches: tuple[int, int] | None = None  # (side, stride) of patches that are restored one by one and averaged
+    compresses: bool = False  # whether the input is the original after JPEG
+    same_size_pairs: bool = False  # whether the input is a picture beside the original, as large as it
     provider: str = ""
 
     @property
     def enlarges(self) -> bool:
         """Whether the input is smaller than the original."""
+        if self.compresses or self.same_size_pairs:
+            return False
         return self.noise_seed is None or self.noise_on_low_resolution
 
 

@@ -303,6 +303,7 @@ def test_identical_pictures_are_noted(run: Run, pictures: Path) -> None:
     [
         (("--protocol", "sr-x"), "unknown protocol 'sr-x'; did you mean 'sr-y' (toolbox)?"),
         (("--protocol", "sr-y", "--scale", "2", "--sigma", "15"), "got sigma 15, but sr-y adds no noise; leave it out"),
+        (("--protocol", "sr-y", "--scale", "2", "--quality", "9"), "got quality 9, but sr-y does not compress"),
         (("--protocol", "denoise-gray", "--scale", "2"), "got low resolution or scales, but denoise-gray adds noise"),
     ],
 )
@@ -320,6 +321,15 @@ def test_a_model_that_keeps_the_size_is_refused_for_enlarging(run: Run, pictures
 def test_an_empty_folder_is_refused(run: Run, tmp_path: Path) -> None:
     sentence = run("eval", "-m", "bicubic", "--data", tmp_path, "--protocol", "denoise-gray").sentence
     assert "nothing to score, expected pictures" in sentence
+
+
+def test_artifacts_are_scored_at_the_asked_quality(run: Run, pictures: Path) -> None:
+    command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "jpeg", "--json")
+    results = [run(*command, "--quality", str(quality)).data for quality in (10, 90)]
+    assert [result["quality"] for result in results] == [10, 90]
+    means = [result["means"][0]["psnr"] for result in results]
+    assert means[0] < means[1]
+    assert run(*command).data["quality"] == 40
 
 
 # toolbox show protocol

@@ -24,7 +24,11 @@ from toolbox.records import ProtocolInfo
 
 Array = npt.NDArray[np.float64]
 
-NAMES = {"sr-y", "liif-benchmark", "liif-div2k", "diinn", "denoise-gray", "denoise-color", "nlrn-patches", "noisy-sr"}
+NAMES = {
+    *("sr-y", "liif-benchmark", "liif-div2k", "diinn", "noisy-sr"),
+    *("denoise-gray", "denoise-color", "nlrn-patches"),
+    *("jpeg", "jpeg-luma", "real-pairs"),
+}
 
 
 def protocol(name: str) -> ProtocolInfo:

@@ -32,7 +32,13 @@ def test_the_recipes_of_the_shipped_networks_are_valid(path: Path) -> None:
 
 
 def test_every_network_that_is_meant_to_be_trained_here_has_a_recipe() -> None:
-    assert {path.stem for path in RECIPES} == {"nlrn-lite", "nlrn-lite-blind", "diinn-lite", "nlrn-diinn-lite"}
+    assert {path.stem for path in RECIPES} == {
+        "nlrn-lite",
+        "nlrn-lite-blind",
+        "diinn-lite",
+        "nlrn-diinn-lite",
+        "photo",
+    }
 
 
 def test_a_recipe_comes_back_from_what_it_dumps(tmp_path: Path) -> None:
@@ -88,7 +94,7 @@ WRONG = [
     ),
     (
         {"degradation": {"name": "jpeg", "quality": 101}},
-        r"degradation\.quality: got 101, expected less than or equal to 95",
+        r"degradation\.quality: got 101, expected less than or equal to 100",
     ),
     ({"degradation": [5]}, r"degradation\.0: got 5, expected a degradation's name, or a mapping"),
     ({"scale": 2}, r"scale: got \{'each': \(2\.0,\)\}, expected 1\.0, the only one of this decoder$"),

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox.degradations.jpeg import compressed
 from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
 from toolbox.images.arrays import to_tensor
@@ -21,6 +22,8 @@ from toolbox.images.files.picture import read_picture
 from toolbox.imresize import imresize
 from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
+
+QUALITY = 40  # of JPEG, where a protocol compresses and the caller does not say how much
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,12 @@ def find_cases(
     pictures = _pictures(folder)
     if not pictures:
         raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(DATA_SUFFIXES)})")
+    if protocol.same_size_pairs:
+        return _real_pairs(folder, pictures, protocol, low, scales)
     if not protocol.enlarges:
         if low is not None or scales:
-            raise SpecError(
-                f"got low resolution or scales, but {protocol.name} adds noise to the originals; leave them out"
-            )
+            does = "compresses the originals" if protocol.compresses else "adds noise to the originals"
+            raise SpecError(f"got low resolution or scales, but {protocol.name} {does}; leave them out")
         return [Case(path, None, 1.0) for path in pictures]
     if low is None and scales:
         originals = [path for path in pictures if not path.stem.endswith("_LR")]
@@ -88,13 +92,21 @@ def find_cases(
     return [Case(path, partner, scales[0] if scales else None) for path, partner in pairs]
 
 
-def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
+def read_sample(case: Case, protocol: ProtocolInfo, sigma: float, quality: int = QUALITY) -> Sample:
     """Read the pictures of a case, or make its input from the original.
+
+    Args:
+        case: the pictures.
+        protocol: says how the input is made.
+        sigma: noise level of 255, where the protocol adds noise.
+        quality: JPEG's, where it compresses.
 
     Raises:
         ImageError: a picture is missing, cannot be read, is too small, or does not match its pair.
     """
     sample = _read_sample(case, protocol)
+    if protocol.compresses:
+        return replace(sample, degraded=compressed(sample.original[0], quality)[None])
     if protocol.noise_seed is None:
         return sample
     generator = torch.Generator().manual_seed(protocol.noise_seed)
@@ -104,6 +116,13 @@ def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
 def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
     """The sample before noise is added."""
     original, notes = _read(case.original, protocol)
+    if protocol.same_size_pairs and case.low is not None:
+        degraded, _ = _read(case.low, protocol)
+        if degraded.shape != original.shape:
+            raise ImageError(
+                f"got a pair of {_size(original)} and {_size(degraded)} pixels, expected pictures of the same size"
+            )
+        return Sample(original, degraded, 1.0, notes)
     if not protocol.enlarges:
         return Sample(original, original, 1.0, notes)
     height, width = original.shape[-2:]
@@ -128,6 +147,27 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
 
 def _pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in DATA_SUFFIXES)
+
+
+def _real_pairs(
+    folder: Path, pictures: list[Path], protocol: ProtocolInfo, low: str | None, scales: Sequence[float]
+) -> list[Case]:
+    """Originals named *_clean beside what is restored; or the latter in a folder of its own, by the same names."""
+    if scales:
+        raise SpecError(f"got scales, but {protocol.name} has pairs of the same size; leave them out")
+    if low is not None:
+        others = {path.stem: path for path in _pictures(Path(low))} if Path(low).is_dir() else {}
+        pairs = [(path, others[path.stem]) for path in pictures if path.stem in others]
+    else:
+        others = {path.stem: path for path in pictures}
+        names = [(path, path.stem.removesuffix("_clean")) for path in pictures if path.stem.endswith("_clean")]
+        pairs = [(path, others[name]) for path, name in names if name in others]
+    if not pairs:
+        raise ImageError(
+            f"{folder}: nothing to score, {protocol.name} expected pairs named * and *_clean, or a folder (--lr) of "
+            "the pictures to restore"
+        )
+    return [Case(path, partner, 1.0) for path, partner in pairs]
 
 
 def _pairs_of_folders(originals: list[Path], folder: Path) -> list[tuple[Path, Path]]:
@@ -160,6 +200,10 @@ def _read(path: Path, protocol: ProtocolInfo) -> tuple[Tensor, tuple[str, ...]]:
     if is_gray and protocol.color != "gray":
         return image.expand(-1, 3, -1, -1), ("a gray picture, scored as equal channels of color",)
     return image, ("a color picture, scored as gray",) if protocol.color == "gray" and not is_gray else ()
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"
 
 
 def _scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:

@@ -64,6 +64,33 @@ PROTOCOLS = (
         noise_seed=0,
     ),
     ProtocolInfo(
+        name="jpeg",
+        summary="removal of JPEG's artifacts: PSNR and PSNR-B of RGB",
+        source="the color scores of FBCNN (Jiang et al., ICCV 2021)",
+        color="rgb",
+        metrics=("psnr", "psnr-b"),
+        rounds=True,
+        compresses=True,
+    ),
+    ProtocolInfo(
+        name="jpeg-luma",
+        summary="removal of JPEG's artifacts: PSNR and PSNR-B of the luma of pictures compressed in color",
+        source="AR-CNN (Dong et al., ICCV 2015) and DnCNN-3 (Zhang et al., TIP 2017), which compress the luma alone",
+        color="luma",
+        metrics=("psnr", "psnr-b"),
+        rounds=True,
+        compresses=True,
+    ),
+    ProtocolInfo(
+        name="real-pairs",
+        summary="restoration of real photographs: PSNR and SSIM of RGB beside a picture without noise",
+        source="the cropped pairs of Nam et al. (CVPR 2016) and PolyU (Xu et al., 2018)",
+        color="rgb",
+        metrics=("psnr", "ssim"),
+        rounds=True,
+        same_size_pairs=True,
+    ),
+    ProtocolInfo(
         name="noisy-sr",
         summary="super-resolution of noisy pictures: PSNR of RGB, nothing rounded",
         source="none published: for networks that remove noise and enlarge in one pass",
@@ -149,6 +176,10 @@ def describe(protocol: ProtocolInfo) -> dict[str, str]:
             "the low-resolution picture of a pair; or, by --scale, MATLAB's bicubic imresize of the 8-bit original to "
             "floor(size / scale), the original first cropped at its bottom right to that times the scale"
         )
+    if protocol.compresses:
+        made = "the original after JPEG of the asked quality, by Pillow, colors at half the resolution"
+    if protocol.same_size_pairs:
+        made = "the picture of a pair, as large as the original"
     if protocol.noise_seed is not None:
         made += (
             f"{';' if protocol.enlarges else ''} with noise N(0, sigma) on 0 to 255, by torch's generator, of seed "

@@ -39,6 +39,7 @@ class Report:
     data: str
     low: str | None  # the place of low-resolution pictures; None: the protocol made the inputs
     sigma: float | None
+    quality: int | None
     metrics: list[str]
     versions: dict[str, str]
     models: list[ModelFacts]
@@ -110,9 +111,10 @@ class Report:
     def caption(self) -> str:
         """One line with the protocol, the data and the versions."""
         sigma = f", σ = {self.sigma:g}" if self.sigma is not None else ""
+        quality = f", quality {self.quality}" if self.quality is not None else ""
         plugins = {name: version for model in self.models for name, version in model.plugins.items()}
         versions = ", ".join(f"{name} {version}" for name, version in (self.versions | plugins).items())
-        return f"{self.protocol['name']} on {self.data}{sigma}; {versions}"
+        return f"{self.protocol['name']} on {self.data}{sigma}{quality}; {versions}"
 
     def summary_table(self) -> Table:
         """One row for each model and scale."""
@@ -196,7 +198,7 @@ def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
     if not path.exists():
         return report
     before = read_report(path)
-    for key in ("protocol", "data", "low", "sigma", "metrics", "versions"):
+    for key in ("protocol", "data", "low", "sigma", "quality", "metrics", "versions"):
         got, held = getattr(report, key), getattr(before, key)
         if got != held:
             got, held = (each["name"] if key == "protocol" else each for each in (got, held))

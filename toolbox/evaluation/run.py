@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from toolbox.errors import SpecError, ToolboxError
-from toolbox.evaluation.cases import Case, Sample, read_sample
+from toolbox.evaluation.cases import QUALITY, Case, Sample, read_sample
 from toolbox.evaluation.prefetch import prefetched
 from toolbox.evaluation.scoring import Score, score_picture
 from toolbox.records import ProtocolInfo
@@ -48,6 +48,7 @@ def run(
     sigma: float,
     metrics: Sequence[str],
     workers: int,
+    quality: int = QUALITY,
 ) -> Iterator[tuple[Score, Tensor | None]]:
     """Yield the scores and restored pictures of each job; a failure has a sentence and no picture.
 
@@ -56,7 +57,7 @@ def run(
 
     def read(job: Job) -> tuple[Job, Sample | Exception]:
         try:
-            return job, read_sample(job[0], protocol, sigma)
+            return job, read_sample(job[0], protocol, sigma, quality)
         except FAILURES as error:
             return job, error
 

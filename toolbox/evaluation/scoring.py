@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from toolbox.evaluation.cases import Sample, find_cases, read_sample
+from toolbox.evaluation.cases import QUALITY, Sample, find_cases, read_sample
 from toolbox.evaluation.patches import restore_in_patches
 from toolbox.evaluation.protocols import measure
 from toolbox.evaluation.usage import measured
@@ -49,6 +49,7 @@ def score_folder(
     sigma: float = 25,
     low: str | None = None,
     scales: Sequence[float] = (),
+    quality: int = QUALITY,
 ) -> Iterator[Score]:
     """Yield the score of each picture of a folder; the arguments are those of ``find_cases``.
 
@@ -56,7 +57,7 @@ def score_folder(
         ImageError: a picture cannot be read or restored.
     """
     for case in find_cases(folder, protocol, low, scales):
-        yield score_picture(restorer, case.original.name, read_sample(case, protocol, sigma), protocol)[0]
+        yield score_picture(restorer, case.original.name, read_sample(case, protocol, sigma, quality), protocol)[0]
 
 
 def score_picture(

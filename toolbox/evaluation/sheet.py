@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from toolbox.evaluation.cases import read_sample
+from toolbox.evaluation.cases import QUALITY, read_sample
 from toolbox.evaluation.metrics import METRICS
 from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
@@ -48,7 +48,7 @@ def choose_rows(
     alternating = [each for pair in zip(found, reversed(found), strict=True) for each in pair][: len(found)]
     rows = []
     for _, case, names in alternating[:ROWS]:
-        sample = read_sample(case, protocol, report.sigma or 0.0)
+        sample = read_sample(case, protocol, report.sigma or 0.0, report.quality or QUALITY)
         restored = {}
         for name in names:
             if report.find(name, case):

@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from toolbox.degradations.drawing import drawn
+from toolbox.degradations.spec import Degradation
 from toolbox.errors import ImageError, TrainingError
 from toolbox.files import written_beside
 from toolbox.images.arrays import image_in_8_bits
 from toolbox.images.files.formats import DATA_SUFFIXES
 from toolbox.images.files.picture import read_picture
-from toolbox.training.recipe import Degradation, Recipe
+from toolbox.training.recipe import Recipe
 
 
 class DataWarning(UserWarning):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,8 +14,9 @@ from toolbox.catalog import read_yaml
 from toolbox.close_names import close_names
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.degradations.spec import DegradationSpec, listed
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent
-from toolbox.records import DegradationInfo, ProtocolInfo
+from toolbox.records import ProtocolInfo
 from toolbox.registry import Registries
 from toolbox.resolve import merged, resolve
 from toolbox.restorer import Restorer
@@ -42,43 +42,11 @@ def _resolve_model(value: Any, info: ValidationInfo) -> Any:
 Model = Annotated[ArchitectureSpec, BeforeValidator(_resolve_model)]
 
 
-@dataclass(frozen=True)
-class Degradation:
-    """A named degradation with its validated settings; in data, ``{name: NAME, **settings}``."""
-
-    info: DegradationInfo
-    config: Any  # of type info.config
-
-    def to_data(self) -> dict[str, Any]:
-        """The complete mapping, as in a recipe."""
-        return {"name": self.info.name, **self.config.model_dump(mode="json")}
-
-
-def _find_degradation(value: Any, info: ValidationInfo) -> Degradation:
-    if isinstance(value, Degradation):
-        return value
-    data = {"name": value} if isinstance(value, str) else value
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
-        raise fault((), value, "a degradation's name, or a mapping with its name and settings")
-    registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
-    try:
-        found = registries.degradations[data["name"]]
-    except UnknownComponent as error:
-        raise located(("name",), str(error)) from None
-    settings = {key: setting for key, setting in data.items() if key != "name"}
-    return Degradation(found, found.config.model_validate(settings, context=registries))
-
-
-DegradationSpec = Annotated[
-    Any, BeforeValidator(_find_degradation), PlainSerializer(lambda each: each.to_data(), return_type=dict)
-]
-
-
 def _listed(value: Any) -> Any:
     """Return a list of at least one; a single value may stand alone."""
     if value in (None, [], ()):
         raise fault((), value, "at least one")
-    return [value] if isinstance(value, (str, Path, Mapping)) else value
+    return listed(value)
 
 
 Factor = Annotated[float, Field(ge=1, le=32)]
@@ -191,6 +159,7 @@ class Validation(Config):
     folder: Path
     protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
     sigma: float = Field(default=25, ge=0, description="noise level of 255, where the protocol adds noise")
+    quality: int = Field(default=40, ge=1, le=100, description="JPEG quality, where the protocol compresses")
     scales: tuple[Factor, ...] = Field(default=(), description="the originals are reduced by these; pairs unless given")
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
 

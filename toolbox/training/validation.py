@@ -31,14 +31,19 @@ def check_validation(validation: Validation) -> list[Path]:
     """
     cases = find_cases(validation.folder, validation.protocol, scales=validation.scales)
     for case in cases:
-        read_sample(case, validation.protocol, validation.sigma)
+        read_sample(case, validation.protocol, validation.sigma, validation.quality)
     return [case.original for case in cases]
 
 
 def mean_score(restorer: Restorer, validation: Validation) -> float:
     """The mean PSNR in dB over the pictures of the validation folder."""
     scores = score_folder(
-        restorer, validation.folder, validation.protocol, validation.sigma, scales=validation.scales or ()
+        restorer,
+        validation.folder,
+        validation.protocol,
+        validation.sigma,
+        scales=validation.scales or (),
+        quality=validation.quality,
     )
     values = [score.psnr for score in scores]
     return sum(values) / len(values)

@@ -90,7 +90,9 @@ def test_where_no_exact_tile_fits_the_halo_shrinks_and_that_is_said() -> None:
     whole = make_plan(restorer, (1, 300, 300), estimate_small=True)
     assert whole.exact
     assert whole.memory is not None
-    with pytest.warns(UserWarning, match=r"is approximate: tiles have a halo of \d+ px, since .* the network's 81 px do"):
+    with pytest.warns(
+        UserWarning, match=r"is approximate: tiles have a halo of \d+ px, since .* the network's 81 px do"
+    ):
         restore(array, restorer, max_memory=whole.memory - 10e6)
     plan = make_plan(restorer, (1, 300, 300), Request(max_memory=whole.memory - 10e6))
     assert not plan.exact
