@@ -1,4 +1,4 @@
-"""A recipe: all that decides what a training run ends with, validated whole before anything starts."""
+"""A recipe fully determines a training run. It is validated as a whole before anything starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
 
 def _resolve_model(value: Any, info: ValidationInfo) -> Any:
-    """A catalog's name, a spec, or a mapping with a ``name`` and what to change of it."""
+    """Resolve a name of the catalog, a spec, or a mapping with a ``name`` and changes."""
     if isinstance(value, ArchitectureSpec):
         return value
     changes: Mapping[str, Any] = {}
@@ -50,7 +50,7 @@ class Degradation:
     config: Any  # of type info.config
 
     def to_data(self) -> dict[str, Any]:
-        """As it is written in a recipe, complete."""
+        """The complete mapping, as in a recipe."""
         return {"name": self.info.name, **self.config.model_dump(mode="json")}
 
 
@@ -75,7 +75,7 @@ DegradationSpec = Annotated[
 
 
 def _listed(value: Any) -> Any:
-    """At least one, written as a list or alone."""
+    """Return a list of at least one; a single value may stand alone."""
     if value in (None, [], ()):
         raise fault((), value, "at least one")
     return [value] if isinstance(value, (str, Path, Mapping)) else value
@@ -85,7 +85,7 @@ Factor = Annotated[float, Field(ge=1, le=32)]
 
 
 class ScaleRange(Config):
-    """How much larger the clean patch is than the degraded one; a number in a recipe is ``each`` of one."""
+    """The size of the clean patch over that of the degraded one. A number in a recipe means ``each`` of one scale."""
 
     each: tuple[Factor, ...] | None = Field(
         default=None, min_length=1, description="each step takes one batch of each scale"
@@ -150,14 +150,14 @@ class Schedule(Config):
 
 
 class Clip(Config):
-    """Clipping of gradients by their norm: of each tensor, as NLRN trains, or of all together."""
+    """Clip gradients by the norm of each tensor, as NLRN does, or of all together."""
 
     norm: float = Field(gt=0)
     of: Literal["tensor", "all"] = "tensor"
 
 
 class Budget(Config):
-    """When a run ends. Only a budget in steps takes as many steps on every machine and after an interruption."""
+    """The end of a run. Only a budget in steps means the same number of steps on every machine."""
 
     steps: int | None = Field(default=None, gt=0)
     minutes: float | None = Field(default=None, gt=0, description="minutes of training, without validation")
@@ -186,7 +186,7 @@ Protocol = Annotated[Any, BeforeValidator(_find_protocol), PlainSerializer(lambd
 
 
 class Validation(Config):
-    """Scores on pictures that are not trained on."""
+    """Scores on pictures that are not part of the training."""
 
     folder: Path
     protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
@@ -199,17 +199,17 @@ Tracker = Annotated[str, AfterValidator(check_tracker)]
 
 
 def _one_or_several(value: Any) -> Any:
-    """A list may be written as its one element."""
+    """Let a single element stand for a list."""
     return [value] if isinstance(value, str) else value
 
 
 def _no_is_no_boolean(value: Any) -> Any:
-    """YAML reads a bare no as false."""
+    """Undo that YAML reads a bare no as false."""
     return "no" if value is False else value
 
 
 class Recipe(Config):
-    """What is trained, on what, how and for how long. Paths are relative to the current folder."""
+    """A training run: the network, the data, the method and the budget. Paths are relative to the current folder."""
 
     model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
     weights: str | None = Field(default=None, description="initial weights: a weights file, or a name of the catalog")
@@ -244,7 +244,7 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _check_model(self, info: ValidationInfo) -> Self:
-        with torch.device("meta"):  # nothing is computed, so nothing is allocated
+        with torch.device("meta"):  # so that nothing is computed or allocated
             restorer = Restorer(self.model)
         names = dict(restorer.named_parameters())
         if not names:
@@ -267,7 +267,7 @@ class Recipe(Config):
 
     @property
     def batches(self) -> int:
-        """Batches that each process takes in one step."""
+        """The batches of each process in one step."""
         return self.accumulate * len(self.scale.each or (1,))
 
 
@@ -282,10 +282,10 @@ def _check_fit(weights: str, restorer: Restorer, registries: Registries) -> None
 
 
 def read_recipe(path: Path, overrides: Sequence[str], registries: Registries) -> Recipe:
-    """The recipe of a YAML file, changed by overrides such as ``optimizer.lr=1e-4``.
+    """Read the recipe of a YAML file, changed by overrides such as ``optimizer.lr=1e-4``.
 
     Raises:
-        SpecError: the file cannot be read, or something in it is wrong; the message has the path to the fault.
+        SpecError: the file cannot be read or is wrong; the message has the path to the fault.
     """
     data = read_yaml(path)
     if not isinstance(data, dict):
