@@ -186,7 +186,7 @@ def test_a_plot_without_scales_goes_from_one_and_a_half_to_eight(run: Run, pictu
 
 def test_a_file_in_the_place_of_the_folder_is_refused(run: Run, pictures: Path, weights: Path) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "sr-y", "--scale", "2", "--save", weights)
-    assert run(*command).sentence.startswith(f"{weights / 'bicubic'}: no folder can be made there: ")
+    assert run(*command).sentence.startswith(f"{weights / 'bicubic'}: the folder cannot be created: ")
 
 
 @pytest.mark.parametrize("option", ["--sheet", "--plot", "--results"])

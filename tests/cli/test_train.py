@@ -107,7 +107,7 @@ def test_a_run_is_not_overwritten_but_resumed(run: Run, tmp_path: Path) -> None:
     assert run("train", recipe, "--resume").code == 0
     assert all((load_file("runs/mine/mine.safetensors")[key] == value).all() for key, value in before.items())
     sentence = run("train", recipe, "--resume", "batch=3").sentence
-    assert sentence.startswith(f"runs/mine/{CHECKPOINT}: cannot continue with another recipe: batch was 2, is 3; give")
+    assert sentence.startswith(f"runs/mine/{CHECKPOINT}: cannot continue with another recipe: batch was 2, is 3; use")
 
 
 def test_a_recipe_of_a_catalog_of_one_s_own(run: Run, tmp_path: Path) -> None:
