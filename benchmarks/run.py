@@ -320,7 +320,7 @@ def main() -> None:
     if unknown := set(arguments.parts) - set(names):
         parser.error(f"got {', '.join(sorted(unknown))}, expected some of {', '.join(names)}")
     results = []
-    lines = ["| work | against | | |", "|---|---|---|---|"]
+    lines = ["| work | compared with | result | detail |", "|---|---|---|---|"]
     print(*lines, sep="\n")
     for part in PARTS:
         if part.__name__ in (arguments.parts or names):
