@@ -1,4 +1,4 @@
-"""Pages of what is registered beside components and architectures: protocols, degradations, checkpoint formats."""
+"""The pages of the other records: protocols, degradations and checkpoint formats."""
 
 from __future__ import annotations
 
