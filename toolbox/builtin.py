@@ -64,7 +64,7 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 
 @hookimpl
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
-    """Every architecture that the core's components are enough for."""
+    """Every architecture that needs only components of the core."""
     return catalog.shipped("toolbox")
 
 
@@ -84,5 +84,5 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
 
 @hookimpl
 def toolbox_degradations() -> Iterable[DegradationInfo]:
-    """The degradations of the papers, and what saving a picture does to it."""
+    """The degradations of the papers, and those that come from saving a picture."""
     return [BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG]

@@ -1,12 +1,12 @@
-"""All that an author of plugins needs, from one module; what is here, the plugin API promises.
+"""Everything that an author of plugins imports. The plugin API promises all names of this module.
 
-A plugin is a module named by an entry point in the group ``toolbox``, whose functions are marked with
+A plugin is a module named by an entry point in the group ``toolbox``. It marks its functions with
 ``hookimpl``::
 
     from toolbox.plugin import ComponentInfo, EncoderConfig, hookimpl
 
-Within one version of the API these names only grow: a hook is added, a record gets a field with a default, a
-config class a method with one.
+Within one version of the API these names only grow: a new hook, a new field with a default in a record, a new
+method with a default in a config class.
 """
 
 from toolbox.catalog import read_catalog, shipped

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from generator.architectures import FOLDER
 from generator.installed import architectures, records, specs
 from generator.markdown import linked, table
 from toolbox.catalog import shipped_providers
-from toolbox.records import ArchitectureInfo
+from toolbox.records import ArchitectureInfo, ConverterInfo
 
 README = Path(__file__).parents[2] / "README.md"
 SYSTEMS = re.compile(
@@ -28,30 +27,26 @@ def pages() -> Iterator[tuple[str, str]]:
 def _systems() -> str:
     """Papers in the order of the catalog, each with the first of its networks and the names of the others."""
     groups: dict[tuple[str, str], list[ArchitectureInfo]] = {}
-    for info in _ordered():
-        groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
-    return table(
-        ("network", "description", "paper", "variants"), (_row(paper, *of) for (_, paper), of in groups.items())
-    )
-
-
-def _ordered() -> list[ArchitectureInfo]:
     order = list(shipped_providers())
-    return sorted(architectures(), key=lambda info: order.index(info.name))
+    for info in sorted(architectures(), key=lambda info: order.index(info.name)):
+        groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
+    converters: list[ConverterInfo] = [each for each in records("converters") if each.url]
+    rows = []
+    for (_, paper), (first, *others) in groups.items():
+        code = next((each for each in converters if _reads(each, first)), None)
+        if code is not None:
+            converters.remove(code)  # its code is that of one paper
+        rows.append(_row(paper, code.url if code else "", first, others))
+    return table(("network", "description", "paper", "variants"), rows)
 
 
-def _row(paper: str, first: ArchitectureInfo, *others: ArchitectureInfo) -> tuple[str, ...]:
-    authors, *rest = paper.split(", ")
-    cited = "" if paper.startswith("none") else linked(", ".join([authors, *rest[-1:]]), first.url)
-    codes = [
-        each.url for each in records("converters") if next(filter(partial(_reads, each), _ordered()), None) is first
-    ]
-    links = [cited, *(f"[code]({code})" for code in codes if code)]
+def _row(paper: str, code: str, first: ArchitectureInfo, others: list[ArchitectureInfo]) -> tuple[str, ...]:
+    cited = ", ".join(dict.fromkeys((paper.split(", ")[0], paper.split(", ")[-1])))  # authors and venue
+    links = [linked(cited, first.url), *([linked("code", code)] if code else [])]
     name = f"[`{first.name}`](docs/{FOLDER}/{first.name}.md)"
     return name, first.summary, ", ".join(links), ", ".join(f"`{info.name}`" for info in others)
 
 
-def _reads(converter: object, info: ArchitectureInfo) -> bool:
-    """Whether a converter reads the published checkpoints of an architecture: its name says of which system."""
-    name, provider = converter.name, converter.provider  # type: ignore[attr-defined]  # a record
-    return provider == info.provider and info.name.split("-")[0] == name.split("-")[0]
+def _reads(converter: ConverterInfo, info: ArchitectureInfo) -> bool:
+    """Whether a converter reads published checkpoints of an architecture; the first word of its name is the system."""
+    return converter.provider == info.provider and converter.name.split("-")[0] == info.name.split("-")[0]

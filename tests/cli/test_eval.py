@@ -186,7 +186,7 @@ def test_a_plot_without_scales_goes_from_one_and_a_half_to_eight(run: Run, pictu
 
 def test_a_file_in_the_place_of_the_folder_is_refused(run: Run, pictures: Path, weights: Path) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "sr-y", "--scale", "2", "--save", weights)
-    assert run(*command).sentence.startswith(f"{weights / 'bicubic'}: no folder can be made there: ")
+    assert run(*command).sentence.startswith(f"{weights / 'bicubic'}: the folder cannot be created: ")
 
 
 @pytest.mark.parametrize("option", ["--sheet", "--plot", "--results"])
@@ -194,7 +194,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_scored(
     run: Run, pictures: Path, tmp_path: Path, option: str
 ) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-gray")
-    assert "does not exist; make it first" in run(*command, option, tmp_path / "nowhere" / "a.png").sentence
+    assert "does not exist; create it first" in run(*command, option, tmp_path / "nowhere" / "a.png").sentence
 
 
 # Going on
@@ -241,7 +241,7 @@ def test_scores_of_another_protocol_never_stand_in_one_table(run: Run, pictures:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--scale", "2", "--results", tmp_path / "scores.json")
     run(*command, "--protocol", "diinn")
     sentence = run(*command, "--protocol", "sr-y").sentence
-    assert sentence.endswith("holds scores of protocol diinn, these are of sr-y; give another file for the results")
+    assert sentence.endswith("holds scores of protocol diinn, these are of sr-y; choose another file for the results")
 
 
 # What cannot be scored
@@ -302,8 +302,8 @@ def test_identical_pictures_are_noted(run: Run, pictures: Path) -> None:
     ("arguments", "sentence"),
     [
         (("--protocol", "sr-x"), "unknown protocol 'sr-x'; did you mean 'sr-y' (toolbox)?"),
-        (("--protocol", "sr-y", "--scale", "2", "--sigma", "15"), "got --sigma, but sr-y adds no noise; leave it out"),
-        (("--protocol", "denoise-gray", "--scale", "2"), "got --lr or --scale, but denoise-gray adds noise"),
+        (("--protocol", "sr-y", "--scale", "2", "--sigma", "15"), "got sigma 15, but sr-y adds no noise; leave it out"),
+        (("--protocol", "denoise-gray", "--scale", "2"), "got low resolution or scales, but denoise-gray adds noise"),
     ],
 )
 def test_what_does_not_fit_the_protocol_is_refused(

@@ -85,7 +85,7 @@ def test_originals_are_taken_once_for_each_scale(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [{"low": "_LR"}, {"scales": [2]}])
 def test_noise_and_low_resolution_do_not_mix(tmp_path: Path, arguments: dict[str, object]) -> None:
     draw(tmp_path / "a.png", 8, 8)
-    with pytest.raises(SpecError, match="got --lr or --scale, but denoise-gray adds noise"):
+    with pytest.raises(SpecError, match="got low resolution or scales, but denoise-gray adds noise"):
         find_cases(tmp_path, protocol("denoise-gray"), **arguments)  # type: ignore[arg-type]  # one of them
 
 
@@ -93,7 +93,7 @@ def test_noise_and_low_resolution_do_not_mix(tmp_path: Path, arguments: dict[str
 def test_a_folder_that_is_none_or_empty_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "missing", tmp_path / "file"):
-        with pytest.raises(ImageError, match=rf"{path.name}: is no folder, expected one with pictures$"):
+        with pytest.raises(ImageError, match=rf"{path.name} is not a folder, expected one with pictures$"):
             find_cases(path, protocol(name))
     with pytest.raises(ImageError, match=r": nothing to score, expected pictures \(\.png"):
         find_cases(tmp_path, protocol(name))
@@ -101,7 +101,7 @@ def test_a_folder_that_is_none_or_empty_is_refused(tmp_path: Path, name: str) ->
 
 def test_pictures_without_pairs_are_refused_where_no_scale_is_given(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 8, 8, 3)
-    sentence = r": nothing to score, sr-y expected pairs named \*_HR and \*_LR, or --scale to make the input of any$"
+    sentence = r": nothing to score, sr-y expected pairs named \*_HR and \*_LR, or scales "
     with pytest.raises(ImageError, match=sentence):
         find_cases(tmp_path, protocol("sr-y"))
     with pytest.raises(ImageError, match=r": nothing to score, sr-y expected \*x2 beside \*$"):

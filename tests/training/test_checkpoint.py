@@ -63,7 +63,7 @@ def test_one_of_another_network_is_refused_with_what_differs(tmp_path: Path) -> 
 
 def test_another_safetensors_file_is_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "c.safetensors")
-    with pytest.raises(WeightsError, match=r"c\.safetensors: is no checkpoint of a training run$"):
+    with pytest.raises(WeightsError, match=r"c\.safetensors is not the checkpoint of a training run$"):
         load_checkpoint(tmp_path / "c.safetensors", state_of(), {})
 
 

@@ -254,7 +254,9 @@ CHANGED = [
 def test_a_changed_recipe_is_not_resumed(change: dict[str, Any], sentence: str, data: Path, tmp_path: Path) -> None:
     run(recipe_of(data), tmp_path / "run")
     before = (tmp_path / "run" / CHECKPOINT).read_bytes()
-    with pytest.raises(TrainingError, match=rf"{CHECKPOINT}: cannot go on with another recipe: {sentence}; give what"):
+    with pytest.raises(
+        TrainingError, match=rf"{CHECKPOINT}: cannot continue with another recipe: {sentence}; give what"
+    ):
         run(recipe_of(data, **change), tmp_path / "run", resume=True)
     assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
 

@@ -66,8 +66,8 @@ def test_a_named_model_can_be_changed(tmp_path: Path) -> None:
 
 WRONG = [
     ({"model": "nlrn-litle"}, r"model: unknown architecture 'nlrn-litle'; did you mean .*'nlrn-lite'"),
-    ({"model": "bicubic"}, r"model: has no weight that could be trained; choose another architecture$"),
-    ({"model": "nl-means"}, r"model: has no weight that could be trained; choose another architecture$"),
+    ({"model": "bicubic"}, r"model: has no weights to train; choose another architecture$"),
+    ({"model": "nl-means"}, r"model: has no weights to train; choose another architecture$"),
     ({"model": {"name": "nlrn-lite", "channels": 2}}, r"model: got 2 channels, expected gray or RGB pictures, 1 or 3$"),
     ({"patch": 0}, r"patch: got 0, expected greater than 0$"),
     ({"pach": 5}, r"pach: unknown key; did you mean 'patch'\?$"),

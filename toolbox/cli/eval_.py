@@ -82,9 +82,10 @@ def eval_(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line per score.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print tables in Markdown.")] = False,
 ) -> None:
-    """Score models on a folder of pictures by a protocol, which adds noise, reduces the originals, or reads pairs.
+    """Score models on a folder of pictures.
 
-    A picture that fails is listed and does not stop the others; the exit code is then 1.
+    A protocol says how: it adds noise to the originals, reduces them, or reads pairs. A picture that fails is listed
+    and does not stop the others; the exit code is then 1.
     """
     from toolbox.evaluation.evaluate import evaluate
     from toolbox.evaluation.plots import BASELINE, SCALES, load_figure

@@ -19,7 +19,7 @@ def list_(
         typer.Argument(
             metavar="[KIND]",
             help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block, decoder, protocol or "
-            "degradation; default: all.",
+            "degradation. Default: all.",
         ),
     ] = None,
     catalog: Catalog = None,

@@ -28,7 +28,7 @@ class JpegConfig(Config):
 
 
 def compress(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Compressed and decompressed."""
+    """Compress and decompress a patch."""
     pixels = to_bytes(picture).permute(1, 2, 0).numpy()
     memory = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

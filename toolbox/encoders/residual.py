@@ -14,7 +14,7 @@ class ResidualConfig(EncoderConfig):
     """Settings of a skip around an encoder."""
 
     encoder: EncoderSpec
-    scale: float = Field(default=1.0, gt=0, description="the encoder's features are multiplied by this")
+    scale: float = Field(default=1.0, gt=0, description="factor for the encoder's features")
 
     def out_channels(self, channels: int) -> int:
         inner: int = self.encoder.config.out_channels(channels)

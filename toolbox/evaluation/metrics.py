@@ -1,6 +1,6 @@
-"""How far a restored picture is from the original.
+"""Metrics: the distance of a restored picture from the original.
 
-Pictures are float tensors (B, C, H, W) in [0, 1] of the same shape; every metric averages over all
+Pictures are float tensors (B, C, H, W) in [0, 1] of the same shape. Every metric averages over all
 values and computes in double precision.
 """
 
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from toolbox.errors import ImageError, ToolboxError
 
 WINDOW, SIGMA = 11, 1.5  # SSIM's Gaussian window
-C1, C2 = 0.01**2, 0.03**2  # and what keeps its quotients finite
+C1, C2 = 0.01**2, 0.03**2  # constants that keep its quotients finite
 LEVELS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's exponents, the finest level first
-SMALLEST = 1 + (WINDOW - 1) * 2 ** (len(LEVELS) - 1)  # a side that still holds a window at the last level
+SMALLEST = 1 + (WINDOW - 1) * 2 ** (len(LEVELS) - 1)  # the smallest side that holds a window at the last level
 
 
 def psnr(restored: Tensor, original: Tensor) -> float:
@@ -33,7 +33,7 @@ def ssim(restored: Tensor, original: Tensor) -> float:
     """Structural similarity, 1 when equal, over the region where the window fits (the reference's "valid").
 
     Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity,
-    IEEE TIP 2004, without its automatic reduction; channels are averaged.
+    IEEE TIP 2004, without its automatic reduction, averaged over channels.
     """
     _check_shapes(restored, original, smallest=WINDOW)
     luminance, structure = _similarity(restored.double(), original.double())
@@ -59,7 +59,7 @@ def ms_ssim(restored: Tensor, original: Tensor) -> float:
 
 
 def lr_psnr(restored: Tensor, low: Tensor) -> float:
-    """PSNR in dB of the restored picture, reduced again by an antialiased bicubic, against the input it is of."""
+    """PSNR in dB of the restored picture, reduced again by an antialiased bicubic, against its input."""
     size = (low.shape[-2], low.shape[-1])
     return psnr(F.interpolate(restored.double(), size, mode="bicubic", antialias=True), low)
 
@@ -68,7 +68,7 @@ def lpips(restored: Tensor, original: Tensor) -> float:
     """Learned perceptual distance, 0 when equal, by the package ``lpips`` on AlexNet's features.
 
     Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR
-    2018. The package downloads AlexNet's weights when it is first used.
+    2018. The package downloads AlexNet's weights on first use.
 
     Raises:
         ToolboxError: the package is not installed.
@@ -82,7 +82,7 @@ def lpips(restored: Tensor, original: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric by name: how it is called and written."""
+    """A metric: its function, and its name and form in tables."""
 
     label: str
     digits: int
@@ -94,7 +94,7 @@ METRICS: Mapping[str, Metric] = {
     "ssim": Metric("SSIM", 4, ssim),
     "ms-ssim": Metric("MS-SSIM", 4, ms_ssim),
     "lpips": Metric("LPIPS", 4, lpips),
-    "lr-psnr": Metric("LR-PSNR", 2, lr_psnr),  # compares with the input, where the others do with the original
+    "lr-psnr": Metric("LR-PSNR", 2, lr_psnr),  # compares with the input instead of the original
 }
 
 
@@ -103,7 +103,7 @@ def lpips_network() -> nn.Module:
     """The network of ``lpips``.
 
     Raises:
-        ToolboxError: its package is not installed, or cannot get its weights.
+        ToolboxError: the package is not installed, or cannot get its weights.
     """
     try:
         from lpips import LPIPS
@@ -119,7 +119,7 @@ def lpips_network() -> nn.Module:
 
 
 def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM's luminance and its contrast-structure term at each position of the window."""
+    """The luminance and the contrast-structure term of SSIM at each position of the window."""
     mean_x, mean_y = _window_mean(x), _window_mean(y)
     variances = _window_mean(x * x) - mean_x**2 + _window_mean(y * y) - mean_y**2
     covariance = _window_mean(x * y) - mean_x * mean_y

@@ -1,4 +1,4 @@
-"""The usual protocols, and how pictures are compared by one."""
+"""The usual protocols, and the comparison of pictures by a protocol."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ PROTOCOLS = (
 
 
 def metrics_of(protocol: ProtocolInfo, more: Sequence[str]) -> list[str]:
-    """The names of the protocol's metrics and of more, each once and ready to be measured.
+    """The names of the protocol's metrics and of more, each once and ready to use.
 
     Raises:
         SpecError: a metric is unknown.
@@ -109,15 +109,15 @@ def measure(
     scale: float,
     metrics: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """The metrics of one restored picture by name.
+    """Measure the metrics of one restored picture, by name.
 
     Args:
-        protocol: says what is compared.
+        protocol: the definition of the comparison.
         restored: (1, C, H, W), clipped to [0, 1].
         original: the same shape, in [0, 1].
         degraded: the input (1, C, h, w) that ``restored`` was made from.
         scale: output over input size.
-        metrics: what ``metrics_of`` gave; by default the protocol's own.
+        metrics: names from ``metrics_of``; by default the protocol's own.
 
     Raises:
         ImageError: the sizes differ, or the picture is too small for the border or a metric.
@@ -139,7 +139,7 @@ def measure(
 
 
 def describe(protocol: ProtocolInfo) -> dict[str, str]:
-    """Everything about a protocol in words, by topic."""
+    """A complete description of a protocol in words, by topic."""
     times, more = protocol.shave
     border = " + ".join(["scale"] * times + [str(more)] * (more > 0))
     color = {"gray": "gray", "rgb": "RGB", "luma": "MATLAB's luma of RGB, not rounded"}[protocol.color]

@@ -1,4 +1,4 @@
-"""The end of a run: one weights file that says how it was trained, and a model card with a picture."""
+"""The end of a run: a weights file with its training record, and a model card with a picture."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def finish(trained: Trained, name: str) -> list[Path]:
 
 
 def training_record(trained: Trained) -> dict[str, Any]:
-    """How a network was trained, for the header of its weights file. Of paths it has the names alone."""
+    """The training record for the header of the weights file. Of paths it keeps only the names."""
     run = trained.run
     recipe, progress = run.recipe, run.state.progress
     written = recipe.model_dump(mode="json", exclude={"model", "trackers"}, exclude_none=True)
@@ -65,7 +65,7 @@ def training_record(trained: Trained) -> dict[str, Any]:
 
 
 def model_card(trained: Trained, name: str) -> str:
-    """The record for people, in Markdown."""
+    """The training record as a page in Markdown."""
     restorer, record = trained.restorer, trained.restorer.training_record
     parameters = sum(parameter.numel() for parameter in restorer.parameters())
     use = "toolbox restore photo.png -o out.png -m " + f"{name}.safetensors"

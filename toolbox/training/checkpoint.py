@@ -1,7 +1,7 @@
-"""The state of a run in one safetensors file, from which it goes on as if it had never stopped.
+"""The state of a run in one safetensors file, from which the run goes on as if it had never stopped.
 
-On a CPU that is so bit for bit, with the same number of threads: sums are split among threads, and the order
-of additions decides how they round. The checkpoint says how many there were.
+On a CPU with the same number of threads this is true bit for bit. Threads split sums among them, and the order
+of additions decides their rounding, so the checkpoint records the number of threads.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from toolbox.weights.file import describe_mismatch, read_tensors
 
 
 class ResumeWarning(UserWarning):
-    """A run goes on, but not to the same weights bit for bit."""
+    """A run goes on, but its weights will not be the same bit for bit."""
 
 
 @dataclass
 class RunProgress:
-    """How far a run is and how it does."""
+    """The progress of a run, and how well it does."""
 
     step: int = 0
-    seconds: float = 0.0  # of training, before and after interruptions
+    seconds: float = 0.0  # of training, over all interruptions
     loss: float = 0.0  # running average
     squared_error: float = 0.0  # running average
     validation: float | None = None  # the last score in dB
 
     def add(self, seconds: float, loss: float, squared_error: float) -> None:
-        """Count a step; the averages are plain means at first, then of about the last hundred steps."""
+        """Count a step. The averages are plain means at first, and later cover about the last hundred steps."""
         self.step += 1
         self.seconds += seconds
         weight = max(0.01, 1 / self.step)
@@ -48,13 +48,13 @@ class RunProgress:
 
     @property
     def psnr(self) -> float:
-        """Of the running average, in dB."""
+        """The PSNR of the running average, in dB."""
         return -10 * math.log10(max(self.squared_error, 1e-10))
 
 
 @dataclass
 class RunState:
-    """Everything that changes while a run goes on. Random numbers do not: they follow from the step."""
+    """Everything that changes during a run. Random numbers are not part of it; they follow from the step."""
 
     restorer: nn.Module
     average: nn.Module
@@ -67,8 +67,8 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
 
     Args:
         path: the checkpoint.
-        state: what is written.
-        identity: what a run that goes on from here must have in common with this one.
+        state: the state to write.
+        identity: the facts that a resumed run must share with this one.
 
     Raises:
         TrainingError: it cannot be written; the checkpoint before is untouched.
@@ -88,14 +88,14 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
         with written_beside(path) as partial:
             save_file(copies, partial, metadata)
     except (OSError, SafetensorError) as error:
-        last = "the last one is untouched" if path.exists() else "there is none yet"
+        last = "the last one is intact" if path.exists() else "there is none yet"
         raise TrainingError(f"{path}: the checkpoint cannot be written: {error}; {last}") from None
 
 
 def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
     """Put a run into the state of a checkpoint.
 
-    A ResumeWarning tells that the run had another number of threads before.
+    It gives a ResumeWarning if the run had another number of threads before.
 
     Raises:
         TrainingError: the checkpoint is of another run; the message has every difference.
@@ -107,11 +107,11 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     try:
         progress, before, content = (json.loads(metadata[key]) for key in ("progress", "identity", "optimizer"))
     except (KeyError, ValueError):
-        raise WeightsError(f"{path}: is no checkpoint of a training run") from None
+        raise WeightsError(f"{path} is not the checkpoint of a training run") from None
     if changes := differences(before, json.loads(json.dumps(identity))):
         raise TrainingError(
-            f"{path}: cannot go on with another recipe: {'; '.join(changes)}; "
-            "give what the run was started with, or start another with --run"
+            f"{path}: cannot continue with another recipe: {'; '.join(changes)}; "
+            "use the settings that the run was started with, or start another with --run"
         )
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "group": {}}
     for name, tensor in tensors.items():
@@ -120,7 +120,7 @@ def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     for part, module in (("model", state.restorer), ("average", state.average)):
         given, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (parts[part], module.state_dict()))
         if complaint := describe_mismatch(given, ours):
-            raise WeightsError(f"{path}: is the checkpoint of another network: {complaint}")
+            raise WeightsError(f"{path} is the checkpoint of another network: {complaint}")
         module.load_state_dict(parts[part])
     _unpack(state.optimizer, parts, content)
     state.progress = RunProgress(**progress)
@@ -145,7 +145,7 @@ def _pack(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str
             numbers[part][i] = {key: value for key, value in values.items() if _is_plain(value)}
             tensors |= {f"{part}.{i}.{key}": value for key, value in values.items() if isinstance(value, Tensor)}
             odd = [key for key in values if f"{part}.{i}.{key}" not in tensors and key not in numbers[part][i]]
-            if odd and part == "optimizer":  # of a group it is a setting, which a new optimizer has too
+            if odd and part == "optimizer":  # a setting of a group, which a new optimizer has too
                 raise TrainingError(
                     f"optimizer {type(optimizer).__name__} keeps {', '.join(odd)}, which no checkpoint can hold; "
                     "choose another"
@@ -154,7 +154,7 @@ def _pack(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str
 
 
 def _unpack(optimizer: torch.optim.Optimizer, parts: Mapping[str, Mapping[str, Tensor]], numbers: Any) -> None:
-    """Put an optimizer into the state that ``_pack`` gave."""
+    """Put an optimizer into the state from ``_pack``."""
     fresh = optimizer.state_dict()["param_groups"]
     groups = [{**new, **old} for new, old in zip(fresh, numbers["groups"], strict=True)]
     state: dict[int, dict[str, Any]] = {int(number): values for number, values in numbers["numbers"].items()}
@@ -166,20 +166,20 @@ def _unpack(optimizer: torch.optim.Optimizer, parts: Mapping[str, Mapping[str, T
     for index, kept in state.items():
         for key, value in kept.items():
             if isinstance(value, Tensor) and value.shape == parameters[index].shape:
-                # In the parameter's layout: it decides in which order an optimizer sums, and so how it rounds.
+                # In the layout of the parameter, which decides the order of an optimizer's sums and so their rounding.
                 kept[key] = torch.empty_like(parameters[index], dtype=value.dtype, device=value.device).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _is_plain(value: object) -> bool:
-    """Whether it is the same when it comes back from JSON, but for tuples."""
+    """Whether the value survives JSON, apart from tuples."""
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (bool, int, float, str))
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:
-    """What changed between two trees of JSON data, each with its path."""
+    """The differences between two trees of JSON data, each with its path."""
     if before == now:
         return []
     if isinstance(before, dict) and isinstance(now, dict):

@@ -1,4 +1,4 @@
-"""Training pictures: decoded once into a file, cut into batches that depend on the seed and their number alone."""
+"""Training pictures: decoded once into a file, and cut into batches that depend only on the seed and their number."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from toolbox.training.recipe import Degradation, Recipe
 
 
 class DataWarning(UserWarning):
-    """Pictures that are left out of the training."""
+    """Pictures are left out of the training."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Decoded pictures, one after the other in one file that is mapped into memory.
+    """Decoded pictures, one after the other, in one file that is mapped into memory.
 
-    Processes and workers share it, and it may be larger than the memory.
+    Processes and workers share the file, which may be larger than the memory.
     """
 
     cache: Path
     names: list[str]
     shapes: list[tuple[int, int, int]]  # (H, W, C)
-    digest: str  # of all pixels: says whether a run is resumed on the same pictures
-    left_out: int  # pictures that cannot be used
+    digest: str  # of all pixels; shows whether a resumed run has the same pictures
+    left_out: int  # unusable pictures
 
     def __len__(self) -> int:
         return len(self.names)
@@ -71,11 +71,11 @@ class Pictures:
 
 
 def open_pictures(folders: Sequence[Path], channels: int, side: int, cache: Path) -> Pictures:
-    """The pictures of all folders below these, in the order of their paths.
+    """Open the pictures in and below these folders, in the order of their paths.
 
-    They are decoded into ``cache``, unless it has them already: a file of pixels, and one of names
-    beside it. One channel is luma; a gray picture has equal colors. Pictures that cannot be read or are
-    smaller than a patch are left out, with a warning that names them.
+    It decodes them into ``cache``, a file of pixels with a file of names beside it, unless they are there
+    already. One channel means luma; a gray picture gets equal colors. A warning names pictures that are left
+    out because they cannot be read or are smaller than a patch.
 
     Raises:
         ImageError: a folder is missing, or there is no picture of at least ``side`` × ``side``.
@@ -89,7 +89,7 @@ def open_pictures(folders: Sequence[Path], channels: int, side: int, cache: Path
     except (OSError, ValueError):
         index = {}
     if index.get("key") != key or not cache.exists():
-        index_file.unlink(missing_ok=True)  # it must never be beside the pixels of other pictures
+        index_file.unlink(missing_ok=True)  # the names must never lie beside the pixels of other pictures
         index = {"key": key, **_decode(files, channels, side, cache)}
         with written_beside(index_file) as partial:
             partial.write_text(json.dumps(index), encoding="utf-8")
@@ -108,7 +108,7 @@ def open_pictures(folders: Sequence[Path], channels: int, side: int, cache: Path
 def _picture_files(folders: Iterable[Path]) -> Iterable[Path]:
     for folder in folders:
         if not folder.is_dir():
-            raise ImageError(f"{folder}: is no folder, expected one with training pictures")
+            raise ImageError(f"{folder} is not a folder, expected one with training pictures")
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in DATA_SUFFIXES and path.is_file())
         if not files:
             raise ImageError(f"{folder}: no picture found, expected some with suffixes such as .png or .jpg")
@@ -116,7 +116,7 @@ def _picture_files(folders: Iterable[Path]) -> Iterable[Path]:
 
 
 def _decode(files: Sequence[Path], channels: int, side: int, cache: Path) -> dict[str, Any]:
-    """Write the pixels of the files and say what is in there."""
+    """Write the pixels of the files, and return their description."""
     names, shapes, left_out, digest = [], [], [], hashlib.sha256()
     with written_beside(cache) as partial, partial.open("wb") as out:
         for file in files:
@@ -138,20 +138,19 @@ def _decode(files: Sequence[Path], channels: int, side: int, cache: Path) -> dic
 
 
 class Batch(NamedTuple):
-    """Patches and what they were cut from."""
+    """Degraded and clean patches."""
 
     degraded: Tensor  # (B, C, patch, patch) in [0, 1]
-    clean: Tensor  # (B, C, side, side), the side being patch · scale
-    points: Tensor | None  # (B, N): numbers of the clean patch's pixels, row by row, that are computed
+    clean: Tensor  # (B, C, side, side) with side = patch · scale
+    points: Tensor | None  # (B, N): the computed pixels of the clean patch, numbered row by row
     files: list[str]
 
 
 class Batches(Dataset[Batch]):
     """Batch number n of a run, for one of its processes.
 
-    Sample i of the batch depends on the seed, n and i alone, where i counts through all processes: so
-    the data are the same with any number of workers, and two processes see what one sees with the
-    doubled batch.
+    Sample i of the batch depends only on the seed, n and i, where i counts through all processes. So the
+    data are the same with any number of workers, and two processes see the data of one with a doubled batch.
     """
 
     def __init__(self, recipe: Recipe, pictures: Pictures, process: int = 0) -> None:
@@ -171,7 +170,7 @@ class Batches(Dataset[Batch]):
         )
 
     def check(self) -> None:
-        """Make one sample of the largest scale, so that what is wrong is told before a run starts."""
+        """Make one sample of the largest scale, to find faults before a run starts."""
         self._sample(self.recipe.scale.largest, generator_of(self.recipe.seed))
 
     def scale(self, number: int) -> float:

@@ -1,4 +1,4 @@
-"""The training loop: steps until the budget is used up, checkpoints by which a run survives anything."""
+"""The training loop: steps until the budget is used, with checkpoints so that a run survives anything."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from toolbox.training.validation import check_validation, mean_score, sample_pic
 from toolbox.weights.file import load
 
 CHECKPOINT = "checkpoint.safetensors"
-SAVE_EVERY = 120.0  # seconds; it does not change the weights that a run ends with
+SAVE_EVERY = 120.0  # seconds; does not change the final weights
 EXPLODED = 1000.0  # times the running average of the loss
 
 
 @dataclass
 class Run:
-    """The parts of a run, made from its recipe, before anything is trained."""
+    """The parts of a run, made from its recipe before training."""
 
     recipe: Recipe
     folder: Path
@@ -49,14 +49,14 @@ class Run:
     batches: Batches
     restorer: Restorer
     average: ModelEmaV3
-    module: nn.Module  # the restorer, as the accelerator distributes it
-    optimizer: Any  # the same of the optimizer
+    module: nn.Module  # the restorer, distributed by the accelerator
+    optimizer: Any  # the optimizer, distributed by the accelerator
     state: RunState
     sample: Path  # the picture to look at
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the weights that a run ends with: resuming needs the same. Pictures may have moved."""
+        """The facts that decide the final weights, and that a resumed run must share. Pictures may have moved."""
         decisive = self.recipe.model_dump(
             mode="json", exclude={"data": True, "validation": True, "trackers": True, "model": {"summary", "paper"}}
         )
@@ -65,18 +65,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a run: the network with the averaged weights, in eval mode, and how it came to be."""
+    """The end of a run: the network with averaged weights in eval mode, and its training record."""
 
     restorer: Restorer
     run: Run
 
 
 def build_run(recipe: Recipe, folder: Path) -> Run:
-    """Make all that a run needs, and try out what could fail later.
+    """Make everything that a run needs, and try early what could fail later.
 
     Args:
-        recipe: what is trained and how.
-        folder: of the run, which exists; gets the decoded pictures.
+        recipe: the recipe.
+        folder: the existing folder of the run, for the decoded pictures.
 
     Raises:
         ImageError: there is no picture to train or to validate on, or one to validate on is damaged.
@@ -84,7 +84,7 @@ def build_run(recipe: Recipe, folder: Path) -> Run:
         OSError: the folder cannot be written.
     """
     accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(),  # else several CPU processes would each train for themselves
+        cpu=not torch.accelerator.is_available(),  # or else several CPU processes would each train alone
         mixed_precision=recipe.precision,
         gradient_accumulation_steps=recipe.batches,
         log_with=chosen(recipe.trackers) or None,
@@ -110,22 +110,22 @@ def build_run(recipe: Recipe, folder: Path) -> Run:
 
 
 def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, workers: int = 0) -> Trained | None:
-    """Train until the budget is used up.
+    """Train until the budget is used.
 
     Args:
-        recipe: what is trained and how.
-        folder: of the run, which exists: for its checkpoint, its log, and the decoded pictures.
-        name: what the run is called in its log.
+        recipe: the recipe.
+        folder: the existing folder of the run, for its checkpoint, its log and the decoded pictures.
+        name: name of the run in its log.
         resume: go on from the checkpoint in the folder, if there is one.
-        workers: processes that prepare batches; they change nothing but the speed.
+        workers: processes that prepare batches; they only change the speed.
 
     Returns:
-        The trained network, or None when a signal stopped the run, which can then be resumed.
+        The trained network, or None if a signal stopped the run, which you can then resume.
 
     Raises:
         TrainingError: the loss is not finite or explodes, the checkpoint is of another recipe, or the
             folder cannot be written.
-        ImageError: a picture that is needed cannot be read.
+        ImageError: a needed picture cannot be read.
     """
     try:
         run = build_run(recipe, folder)
@@ -134,7 +134,7 @@ def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, work
         _train(run, name, workers)
     except OSError as error:
         raise TrainingError(
-            f"{folder}: {error}; the last checkpoint is untouched: mend that and go on with --resume"
+            f"{folder}: {error}; the last checkpoint is intact: fix this and continue with --resume"
         ) from None
     run.accelerator.wait_for_everyone()
     if fraction_used(recipe.budget, run.state.progress) < 1:
@@ -148,7 +148,7 @@ def _train(run: Run, name: str, workers: int) -> None:
     loader = DataLoader(
         run.batches,
         batch_size=None,
-        sampler=itertools.count(first),  # it never ends
+        sampler=itertools.count(first),  # the data never end
         num_workers=workers,
         pin_memory=accelerator.device.type == "cuda",
         worker_init_fn=_leave_signals_alone,
@@ -167,7 +167,7 @@ def _train(run: Run, name: str, workers: int) -> None:
             started = time.monotonic()
             schedule.step(TICKS * fraction)  # type: ignore[arg-type]  # it need not be an integer
             rate = run.optimizer.param_groups[0]["lr"]
-            torch.manual_seed(recipe.seed * 1_000_003 + progress.step)  # for networks that draw numbers themselves
+            torch.manual_seed(recipe.seed * 1_000_003 + progress.step)  # for networks that draw numbers
             step = [next(batches) for _ in range(recipe.batches)]
             loss, squared_error = take_step(recipe, accelerator, run.module, run.optimizer, step)
             run.average.update(run.restorer, step=progress.step + 1)
@@ -189,11 +189,11 @@ def _train(run: Run, name: str, workers: int) -> None:
                 save_checkpoint(run.folder / CHECKPOINT, run.state, run.identity)
                 saved = time.monotonic()
         if fraction >= 1 and recipe.validation and progress.validation is None and accelerator.is_main_process:
-            progress.validation = mean_score(run.average.module, recipe.validation)  # asked for after the end
+            progress.validation = mean_score(run.average.module, recipe.validation)  # requested after the end
 
 
 def initial(recipe: Recipe) -> Restorer:
-    """The network that a run starts with."""
+    """The initial network of a run."""
     restorer = Restorer(recipe.model)
     if recipe.weights is not None:
         restorer.load_state_dict(load(recipe.weights).state_dict())
@@ -204,7 +204,7 @@ def initial(recipe: Recipe) -> Restorer:
 
 
 def fraction_used(budget: Budget, progress: RunProgress) -> float:
-    """How much of the budget is used up; 1 is all."""
+    """The used fraction of the budget; 1 is all of it."""
     if budget.steps is not None:
         return progress.step / budget.steps
     return progress.seconds / (60 * (budget.minutes or 0.0))
@@ -217,9 +217,9 @@ def passed(every: float, before: float, after: float) -> bool:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event that is given, and nothing else; a second Ctrl-C interrupts."""
+    """Make Ctrl-C and SIGTERM only set the event; a second Ctrl-C interrupts."""
     stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
+    if threading.current_thread() is not threading.main_thread():  # here Python allows no handlers
         yield stopped
         return
 
@@ -237,7 +237,7 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def _leave_signals_alone(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; only the one that trains answers it."""
+    """Ignore Ctrl-C, which reaches every process of a terminal; only the training process handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -1,4 +1,4 @@
-"""Losses: how far a restored batch is from the clean one, as one number."""
+"""Losses: the distance of a restored batch from the clean one as a number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def charbonnier(restored: Tensor, clean: Tensor) -> Tensor:
-    """Mean of sqrt(d² + ε²) with ε = 1e-3: L1 that is smooth at zero.
+    """The mean of sqrt(d² + ε²) with ε = 1e-3, an L1 loss that is smooth at zero.
 
     Source: Lai et al., "Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution", CVPR 2017.
     """

@@ -1,4 +1,4 @@
-"""A recipe: all that decides what a training run ends with, validated whole before anything starts."""
+"""A recipe fully determines a training run. It is validated as a whole before anything starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
 
 def _resolve_model(value: Any, info: ValidationInfo) -> Any:
-    """A catalog's name, a spec, or a mapping with a ``name`` and what to change of it."""
+    """Resolve a name of the catalog, a spec, or a mapping with a ``name`` and changes."""
     if isinstance(value, ArchitectureSpec):
         return value
     changes: Mapping[str, Any] = {}
@@ -50,7 +50,7 @@ class Degradation:
     config: Any  # of type info.config
 
     def to_data(self) -> dict[str, Any]:
-        """As it is written in a recipe, complete."""
+        """The complete mapping, as in a recipe."""
         return {"name": self.info.name, **self.config.model_dump(mode="json")}
 
 
@@ -75,7 +75,7 @@ DegradationSpec = Annotated[
 
 
 def _listed(value: Any) -> Any:
-    """At least one, written as a list or alone."""
+    """Return a list of at least one; a single value may stand alone."""
     if value in (None, [], ()):
         raise fault((), value, "at least one")
     return [value] if isinstance(value, (str, Path, Mapping)) else value
@@ -85,10 +85,12 @@ Factor = Annotated[float, Field(ge=1, le=32)]
 
 
 class ScaleRange(Config):
-    """How much larger the clean patch is than the degraded one; a number in a recipe is ``each`` of one."""
+    """The size of the clean patch over that of the degraded one. A number in a recipe means ``each`` of one scale."""
 
-    each: tuple[Factor, ...] | None = Field(default=None, min_length=1, description="one batch of each in every step")
-    between: tuple[Factor, Factor] | None = Field(default=None, description="one drawn for every batch")
+    each: tuple[Factor, ...] | None = Field(
+        default=None, min_length=1, description="each step takes one batch of each scale"
+    )
+    between: tuple[Factor, Factor] | None = Field(default=None, description="each batch draws a scale from this range")
 
     @model_validator(mode="before")
     @classmethod
@@ -130,31 +132,35 @@ class Optimizer(Config):
     name: Annotated[str, AfterValidator(_known_optimizer)] = "adam"
     lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    betas: tuple[float, float] | None = Field(default=None, description="unless those of the optimizer")
+    betas: tuple[float, float] | None = Field(default=None, description="the optimizer's own unless given")
 
 
 class Schedule(Config):
     """How the learning rate goes, by timm, over the fraction of the budget that is used up."""
 
     name: Literal["constant", "cosine", "multistep", "poly"] = "cosine"
-    warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget in which the rate rises")
-    final: float = Field(default=0.01, ge=0, le=1, description="first and last rate of cosine and poly over `lr`")
-    milestones: tuple[float, ...] = Field(default=(), description="multistep: fractions at which the rate falls")
-    decay: float = Field(default=0.5, gt=0, description="multistep: by this factor; poly: the power")
+    warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget during which the rate rises")
+    final: float = Field(
+        default=0.01, ge=0, le=1, description="first and last rate of cosine and poly, as a fraction of `lr`"
+    )
+    milestones: tuple[float, ...] = Field(
+        default=(), description="multistep: fractions of the budget at which the rate falls"
+    )
+    decay: float = Field(default=0.5, gt=0, description="factor of multistep, power of poly")
 
 
 class Clip(Config):
-    """Clipping of gradients by their norm: of each tensor, as NLRN trains, or of all together."""
+    """Clip gradients by the norm of each tensor, as NLRN does, or of all together."""
 
     norm: float = Field(gt=0)
     of: Literal["tensor", "all"] = "tensor"
 
 
 class Budget(Config):
-    """When a run ends. Only a budget in steps takes as many steps on every machine and after an interruption."""
+    """The end of a run. Only a budget in steps means the same number of steps on every machine."""
 
     steps: int | None = Field(default=None, gt=0)
-    minutes: float | None = Field(default=None, gt=0, description="of training; validation is not counted")
+    minutes: float | None = Field(default=None, gt=0, description="minutes of training, without validation")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -180,12 +186,12 @@ Protocol = Annotated[Any, BeforeValidator(_find_protocol), PlainSerializer(lambd
 
 
 class Validation(Config):
-    """Scores on pictures that are not trained on."""
+    """Scores on pictures that are not part of the training."""
 
     folder: Path
     protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
     sigma: float = Field(default=25, ge=0, description="noise level of 255, where the protocol adds noise")
-    scales: tuple[Factor, ...] = Field(default=(), description="by which low resolution is made; without, from pairs")
+    scales: tuple[Factor, ...] = Field(default=(), description="the originals are reduced by these; pairs unless given")
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
 
 
@@ -193,58 +199,56 @@ Tracker = Annotated[str, AfterValidator(check_tracker)]
 
 
 def _one_or_several(value: Any) -> Any:
-    """A list may be written as its one element."""
+    """Let a single element stand for a list."""
     return [value] if isinstance(value, str) else value
 
 
 def _no_is_no_boolean(value: Any) -> Any:
-    """YAML reads a bare no as false."""
+    """Undo that YAML reads a bare no as false."""
     return "no" if value is False else value
 
 
 class Recipe(Config):
-    """What is trained, on what, how and for how long. Paths are relative to the current folder."""
+    """A training run: the network, the data, the method and the budget. Paths are relative to the current folder."""
 
-    model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with what to change of it")
-    weights: str | None = Field(
-        default=None, description="whose tensors the network begins with: a weights file, or a name of the catalog"
-    )
-    start: dict[str, float] = Field(default={}, description="factors that the first values of parameters get")
+    model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
+    weights: str | None = Field(default=None, description="initial weights: a weights file, or a name of the catalog")
+    start: dict[str, float] = Field(default={}, description="factors by which initial parameters are multiplied")
     data: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(description="folders of pictures")
     degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(_listed)] = Field(
-        description="what is done to each patch, in this order"
+        description="degradations of each patch, in this order"
     )
     scale: ScaleRange = ScaleRange(each=(1.0,))
     patch: int = Field(gt=0, description="pixels along a side of the degraded patch")
     points: int | None = Field(
-        default=None, gt=0, description="how many output points of each patch are computed; all unless given"
+        default=None, gt=0, description="output points that are computed of each patch; all unless given"
     )
-    batch: int = Field(gt=0, description="patches that each process takes at once")
-    accumulate: int = Field(default=1, gt=0, description="batches whose gradients are summed up in one step")
+    batch: int = Field(gt=0, description="patches in a batch, per process")
+    accumulate: int = Field(default=1, gt=0, description="batches whose gradients make one step")
     loss: Literal["mse", "l1", "charbonnier"] = "l1"
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     clip: Clip | None = None
     average: float = Field(default=0.999, ge=0, lt=1, description="decay of the moving average of the weights (EMA)")
     precision: Annotated[Literal["no", "bf16", "fp16"] | None, BeforeValidator(_no_is_no_boolean)] = Field(
-        default=None, description="of the arithmetic; unless given, what `accelerate launch` says"
+        default=None, description="precision of the arithmetic; that of `accelerate launch` unless given"
     )
     budget: Budget
     validation: Validation | None = None
     trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(_one_or_several)] = Field(
         default=None,
-        description="who also gets the log: tensorboard, trackio, wandb; [] for nobody. Unless given, tensorboard "
-        "where it is installed",
+        description="trackers that get the log beside log.csv: tensorboard, trackio, wandb; [] is none. "
+        "Unless given, tensorboard where it is installed",
     )
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _check_model(self, info: ValidationInfo) -> Self:
-        with torch.device("meta"):  # nothing is computed, so nothing is allocated
+        with torch.device("meta"):  # so that nothing is computed or allocated
             restorer = Restorer(self.model)
         names = dict(restorer.named_parameters())
         if not names:
-            raise located(("model",), "has no weight that could be trained; choose another architecture")
+            raise located(("model",), "has no weights to train; choose another architecture")
         if self.model.channels not in (1, 3) or self.model.decoded_channels != self.model.channels:
             raise located(("model",), f"got {self.model.channels} channels, expected gray or RGB pictures, 1 or 3")
         if self.weights is not None:
@@ -263,7 +267,7 @@ class Recipe(Config):
 
     @property
     def batches(self) -> int:
-        """Batches that each process takes in one step."""
+        """The batches of each process in one step."""
         return self.accumulate * len(self.scale.each or (1,))
 
 
@@ -278,10 +282,10 @@ def _check_fit(weights: str, restorer: Restorer, registries: Registries) -> None
 
 
 def read_recipe(path: Path, overrides: Sequence[str], registries: Registries) -> Recipe:
-    """The recipe of a YAML file, changed by overrides such as ``optimizer.lr=1e-4``.
+    """Read the recipe of a YAML file, changed by overrides such as ``optimizer.lr=1e-4``.
 
     Raises:
-        SpecError: the file cannot be read, or something in it is wrong; the message has the path to the fault.
+        SpecError: the file cannot be read or is wrong; the message has the path to the fault.
     """
     data = read_yaml(path)
     if not isinstance(data, dict):

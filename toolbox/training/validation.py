@@ -1,4 +1,4 @@
-"""How well a network does while it is trained: a score by a protocol, and a picture to look at."""
+"""Validate a network during training: a score by a protocol, and a picture to look at."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from toolbox.restorer import Restorer
 from toolbox.training.data import degrade, generator_of
 from toolbox.training.recipe import Recipe, Validation
 
-SAMPLE = 256  # pixels along a side of the picture to look at
+SAMPLE = 256  # side of the picture to look at, in pixels
 
 
 def check_validation(validation: Validation) -> list[Path]:
-    """The pictures that are scored, all of which can be read.
+    """Find the pictures to score, and check that all can be read.
 
     Raises:
-        ImageError: there is none, or one cannot be read.
+        ImageError: there is no picture, or one cannot be read.
         SpecError: the protocol makes its input in another way.
     """
     cases = find_cases(validation.folder, validation.protocol, scales=validation.scales)
@@ -45,7 +45,7 @@ def mean_score(restorer: Restorer, validation: Validation) -> float:
 
 
 def sample_picture(recipe: Recipe, restorer: Restorer, path: Path) -> Image.Image:
-    """The middle of a picture, degraded as the recipe does it | restored."""
+    """The middle of a picture, degraded by the recipe, and beside it the same restored."""
     picture = image_in_8_bits(read_picture(path)).convert("L" if restorer.channels == 1 else "RGB")
     scale = recipe.scale.typical
     height, width = (max(1, int(min(SAMPLE, side) / scale)) for side in (picture.height, picture.width))
@@ -58,5 +58,5 @@ def sample_picture(recipe: Recipe, restorer: Restorer, path: Path) -> Image.Imag
 
 
 def _image(picture: Tensor) -> Image.Image:
-    """(1, C, H, W) in [0, 1], maybe beyond by its noise."""
+    """Convert (1, C, H, W) in [0, 1], or beyond by noise, to an image."""
     return to_image(to_bytes(picture[0]).permute(1, 2, 0).cpu().numpy())

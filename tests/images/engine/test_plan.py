@@ -90,7 +90,9 @@ def test_where_no_exact_tile_fits_the_halo_shrinks_and_that_is_said() -> None:
     whole = make_plan(restorer, (1, 300, 300), estimate_small=True)
     assert whole.exact
     assert whole.memory is not None
-    with pytest.warns(UserWarning, match=r"approximate: tiles with a halo of \d+ px, as tiles with all of the 81 px"):
+    with pytest.warns(
+        UserWarning, match=r"is approximate: tiles have a halo of \d+ px, since .* the network's 81 px do"
+    ):
         restore(array, restorer, max_memory=whole.memory - 10e6)
     plan = make_plan(restorer, (1, 300, 300), Request(max_memory=whole.memory - 10e6))
     assert not plan.exact
@@ -116,7 +118,9 @@ def test_the_whole_image_cannot_be_cut_into_tiles() -> None:
     restorer = denoiser({"kind": "whole"})
     with pytest.raises(ImageError, match="this network sees the whole picture, which cannot be cut"):
         make_plan(restorer, (1, 64, 64), Request(halo=8))
-    with pytest.raises(ImageError, match="it sees the whole picture at once, which cannot be cut into tiles; take a w"):
+    with pytest.raises(
+        ImageError, match="the network sees the whole picture at once, so tiles are impossible; use a w"
+    ):
         make_plan(restorer, (1, 200, 200), Request(max_memory="100MB"))
 
 
