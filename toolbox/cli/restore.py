@@ -48,7 +48,7 @@ def restore(
             "--model",
             "-m",
             metavar="MODEL",
-            help="A name (see `toolbox list`) or a weights file. Default: nlrn-lite to denoise, diinn-lite to enlarge.",
+            help="A name (see `toolbox list`) or a weights file. Default: photo to denoise, diinn-lite to enlarge.",
         ),
     ] = None,
     scale: Annotated[

@@ -22,7 +22,7 @@ from toolbox.images.restore_file import Settings, restore_file
 from toolbox.restorer import Restorer
 from toolbox.weights.file import load
 
-DENOISER = "nlrn-lite"  # the default model without a size
+DENOISER = "photo"  # the default model without a size
 ENLARGER = "diinn-lite"  # the default model with a size
 
 
@@ -101,7 +101,7 @@ def restore(
     Args:
         image: see above; it is not changed.
         model: a name that ships with weights, a weights file, or a restorer; by default
-            ``nlrn-lite`` without a size, ``diinn-lite`` with one.
+            ``photo`` without a size, ``diinn-lite`` with one.
         scale: output over input size, one number or (vertical, horizontal).
         size: output (height, width).
         output: a file for the result; its suffix decides the format. Arrays of uint16 and float become
