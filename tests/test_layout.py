@@ -18,16 +18,16 @@ IDS = [str(path.relative_to(CORE)) for path in SOURCES]
 
 # From the bottom up: a part imports from its own layer and those before it, also inside functions and for types.
 LAYERS = [
-    {"errors", "files", "entry_points", "close_names", "pixels", "luma", "resize", "imresize", "cost"},
-    {"config", "conversion"},
+    {"errors", "files", "entry_points", "close_names", "pixels", "luma", "resize", "imresize", "cost", "similarity"},
+    {"config", "conversion", "learning", "blame"},
     {"records"},
     {"registry", "hookspecs", "catalog"},
     {"discovery"},
     {"spec"},
     {"resolve", "schema", "padding", "encoders", "nonlocal_blocks", "recurrent", "decoders", "degradations"},
     {"restorer"},
-    {"weights"},
-    {"anatomy", "images"},
+    {"weights", "points"},
+    {"anatomy", "images", "losses"},
     {"evaluation"},
     {"training"},
     {"plugin", "builtin", "benchmarking", "testing"},

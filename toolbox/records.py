@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from toolbox.config import Config, Kind
+    from toolbox.config import Config, Kind, LossConfig
     from toolbox.conversion import Checkpoint, Conversion
+    from toolbox.learning import Degraded, Example, LossInput
 
 
 class Record(Protocol):
@@ -72,7 +73,7 @@ class ProtocolInfo:
     summary: str
     source: str  # who scores so
     color: Literal["gray", "rgb", "luma"]  # what is compared; luma is MATLAB's, of RGB
-    metrics: tuple[str, ...]  # names of toolbox.evaluation.metrics.METRICS, the first one leading
+    metrics: tuple[str, ...]  # names of metrics, the first one leading
     rounds: bool = False  # whether the restored picture is rounded to 8 bits first
     shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
     noise_seed: int | None = None  # of each picture's noise; None: the input is a low-resolution picture without any
@@ -92,11 +93,64 @@ class DegradationInfo:
 
     ``degrade(config, picture, scale, generator)`` takes (C, H, W) in [0, 1] and gives the same, worse:
     smaller by ``scale`` where it reduces, of the same size where it does not. All that it draws comes
-    from the generator, so that a run can be repeated.
+    from the generator, so that a run can be repeated. Where a network may want to know what was done, such
+    as the strength of noise, it gives a ``Degraded``: the picture and its conditions.
     """
 
     name: str
-    degrade: Callable[[Any, Tensor, float, Generator], Tensor]
+    degrade: Callable[[Any, Tensor, float, Generator], Tensor | Degraded]
+    config: type[Config]
+    summary: str
+    source: str
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How far a restored picture is from what it is compared with, as one number.
+
+    ``measure(restored, other)`` takes two tensors (B, C, H, W) in [0, 1], and averages over all values.
+    """
+
+    name: str
+    measure: Callable[[Tensor, Tensor], float]
+    label: str  # in tables
+    summary: str
+    source: str
+    digits: int = 4  # behind the point, in tables
+    unit: str = ""
+    higher_is_better: bool = True
+    compares_with: Literal["original", "input"] = "original"
+    ready: Callable[[], object] | None = None  # called before anything is restored; a ToolboxError says what is missing
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class LossInfo:
+    """What a training step makes smaller.
+
+    ``factory(config, restorer)`` gives a function, or a module, that is called with a ``LossInput`` and returns one
+    number. What a module has to train is trained with the network, and kept in the checkpoints of the run.
+    """
+
+    name: str
+    factory: Callable[[Any, Any], Callable[[LossInput], Tensor]]
+    config: type[LossConfig]
+    summary: str
+    source: str
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Where training pictures come from.
+
+    ``open(config)`` gives a sequence, ``examples``: ``len(examples)`` of them, of which ``examples[number]`` reads one
+    when it is asked for, the same every time. Worker processes get copies of it, so it must be picklable.
+    """
+
+    name: str
+    open: Callable[[Any], Sequence[Example]]
     config: type[Config]
     summary: str
     source: str

@@ -9,7 +9,17 @@ from typing import Generic, Self, TypeVar
 from toolbox.close_names import close_names
 from toolbox.config import CONFIG_OF_KIND, KINDS, Kind
 from toolbox.errors import PluginError, UnknownComponent
-from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo, Record
+from toolbox.records import (
+    ArchitectureInfo,
+    ComponentInfo,
+    ConverterInfo,
+    DatasetInfo,
+    DegradationInfo,
+    LossInfo,
+    MetricInfo,
+    ProtocolInfo,
+    Record,
+)
 
 # Kinds that one field of a spec takes alike, so that a name must not be in both.
 SAME_SLOT: Mapping[Kind, tuple[Kind, ...]] = {"encoder": ("recurrent-wrapper",), "recurrent-wrapper": ("encoder",)}
@@ -95,6 +105,9 @@ class Registries:
     converters: Registry[ConverterInfo]
     protocols: Registry[ProtocolInfo]
     degradations: Registry[DegradationInfo]
+    metrics: Registry[MetricInfo]
+    losses: Registry[LossInfo]
+    datasets: Registry[DatasetInfo]
     set_aside: list[SetAside] = field(default_factory=list)  # what is broken
     left_out: list[str] = field(default_factory=list)  # plugins that the user did not select
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
@@ -112,6 +125,9 @@ class Registries:
             converters=Registry("checkpoint format"),
             protocols=Registry("protocol"),
             degradations=Registry("degradation"),
+            metrics=Registry("metric"),
+            losses=Registry("loss"),
+            datasets=Registry("dataset"),
         )
 
     def add_plugin(
@@ -122,6 +138,9 @@ class Registries:
         converters: Iterable[ConverterInfo] = (),
         protocols: Iterable[ProtocolInfo] = (),
         degradations: Iterable[DegradationInfo] = (),
+        metrics: Iterable[MetricInfo] = (),
+        losses: Iterable[LossInfo] = (),
+        datasets: Iterable[DatasetInfo] = (),
     ) -> None:
         """Add everything that one plugin provides, or nothing of it.
 
@@ -143,6 +162,9 @@ class Registries:
             "converters": (ConverterInfo, converters),
             "protocols": (ProtocolInfo, protocols),
             "degradations": (DegradationInfo, degradations),
+            "metrics": (MetricInfo, metrics),
+            "losses": (LossInfo, losses),
+            "datasets": (DatasetInfo, datasets),
         }
         others_after = {name: _with(getattr(self, name), provider, *given) for name, given in others.items()}
         self.components = after

@@ -7,17 +7,16 @@ values and computes in double precision.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from toolbox.discovery import installed
 from toolbox.errors import ImageError, ToolboxError
+from toolbox.records import MetricInfo
+from toolbox.similarity import WINDOW, similarity
 
-WINDOW, SIGMA = 11, 1.5  # SSIM's Gaussian window
-C1, C2 = 0.01**2, 0.03**2  # and what keeps its quotients finite
 LEVELS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's exponents, the finest level first
 SMALLEST = 1 + (WINDOW - 1) * 2 ** (len(LEVELS) - 1)  # a side that still holds a window at the last level
 
@@ -36,7 +35,7 @@ def ssim(restored: Tensor, original: Tensor) -> float:
     IEEE TIP 2004, without its automatic reduction; channels are averaged.
     """
     _check_shapes(restored, original, smallest=WINDOW)
-    luminance, structure = _similarity(restored.double(), original.double())
+    luminance, structure = similarity(restored.double(), original.double())
     return (luminance * structure).mean().item()
 
 
@@ -52,7 +51,7 @@ def ms_ssim(restored: Tensor, original: Tensor) -> float:
     for level, exponent in enumerate(LEVELS):
         if level > 0:
             restored, original = (F.avg_pool2d(image, 2, ceil_mode=True) for image in (restored, original))
-        luminance, structure = _similarity(restored, original)
+        luminance, structure = similarity(restored, original)
         factor = luminance * structure if level == len(LEVELS) - 1 else structure
         total = total * factor.mean((2, 3)).clamp(min=0) ** exponent
     return total.mean().item()
@@ -80,24 +79,6 @@ def lpips(restored: Tensor, original: Tensor) -> float:
     return distance.mean().item()
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A metric by name: how it is called and written."""
-
-    label: str
-    digits: int
-    measure: Callable[[Tensor, Tensor], float]
-
-
-METRICS: Mapping[str, Metric] = {
-    "psnr": Metric("PSNR", 2, psnr),
-    "ssim": Metric("SSIM", 4, ssim),
-    "ms-ssim": Metric("MS-SSIM", 4, ms_ssim),
-    "lpips": Metric("LPIPS", 4, lpips),
-    "lr-psnr": Metric("LR-PSNR", 2, lr_psnr),  # compares with the input, where the others do with the original
-}
-
-
 @functools.cache
 def lpips_network() -> nn.Module:
     """The network of ``lpips``.
@@ -118,25 +99,6 @@ def lpips_network() -> nn.Module:
     return network
 
 
-def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM's luminance and its contrast-structure term at each position of the window."""
-    mean_x, mean_y = _window_mean(x), _window_mean(y)
-    variances = _window_mean(x * x) - mean_x**2 + _window_mean(y * y) - mean_y**2
-    covariance = _window_mean(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-    return luminance, (2 * covariance + C2) / (variances + C2)
-
-
-def _window_mean(image: Tensor) -> Tensor:
-    """(B, C, H, W) → (B, C, H − 10, W − 10): the Gaussian mean around each pixel."""
-    distance = torch.arange(WINDOW, dtype=image.dtype, device=image.device) - WINDOW // 2
-    weights = torch.exp(-(distance**2) / (2 * SIGMA**2))
-    weights = weights / weights.sum()
-    planes = image.flatten(0, 1)[:, None]
-    means = F.conv2d(F.conv2d(planes, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
-    return means.view(*image.shape[:2], *means.shape[2:])
-
-
 def _check_shapes(restored: Tensor, original: Tensor, smallest: int = 1) -> None:
     if restored.shape != original.shape:
         raise ImageError(
@@ -145,3 +107,58 @@ def _check_shapes(restored: Tensor, original: Tensor, smallest: int = 1) -> None
     height, width = original.shape[-2:]
     if min(height, width) < smallest:
         raise ImageError(f"got a picture of {width}x{height}, expected at least {smallest}x{smallest} to compare")
+
+
+def metric(name: str) -> MetricInfo:
+    """The metric of that name.
+
+    Raises:
+        UnknownComponent: there is none; the message names close ones.
+    """
+    return installed().metrics[name]
+
+
+METRICS = (
+    MetricInfo(
+        name="psnr",
+        measure=psnr,
+        label="PSNR",
+        summary="peak signal-to-noise ratio, infinite where nothing differs",
+        source="the usual definition, for a peak of 1",
+        digits=2,
+        unit="dB",
+    ),
+    MetricInfo(
+        name="ssim",
+        measure=ssim,
+        label="SSIM",
+        summary="structural similarity, 1 where nothing differs",
+        source="Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 2004",
+    ),
+    MetricInfo(
+        name="ms-ssim",
+        measure=ms_ssim,
+        label="MS-SSIM",
+        summary="structural similarity over five halvings of the picture, 1 where nothing differs",
+        source="Wang, Simoncelli and Bovik, Multiscale Structural Similarity for Image Quality Assessment, Asilomar 2003",
+    ),
+    MetricInfo(
+        name="lpips",
+        measure=lpips,
+        label="LPIPS",
+        summary="learned perceptual distance on the features of AlexNet, 0 where nothing differs",
+        source="Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018",
+        higher_is_better=False,
+        ready=lpips_network,
+    ),
+    MetricInfo(
+        name="lr-psnr",
+        measure=lr_psnr,
+        label="LR-PSNR",
+        summary="PSNR of the restored picture, reduced again, against the input that it was made of",
+        source="DIINN (Nguyen and Beksi, WACV 2023)",
+        digits=2,
+        unit="dB",
+        compares_with="input",
+    ),
+)

@@ -53,6 +53,34 @@ def from_tensor(image: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, An
     return result
 
 
+def with_channels(array: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
+    """An array (H, W) or (H, W, C) as one of so many channels, (H, W, channels), of the same type.
+
+    Colors become Pillow's luma, gray becomes equal colors, and alpha is left out.
+
+    Raises:
+        ImageError: the one cannot become the other.
+    """
+    array = array[:, :, None] if array.ndim == 2 else array
+    if array.shape[2] in (2, 4) and array.shape[2] != channels:
+        array = array[:, :, :-1]
+    given = array.shape[2]
+    if given == channels:
+        return array
+    if given == 3 and channels == 1:
+        return _luma(array)[:, :, None]
+    if given == 1:
+        return array.repeat(channels, 2)
+    raise ImageError(f"got a picture of {given} channels, expected {channels}")
+
+
+def _luma(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if array.dtype == np.uint8:
+        return np.asarray(Image.fromarray(array).convert("L"))
+    values = array @ np.array([0.299, 0.587, 0.114])
+    return (values.round() if np.issubdtype(array.dtype, np.integer) else values).astype(array.dtype)
+
+
 def to_image(array: np.ndarray[Any, Any]) -> Image.Image:
     """An array as a PIL image: 16 bits only for gray, everything else 8."""
     if array.ndim == 3 and array.shape[2] == 1:
