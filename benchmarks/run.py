@@ -39,6 +39,7 @@ from toolbox.nonlocal_blocks.neighborhood import Whole, Window
 
 CPU = torch.device("cpu")
 DECODED = 256  # side of the pictures that decoders are timed on, about
+SCALES = (2, 2.5, 3.5, 4, 8)  # at which decoders are timed
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -71,9 +72,9 @@ def attention() -> list[Result]:
     )
     alone, following = times["alone"].median, times["next state"].median
     floor = 45**2 * (64 + 128) * side**2 * times["peak"].median / multiply_adds
-    told = f"{1e6 * alone / side**2:.1f} µs a pixel, ±{times['alone'].spread:.0%}"
+    detail = f"{1e6 * alone / side**2:.1f} µs a pixel, ±{times['alone'].spread:.0%}"
     return [
-        Result("non-local, window 45, 128 × 128", "its products at the peak", floor / alone, "of the speed", told),
+        Result("non-local, window 45, 128 × 128", "its products at the peak", floor / alone, "of the speed", detail),
         Result(
             "the same in later states, with propagation",
             "without",
@@ -144,17 +145,17 @@ def _plain_attend(
 
 def decoders() -> list[Result]:
     """Implicit decoders against their plain versions at output resolution."""
-    cases = {"dual-interactive": (2, 3.5, 4, 8), "local-ensemble": (2, 4), "meta-upscale": (2, 2.5, 4)}
-    networks = {"dual-interactive": "diinn", "local-ensemble": "liif", "meta-upscale": "metasr"}
     results = []
-    for name, scales in cases.items():
-        decoder = toolbox.build(networks[name]).eval().decoder
-        for scale in scales:
+    for info in toolbox.list_components("decoder"):
+        if info.plain is None:
+            continue
+        decoder = info.factory(info.config(), features=64, channels=3).eval()
+        for scale in SCALES:
             side = 2 * round(DECODED / scale / 2)
             size = (round(side * scale),) * 2
             features = torch.rand(1, 64, side, side).to(memory_format=torch.channels_last)
-            work = f"{name}, {side} × {side}, ×{scale:g}"
-            results.append(_against_plain(name, decoder, features, size, work))
+            work = f"{info.name}, {side} × {side}, ×{scale:g}"
+            results.append(_against_plain(info.name, decoder, features, size, work))
     return results
 
 

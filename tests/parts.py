@@ -1,17 +1,19 @@
-"""Small settings of every component, drawn weights, and what the tests ask of any network."""
+"""Every component with its example settings, drawn weights, and what the tests ask of any network."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from toolbox.config import CONFIG_OF_KIND, Config, Kind
-from toolbox.discovery import installed
+from toolbox.discovery import installed, list_components
 from toolbox.encoders.identity import Identity, IdentityConfig
+from toolbox.errors import SpecError
 from toolbox.records import ComponentInfo
 from toolbox.registry import Registries
 from toolbox.resolve import resolve
@@ -20,65 +22,21 @@ from toolbox.testing.measure import drawn
 
 Spec = dict[str, Any]
 M = TypeVar("M", bound=nn.Module)
+ROOT = Path(__file__).parents[1]
+FITS_ANY = "residual-conv"  # a decoder that takes the features of every encoder
 
-# One small setting of each component, cheap to run and with every parameter in use.
-NONLOCAL_BLOCKS: Mapping[str, Spec] = {
-    "soft-block-matching": {
-        # With zeros beyond the border every weight matters; elsewhere softmax ignores the bias of φ.
-        "neighborhood": {"kind": "window", "size": 3, "border": "zero"},
-        "embedding_channels": 2,
-    },
-    "nl-means": {"neighborhood": {"kind": "window", "size": 3}, "patch": 3},
-    "wang-nonlocal": {"neighborhood": {"kind": "window", "size": 3, "border": "zero"}, "inner_channels": 2},
-}
-TRANSITIONS: Mapping[str, Spec] = {
-    "nonlocal-residual": {
-        "channels": 4,
-        "nonlocal": {"name": "soft-block-matching", **NONLOCAL_BLOCKS["soft-block-matching"]},
-    },
-    "encoder": {"channels": 4, "encoder": {"name": "edsr", "channels": 4, "blocks": 1}},
-}
+# The core and the packages of plugins/. Other plugins may be installed, too.
+BUILT_IN = frozenset({"toolbox", *(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))})
+COMPONENTS = [info for info in list_components() if info.provider in BUILT_IN]
+# The example settings of each: cheap to run and with every parameter in use.
 ENCODERS: Mapping[str, Spec] = {
-    "chain": {"encoders": [{"name": "edsr", "channels": 4, "blocks": 1}, {"name": "edsr", "channels": 3, "blocks": 1}]},
-    "edsr": {"channels": 4, "blocks": 1},
-    "identity": {},
-    "nonlocal": {"nonlocal": {"name": "wang-nonlocal", **NONLOCAL_BLOCKS["wang-nonlocal"]}},
-    "parallel": {
-        "encoders": [{"name": "edsr", "channels": 4, "blocks": 1}, {"name": "edsr", "channels": 3, "blocks": 2}]
-    },
-    "pixel-unshuffle": {"factor": 2, "encoder": {"name": "edsr", "channels": 12, "blocks": 1}},
-    "rdn": {"channels": 4, "blocks": 2, "layers": 2, "growth": 3},
-    "residual": {"encoder": {"name": "pixel-unshuffle", "encoder": {"name": "edsr", "channels": 12, "blocks": 1}}},
-    "timm": {"model": "test_resnet", "stages": (0, 1), "channels": 4},
-    "recurrent": {"steps": 2, "transition": {"name": "nonlocal-residual", **TRANSITIONS["nonlocal-residual"]}},
-    "with-nonlocal": {
-        "encoder": {"name": "rdn", "channels": 4, "blocks": 2, "layers": 2, "growth": 3},
-        "nonlocal": {"name": "wang-nonlocal", **NONLOCAL_BLOCKS["wang-nonlocal"]},
-        "after": ["blocks.0"],
-    },
+    info.name: dict(info.example) for info in COMPONENTS if info.kind in ("encoder", "recurrent-wrapper")
 }
-DECODERS: Mapping[str, Spec] = {
-    "bicubic": {},
-    "conv": {},
-    "dual-interactive": {"hidden": [5, 6]},
-    "features": {},
-    "local-ensemble": {"hidden": [5, 6]},
-    "meta-upscale": {"hidden": 5},
-    "pixel-shuffle": {"scale": 2, "channels": 4},
-    "refine-luma": {"encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "decoder": "residual-conv"},
-    "residual-conv": {},
-}
-SMALL: Mapping[Kind, Mapping[str, Spec]] = {
-    "encoder": {name: spec for name, spec in ENCODERS.items() if name != "recurrent"},
-    "recurrent-wrapper": {"recurrent": ENCODERS["recurrent"]},
-    "transition": TRANSITIONS,
-    "nonlocal-block": NONLOCAL_BLOCKS,
-    "decoder": DECODERS,
-}
+DECODERS: Mapping[str, Spec] = {info.name: dict(info.example) for info in COMPONENTS if info.kind == "decoder"}
 
 
 def architecture(encoder: str | Spec, decoder: str | Spec, **more: Any) -> Spec:
-    """A spec of small parts: a component by its name, with the settings above, or by its whole spec."""
+    """A spec of small parts: a component by its name, with its example settings, or by its whole spec."""
     return {
         "channels": 3,
         "encoder": {"name": encoder, **ENCODERS[encoder]} if isinstance(encoder, str) else encoder,
@@ -87,10 +45,25 @@ def architecture(encoder: str | Spec, decoder: str | Spec, **more: Any) -> Spec:
     }
 
 
+def fits(encoder: str, decoder: str) -> bool:
+    """Whether a decoder takes an encoder's features."""
+    try:
+        resolve(architecture(encoder, decoder))
+    except SpecError:
+        return False
+    return True
+
+
 def encoder_of(spec: Spec, channels: int = 2) -> Any:
     """The encoder that ``spec`` describes, with drawn weights."""
-    decoder = {"name": "dual-interactive", "hidden": [1]}  # fits any encoder
-    return drawn(resolve({"channels": channels, "encoder": spec, "decoder": decoder}).encoder.build(channels=channels))
+    resolved = resolve({"channels": channels, "encoder": spec, "decoder": FITS_ANY})
+    return drawn(resolved.encoder.build(channels=channels))
+
+
+def encoder_radius(spec: str | Spec) -> int | None:
+    """How far a feature of the encoder that ``spec`` describes sees, as its config says."""
+    radius: int | None = resolve({"channels": 2, "encoder": spec, "decoder": FITS_ANY}).encoder.config.receptive_field()
+    return radius
 
 
 def decoder_of(spec: Spec, features: int, channels: int = 2) -> Any:
@@ -121,11 +94,11 @@ def component(
     kind: Kind = "encoder",
     factory: Callable[..., Any] = Identity,
     config: type[Config] | None = None,
+    example: Spec | None = None,
 ) -> ComponentInfo:
     """A record to register; by default one more encoder that does nothing."""
     usual: type[Config] = IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config)
-    settings = config or usual
-    return ComponentInfo(kind, name, factory, settings, summary="for a test", paper="none")
+    return ComponentInfo(kind, name, factory, config or usual, "for a test", "none", example=example or {})
 
 
 def installed_and(*components: ComponentInfo, provider: str = "stranger") -> Registries:

@@ -13,17 +13,19 @@ from pydantic import BaseModel
 from torch import nn
 
 import toolbox
-from tests.parts import SMALL
+from tests.parts import COMPONENTS
 from toolbox.catalog import read_catalog, read_yaml, shipped, shipped_catalog, shipped_providers
 from toolbox.config import KINDS, Config, Kind
 from toolbox.discovery import installed
 from toolbox.errors import SpecError
 from toolbox.records import ComponentInfo
 from toolbox.resolve import resolve
+from toolbox.testing.rules import check_url
+from toolbox.testing.subject import subject
 
-COMPONENTS = toolbox.list_components()
 ARCHITECTURES = [info.name for info in toolbox.list_architectures()]
 TESTS = Path(__file__).parent
+SMALL = 50_000  # weights of a network that is built and run in no time
 
 component = pytest.mark.parametrize("info", COMPONENTS, ids=lambda info: f"{info.kind}-{info.name}")
 architecture = pytest.mark.parametrize("name", ARCHITECTURES)
@@ -39,12 +41,15 @@ def test_a_component_is_used_by_an_architecture_of_the_catalog(info: ComponentIn
 
 
 @component
-def test_a_component_has_a_small_setting_to_be_tested_with(info: ComponentInfo) -> None:
-    assert info.name in SMALL[info.kind], "tests/parts.py: add a small setting, and it takes part in every test"
+def test_a_component_s_example_is_small(info: ComponentInfo) -> None:
+    restorer = subject(info, info.example, None).restorer()
+    assert sum(parameter.numel() for parameter in restorer.parameters()) <= SMALL
 
 
 @component
-def test_a_component_has_a_test_file_of_its_own(info: ComponentInfo) -> None:
+def test_a_component_has_a_plain_version_or_a_test_file_of_its_own(info: ComponentInfo) -> None:
+    if info.plain is not None:
+        return  # the conformance kit holds the two together
     package, *modules = info.factory.__module__.split(".")
     if package == "toolbox":
         expected = TESTS.joinpath(*modules[:-1], f"test_{modules[-1]}.py")
@@ -78,7 +83,9 @@ def test_an_architecture_s_record_is_that_of_the_yaml_file(name: str) -> None:
     record = installed().architectures[name]
     assert record.summary == entry["summary"]
     assert record.provider == entry["plugin"]
-    assert {**record.spec, "plugin": entry["plugin"]} == entry
+    assert record.url == entry.get("url", "")
+    assert not {"plugin", "url"} & set(record.spec)
+    assert {**record.spec, "plugin": entry["plugin"], **({"url": record.url} if record.url else {})} == entry
 
 
 @pytest.mark.parametrize(
@@ -103,6 +110,13 @@ def test_a_published_architecture_has_its_published_size(name: str, parameters: 
 
 def test_registry_yaml_is_all_that_is_listed() -> None:
     assert sorted(read_yaml(shipped_catalog())) == ARCHITECTURES
+
+
+def test_what_links_to_a_paper_or_its_code_can_be_followed() -> None:
+    found = installed()
+    for record in (*COMPONENTS, *found.architectures, *found.converters):
+        check_url(record.url)
+    assert all(record.url for record in found.converters)
 
 
 # Listing.
@@ -131,9 +145,11 @@ def test_a_kind_that_is_none_is_refused_with_those_there_are() -> None:
 def test_a_user_s_catalog_gives_architectures_to_build(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     entry = {"summary": "mine", "channels": 3, "encoder": "identity", "decoder": "bicubic"}
-    path.write_text(yaml.safe_dump({"mine": {**entry, "weights": "sub/mine.safetensors"}}), encoding="utf-8")
+    own = {"weights": "sub/mine.safetensors", "url": "https://example.org/mine"}
+    path.write_text(yaml.safe_dump({"mine": {**entry, **own}}), encoding="utf-8")
     (info,) = read_catalog(path)
-    assert (info.name, info.summary, info.weights) == ("mine", "mine", tmp_path / "sub/mine.safetensors")
+    assert (info.name, info.summary, info.url) == ("mine", "mine", "https://example.org/mine")
+    assert info.weights == tmp_path / "sub/mine.safetensors"
     assert info.spec == entry
     assert toolbox.build(info.spec).spec.summary == "mine"
 

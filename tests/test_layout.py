@@ -18,19 +18,32 @@ IDS = [str(path.relative_to(CORE)) for path in SOURCES]
 
 # From the bottom up: a part imports from its own layer and those before it, also inside functions and for types.
 LAYERS = [
-    {"errors", "files", "entry_points", "close_names", "pixels", "luma", "resize", "imresize", "cost", "similarity"},
+    {
+        "errors",
+        "files",
+        "entry_points",
+        "close_names",
+        "pixels",
+        "luma",
+        "resize",
+        "imresize",
+        "cost",
+        "heap",
+        "progress",
+        "similarity",
+    },
     {"config", "conversion", "learning", "blame"},
     {"records"},
     {"registry", "hookspecs", "catalog"},
     {"discovery"},
     {"spec"},
     {"resolve", "schema", "padding", "encoders", "nonlocal_blocks", "recurrent", "decoders", "degradations"},
-    {"restorer"},
+    {"restorer", "composition"},
     {"weights", "points"},
     {"anatomy", "images", "losses"},
     {"evaluation"},
     {"training"},
-    {"plugin", "builtin", "benchmarking", "testing"},
+    {"plugin", "builtin", "benchmarking", "testing", "inspection"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

@@ -17,7 +17,7 @@ from toolbox.errors import ToolboxError
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
-from generator.running import Block, Desk, blocks, desk  # noqa: E402  # found once docs/ is on the path
+from generator.running import Block, PageRunner, blocks, page_runner  # noqa: E402  # found once docs/ is on the path
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHECKPOINT = ROOT.parent / "shared" / "weights" / "edsr-baseline-liif.pth"
@@ -26,9 +26,9 @@ SHORTER = {"toolbox train ": " patch=8 batch=2 budget.minutes=0.002", "toolbox b
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Desk]:
+def runner(tmp_path: Path) -> Iterator[PageRunner]:
     """What the README's blocks are given: a photo, folders of them, and the files that it shows."""
-    with desk(tmp_path) as made:
+    with page_runner(tmp_path) as made:
         for name in ("photo.png", "clean.png", "large.png"):
             shutil.copy("photos/coffee.png", name)
         shutil.rmtree("photos")
@@ -42,8 +42,8 @@ def here(tmp_path: Path) -> Iterator[Desk]:
         yield made
 
 
-def run(here: Desk, command: str) -> None:
-    here.run(Block("sh", command, line=0))
+def run(runner: PageRunner, command: str) -> None:
+    runner.run(Block("sh", command, line=0))
 
 
 def commands() -> list[str]:
@@ -53,24 +53,24 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("block", [block for block in blocks(README) if block.language != "sh"], ids=str)
-def test_blocks_run(block: Block, here: Desk) -> None:
-    here.run(block)
+def test_blocks_run(block: Block, runner: PageRunner) -> None:
+    runner.run(block)
 
 
 @pytest.mark.parametrize("command", commands())
-def test_commands_run(command: str, here: Desk) -> None:
+def test_commands_run(command: str, runner: PageRunner) -> None:
     if "edsr-baseline-liif.pth" in command:
         if not CHECKPOINT.exists():
             pytest.skip("LIIF's published checkpoint is not here")
-        shutil.copy(CHECKPOINT, here.folder)
-    run(here, command + next((more for start, more in SHORTER.items() if command.startswith(start)), ""))
+        shutil.copy(CHECKPOINT, runner.folder)
+    run(runner, command + next((more for start, more in SHORTER.items() if command.startswith(start)), ""))
 
 
-def test_other_commands_of_shell_blocks_exist(here: Desk) -> None:
+def test_other_commands_of_shell_blocks_exist(runner: PageRunner) -> None:
     """What installs, and the targets of the Makefile."""
     for block in blocks(README):
         if block.language == "sh" and not block.text.startswith("toolbox "):
-            here.run(block)
+            runner.run(block)
 
 
 def test_every_architecture_is_in_the_table_of_systems() -> None:
@@ -78,12 +78,12 @@ def test_every_architecture_is_in_the_table_of_systems() -> None:
     assert {architecture.name for architecture in toolbox.list_architectures()} <= named
 
 
-def test_every_system_that_ships_with_weights_or_needs_none_restores(here: Desk) -> None:
+def test_every_system_that_ships_with_weights_or_needs_none_restores(runner: PageRunner) -> None:
     rows = re.findall(r"`(toolbox restore photo\.png [^`]*)`", README)
     ours = [command for command in rows if ".safetensors" not in command]
     assert len(ours) >= 4
     for command in ours:
-        run(here, command)
+        run(runner, command)
         Path("out.png").unlink()
 
 

@@ -43,7 +43,7 @@ def refusal(spec: Any, **overrides: Any) -> str:
             replace(BICUBIC, kind="encoder", name="x"),
             r"has the config .*BicubicConfig.*expected a subclass of EncoderConfig",
         ),
-        (component("edsr", "recurrent-wrapper"), r"'edsr' of stranger has the name of a encoder of toolbox"),
+        (component("edsr", "recurrent-wrapper"), r"'edsr' of stranger has the name of an encoder of toolbox"),
     ],
     ids=["no name", "no config", "no factory", "a config of another kind", "a name of the same slot"],
 )
@@ -53,8 +53,8 @@ def test_a_record_that_would_break_others_is_refused(record: ComponentInfo, mess
 
 
 def test_a_component_of_another_kind_is_told_its_kind() -> None:
-    said = refusal({**IMAGE, "decoder": "nonlocal-residual"})
-    assert said == "decoder.name: 'nonlocal-residual' is of kind transition, expected a component of kind decoder"
+    message = refusal({**IMAGE, "decoder": "nonlocal-residual"})
+    assert message == "decoder.name: 'nonlocal-residual' is of kind transition, expected a component of kind decoder"
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_a_value_out_of_range_is_told_the_range(changes: dict[str, Any], message
 )
 def test_a_neighborhood_is_explained_in_words_of_ours(neighborhood: Any, message: str) -> None:
     block = {"name": "nl-means", "neighborhood": neighborhood}
-    said = refusal({**IMAGE, "encoder": {"name": "nonlocal", "nonlocal": block}, "decoder": "features"})
-    assert said == f"encoder.nonlocal.{message}"
+    refused = refusal({**IMAGE, "encoder": {"name": "nonlocal", "nonlocal": block}, "decoder": "features"})
+    assert refused == f"encoder.nonlocal.{message}"
 
 
 def test_a_shorthand_can_be_overridden() -> None:

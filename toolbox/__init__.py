@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolbox.discovery import list_architectures, list_components
     from toolbox.errors import ToolboxError
+    from toolbox.evaluation.evaluate import evaluate
     from toolbox.images.restore import restore
     from toolbox.restorer import Restorer, build
     from toolbox.weights.convert import convert
@@ -19,6 +20,7 @@ _HOMES = {
     "ToolboxError": "toolbox.errors",
     "build": "toolbox.restorer",
     "convert": "toolbox.weights.convert",
+    "evaluate": "toolbox.evaluation.evaluate",
     "list_architectures": "toolbox.discovery",
     "list_components": "toolbox.discovery",
     "load": "toolbox.weights.file",
@@ -31,6 +33,7 @@ __all__ = [
     "ToolboxError",
     "build",
     "convert",
+    "evaluate",
     "list_architectures",
     "list_components",
     "load",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+
+from toolbox.cost import Meter
 
 if TYPE_CHECKING:
     from toolbox.restorer import Restorer
@@ -41,19 +41,19 @@ def anatomy(restorer: Restorer, size: tuple[int, int], target: tuple[int, int]) 
         size: (height, width) of the image.
         target: (height, width) that it is restored to.
     """
-    parts, counter = [], _Counter()
+    parts, meter = [], Meter()
     for path in ("encoder", "decoder"):
         for part, modules in _parts(getattr(restorer.spec, path), [getattr(restorer, path)], path):
             for module in modules:
-                _watch(module, part, counter)
+                _watch(module, part, meter)
             parts.append(part)
     image = restorer.mean.new_empty(1, restorer.channels, *size)
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), meter:
             restorer(image, size=target)
     except Exception:  # of a stranger's part: what it is and how many parameters it has can be told all the same
         return parts, None
-    return parts, counter.multiply_adds
+    return parts, meter.multiply_adds
 
 
 def _parts(spec: ComponentSpec, modules: list[nn.Module], path: str) -> Iterator[tuple[Part, list[nn.Module]]]:
@@ -77,32 +77,17 @@ def _inside(module: nn.Module, kind: type) -> Iterator[nn.Module]:
             yield from _inside(child, kind)
 
 
-class _Counter(TorchDispatchMode):
-    """Counts multiply-adds and nothing else: ``toolbox.cost`` knows memory too, and takes longer."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
-        self.multiply_adds = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        result = function(*args, **kwargs)
-        if function.overloadpacket in flop_registry:
-            self.multiply_adds += flop_registry[function.overloadpacket](*args, **kwargs, out_val=result) // 2
-        return result
-
-
-def _watch(module: nn.Module, part: Part, counter: _Counter) -> None:
+def _watch(module: nn.Module, part: Part, meter: Meter) -> None:
     """Let every call of a module tell its part."""
     forward: Callable[..., Any] = module.forward
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        before = counter.multiply_adds
+        before = meter.multiply_adds
         result = forward(*args, **kwargs)
         if not part.calls:
             part.takes, part.gives = _shape(args[0]), _shape(result)
         part.calls += 1
-        part.multiply_adds += counter.multiply_adds - before
+        part.multiply_adds += meter.multiply_adds - before
         return result
 
     module.forward = watched

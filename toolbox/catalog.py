@@ -6,22 +6,22 @@ import functools
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from toolbox.errors import SpecError
 from toolbox.records import ArchitectureInfo
 
-if TYPE_CHECKING:
-    pass
+OWN_KEYS = ("weights", "plugin", "url")  # of an entry, which are not of its spec
 
 
 def read_catalog(path: str | Path) -> list[ArchitectureInfo]:
     """The architectures of a YAML file: a mapping of names to specs.
 
     Beside the keys of a spec an entry may have ``weights``: the weights file that the architecture
-    ships with, relative to the YAML file. The specs themselves are validated when they are built.
+    ships with, relative to the YAML file; and ``url``: of its paper or its code. The specs themselves
+    are validated when they are built.
 
     Raises:
         SpecError: the file is missing, is not YAML, or is not a mapping of names to mappings.
@@ -33,6 +33,7 @@ def read_catalog(path: str | Path) -> list[ArchitectureInfo]:
             spec=_spec(entry),
             summary=str(entry.get("summary", "")),
             weights=path.parent / entry["weights"] if entry.get("weights") else None,
+            url=str(entry.get("url", "")),
         )
         for name, entry in _entries(path).items()
     ]
@@ -50,7 +51,8 @@ def shipped(plugin: str, weights: Path | None = None) -> list[ArchitectureInfo]:
         if entry["plugin"] == plugin:
             file = weights / f"{name}.safetensors" if weights else None
             found = file if file is not None and file.exists() else None
-            architectures.append(ArchitectureInfo(name, _spec(entry), str(entry.get("summary", "")), weights=found))
+            summary, url = (str(entry.get(key, "")) for key in ("summary", "url"))
+            architectures.append(ArchitectureInfo(name, _spec(entry), summary, weights=found, url=url))
     return architectures
 
 
@@ -72,7 +74,7 @@ def _shipped_entries() -> Mapping[str, Mapping[str, Any]]:
 
 def _spec(entry: Mapping[str, Any]) -> dict[str, Any]:
     """An entry without the keys that are the catalog's own."""
-    return {key: value for key, value in entry.items() if key not in ("weights", "plugin")}
+    return {key: value for key, value in entry.items() if key not in OWN_KEYS}
 
 
 def _entries(path: Path) -> Mapping[str, Mapping[str, Any]]:

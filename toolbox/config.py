@@ -48,11 +48,11 @@ class Config(BaseModel):
     def _name_close_keys(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        known = {field.alias or name for name, field in cls.model_fields.items()}
-        known |= {"preset"} if cls.presets else set()
+        keys = {field.alias or name for name, field in cls.model_fields.items()}
+        keys |= {"preset"} if cls.presets else set()
         for key in data:
-            if key not in known and key not in cls.model_fields:
-                remedy = did_you_mean(str(key), known, most=1) or f"expected one of {', '.join(sorted(known))}"
+            if key not in keys and key not in cls.model_fields:
+                remedy = did_you_mean(str(key), keys, most=1) or f"expected one of {', '.join(sorted(keys))}"
                 raise located((str(key),), f"unknown key; {remedy}", data[key])
         return data
 

@@ -37,7 +37,7 @@ class Cost:
 
 def cost(computation: Callable[[], Any]) -> Cost:
     """Run a computation whose tensors are all on the meta device, and tell what it would take."""
-    meter = _Meter()
+    meter = Meter()
     with torch.no_grad(), meter:
         result = computation()  # kept until the end, as it takes memory
     del result
@@ -50,8 +50,12 @@ def _tensors(values: Iterable[Any]) -> list[Tensor]:
     return [value for each in nested for value in each if isinstance(value, Tensor)]
 
 
-class _Meter(TorchDispatchMode):
-    """Adds up the operations, and follows which tensors are alive."""
+class Meter(TorchDispatchMode):
+    """Counts the operations while it is entered, and follows which tensors are alive.
+
+    Its numbers can be read at any time: ``multiply_adds`` of convolutions and matrix products, ``traffic`` and
+    ``most`` (held at once) in bytes.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it

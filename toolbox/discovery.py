@@ -104,8 +104,8 @@ def discover(entry_points: Iterable[metadata.EntryPoint]) -> Registries:
             complaints.setdefault(aside.package, []).append(f"plugin {entry.name}{origin} is set aside: {aside.reason}")
         else:
             found.versions[entry.name] = package_of(entry)[1]
-    known = {*found.versions, *found.left_out, *(each.plugin for each in found.set_aside)}
-    if unknown := sorted((selection() or set()) - known):
+    plugins = {*found.versions, *found.left_out, *(each.plugin for each in found.set_aside)}
+    if unknown := sorted((selection() or set()) - plugins):
         complaints[SELECTION] = [f"{SELECTION} names {', '.join(unknown)}, which is no plugin that is installed"]
     for sentences in complaints.values():
         warnings.warn(f"{'; '.join(sentences)}; see `toolbox doctor`", PluginWarning, stacklevel=2)

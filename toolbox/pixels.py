@@ -13,7 +13,16 @@ Array = np.ndarray[Any, Any]
 
 def to_bytes(picture: Tensor) -> Tensor:
     """A tensor in [0, 1], of any shape → uint8, clipped and rounded, halves to even."""
-    return (picture * 255).round().clamp(0, 255).to(torch.uint8)
+    return _levels(picture).to(torch.uint8)
+
+
+def rounded_to_bytes(picture: Tensor) -> Tensor:
+    """The same rounding, but the result stays in [0, 1] and keeps its float type."""
+    return _levels(picture) / 255
+
+
+def _levels(picture: Tensor) -> Tensor:
+    return (picture * 255).round().clamp(0, 255)
 
 
 def eight_bits(pixels: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -37,6 +37,9 @@ class ComponentInfo:
     provider: str = ""  # the plugin; filled in when the record is registered
     # The same written plainly, called as plain(module, *inputs): `toolbox bench` measures against it.
     plain: Callable[..., Any] | None = None
+    # Small settings with which it is built and run in no time: the conformance kit and the docs use them.
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    url: str = ""  # of the paper, or of its code
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class ArchitectureInfo:
     summary: str
     provider: str = ""
     weights: Path | None = None  # the safetensors file that it ships with
+    url: str = ""  # of the paper, or of its code
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class ConverterInfo:
     hints: type[Config]  # what the checkpoint itself cannot tell
     summary: str
     provider: str = ""
+    url: str = ""  # of the code that writes such checkpoints
 
 
 @dataclass(frozen=True)

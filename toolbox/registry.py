@@ -154,7 +154,8 @@ class Registries:
                 if info.name in after[kind]:
                     holder = after[kind][info.name].provider
                     raise PluginError(
-                        f"{info.kind} {info.name!r} of {provider} has the name of a {kind} of {holder}; rename it"
+                        f"{info.kind} {info.name!r} of {provider} has the name of {_with_article(kind)} of {holder}; "
+                        "rename it"
                     )
             after[info.kind].add(replace(info, provider=provider))
         others = {
@@ -224,11 +225,15 @@ def _with(registry: Registry[R], provider: str, kind: type[R], records: Iterable
     copy = _copy(registry)
     for record in records:
         if not isinstance(record, kind):
-            raise PluginError(f"got {record!r}, expected {'an' if kind.__name__[0] in 'AEIO' else 'a'} {kind.__name__}")
+            raise PluginError(f"got {record!r}, expected {_with_article(kind.__name__)}")
         if not isinstance(record.name, str) or not record.name:
             raise PluginError(f"got the {registry.kind} name {record.name!r}, expected some text")
         copy.add(replace(record, provider=provider))  # type: ignore[type-var]  # every record is a dataclass
     return copy
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0].lower() in 'aeio' else 'a'} {noun}"
 
 
 def _copy(registry: Registry[R]) -> Registry[R]:

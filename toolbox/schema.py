@@ -18,6 +18,7 @@ def catalog_schema(registries: Registries) -> dict[str, Any]:
     entry["properties"] |= {
         "weights": {"type": "string", "description": "the weights file, relative to this one"},
         "plugin": {"type": "string", "description": "the plugin that the architecture belongs to"},
+        "url": {"type": "string", "description": "of the paper, or of its code"},
     }
     definitions: dict[str, Any] = {
         kind: {"anyOf": [{"$ref": f"#/$defs/{kind}:{info.name}"} for info in registry] + [{"enum": _names(registry)}]}

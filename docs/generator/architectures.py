@@ -8,7 +8,7 @@ from typing import Any
 from generator import figures
 from generator.components import FOLDER as COMPONENTS
 from generator.installed import architectures, kinds, specs
-from generator.markdown import as_yaml, code, facts, number, page, table
+from generator.markdown import as_yaml, code, facts, linked, number, page, table
 from generator.measured import SCALE, SIDE, MeasuredArchitecture, cells, measure_architecture
 from toolbox.records import ArchitectureInfo
 from toolbox.spec import ArchitectureSpec
@@ -52,7 +52,7 @@ def _facts(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArc
     radius = measured.receptive_field
     return facts(
         {
-            "paper": spec.paper,
+            "paper": linked(spec.paper, info.url),
             "plugin": f"`{info.provider}`",
             "image": {1: "gray", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels"),
             "output": sizes.get(str(measured.sizes), f"×{measured.sizes}"),

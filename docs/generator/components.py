@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from generator import figures
-from generator.installed import PLURAL, components, kinds, specs, uses
-from generator.markdown import as_yaml, code, facts, page, table
+from generator.installed import PLURAL, components, kinds, uses
+from generator.markdown import as_yaml, code, facts, linked, page, table
 from generator.measured import SCALE, SIDE, Measured, cells, measure
 from generator.settings import settings
 from toolbox.benchmarking.bench import TIMED
@@ -66,15 +66,11 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def example(info: ComponentInfo) -> tuple[Any, str]:
-    """A config to show a component by, and whose it is: the defaults, or the first architecture's that has it."""
+    """A config to show a component by, and whose it is: the defaults, or the example where some have none."""
     try:
         return validated(info.config, {}, installed()), DEFAULTS
     except SpecError:
-        for name in uses().get((info.kind, info.name), ()):
-            for part in specs()[name].parts():
-                if part.info is info:
-                    return part.config, f"its settings in [{name}](../../architectures/{name}.md)"
-    raise SpecError(f"{info.kind} {info.name!r} has settings without default and no architecture that gives them")
+        return validated(info.config, info.example, installed()), "its example settings"
 
 
 def _page(info: ComponentInfo) -> str:
@@ -86,7 +82,14 @@ def _page(info: ComponentInfo) -> str:
         info.name,
         f"{info.summary[0].upper()}{info.summary[1:]}.",
         f"![{_description(info)}]({info.name}.svg)",
-        facts({"kind": f"[{info.kind}](index.md)", "paper": info.paper, "plugin": f"`{info.provider}`", **_says(info)}),
+        facts(
+            {
+                "kind": f"[{info.kind}](index.md)",
+                "paper": linked(info.paper, info.url),
+                "plugin": f"`{info.provider}`",
+                **_says(info),
+            }
+        ),
         "## Settings",
         settings(info.config, ".."),
         table(("preset", "stands for"), presets),
@@ -121,13 +124,13 @@ def _says(info: ComponentInfo) -> dict[str, object]:
     """What the config says before any tensor exists."""
     config = example(info)[0]
     radius = config.receptive_field()
-    told: dict[str, object] = {"sees": "the whole image" if radius is None else f"{radius} px around a pixel"}
+    promises: dict[str, object] = {"sees": "the whole image" if radius is None else f"{radius} px around a pixel"}
     if info.kind == "decoder":
         sizes = config.sizes()
-        told["sizes"] = {"any": "any", "same": "that of the features"}.get(sizes, f"×{sizes}")
+        promises["sizes"] = {"any": "any", "same": "that of the features"}.get(sizes, f"×{sizes}")
     if info.kind in ("encoder", "recurrent-wrapper"):
-        told["gives"] = f"{config.out_channels(3)} channels for an RGB image"
-    return told
+        promises["gives"] = f"{config.out_channels(3)} channels for an RGB image"
+    return promises
 
 
 def _object(info: ComponentInfo) -> str:
@@ -174,7 +177,8 @@ def _flat(fields: Mapping[str, Any]) -> str:
 
 def _kind_index(kind: Kind) -> str:
     rows = [
-        (f"[{info.name}]({info.name}.md)", info.summary, info.paper, f"`{info.provider}`") for info in components(kind)
+        (f"[{info.name}]({info.name}.md)", info.summary, linked(info.paper, info.url), f"`{info.provider}`")
+        for info in components(kind)
     ]
     title = PLURAL[kind]
     return page(

@@ -29,6 +29,11 @@ def facts(values: Mapping[str, object]) -> str:
     return table(("", ""), ((f"**{key}**", value) for key, value in values.items() if value not in (None, "")))
 
 
+def linked(text: str, url: str) -> str:
+    """A link, or the text alone where there is no URL."""
+    return f"[{text}]({url})" if url else text
+
+
 def code(text: str, language: str = "text") -> str:
     """A fenced block."""
     return f"```{language}\n{text.rstrip()}\n```"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.installed import other_registries, records
-from generator.markdown import facts, page, table
+from generator.markdown import facts, linked, page, table
 from generator.settings import settings
 from toolbox.evaluation.protocols import describe
 
@@ -40,13 +40,18 @@ def _entry(kind: str, record: Any) -> list[str]:
     head = f"## `{record.name}` {{#{record.name}}}"
     summary = f"{record.summary[0].upper()}{record.summary[1:]}."
     if kind == "protocols":
-        told = describe(record)
-        return [head, summary, facts({key: f"`{value}`" if key == "plugin" else value for key, value in told.items()})]
+        topics = describe(record)
+        return [
+            head,
+            summary,
+            facts({key: f"`{value}`" if key == "plugin" else value for key, value in topics.items()}),
+        ]
     if kind == "degradations":
-        told = {"source": record.source, "plugin": f"`{record.provider}`"}
-        return [head, summary, facts(told), settings(record.config)]
+        topics = {"source": record.source, "plugin": f"`{record.provider}`"}
+        return [head, summary, facts(topics), settings(record.config)]
     if kind == "converters":
-        return [head, summary, facts({"plugin": f"`{record.provider}`"}), _hints(record)]
+        told = {"plugin": f"`{record.provider}`", "written by": linked(record.url, record.url)}
+        return [head, summary, facts(told), _hints(record)]
     return [head, summary, facts({"plugin": f"`{record.provider}`"})]
 
 

@@ -75,7 +75,7 @@ def blocks(text: str) -> list[Block]:
 
 
 @dataclass
-class Desk:
+class PageRunner:
     """Where a page is run: a folder that is the current one, the names its Python defined, what it installed."""
 
     folder: Path
@@ -179,18 +179,18 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk(folder: Path) -> Iterator[Desk]:
+def page_runner(folder: Path) -> Iterator[PageRunner]:
     """A folder to run a page in, with the example photographs in ``photos``; all is as it was when it is left."""
     before = Path.cwd()
     os.chdir(folder)
     (folder / "photos").mkdir()
     for photo in PHOTOS.glob("*.png"):
         shutil.copy(photo, folder / "photos")
-    made = Desk(folder)
+    runner = PageRunner(folder)
     try:
-        yield made
+        yield runner
     finally:
-        made.clear()
+        runner.clear()
         os.chdir(before)
 
 
@@ -199,10 +199,10 @@ def make_pictures(docs: Path) -> Iterator[Path]:
     for page in sorted(docs.rglob("*.md")):
         found = blocks(page.read_text(encoding="utf-8"))
         if any(".webp" in block.text for block in found):
-            with tempfile.TemporaryDirectory() as folder, desk(Path(folder).resolve()) as here:
+            with tempfile.TemporaryDirectory() as folder, page_runner(Path(folder).resolve()) as runner:
                 for block in found:
-                    here.run(block)
-                for picture in sorted(here.folder.glob("*.webp")):
+                    runner.run(block)
+                for picture in sorted(runner.folder.glob("*.webp")):
                     yield Path(shutil.copy(picture, docs / "pictures"))
 
 

@@ -84,8 +84,8 @@ def _modulation_input(
         raise WeightsError(f"its shapes are not those of {f'its mode {mode}' if mode else 'any published mode'}")
     if hints.modulation_input is not None:
         if hints.modulation_input not in possible:
-            told = " or ".join(sorted(possible))
-            raise WeightsError(f"got the hint modulation_input={hints.modulation_input!r}, but the file says {told}")
+            found = " or ".join(sorted(possible))
+            raise WeightsError(f"got the hint modulation_input={hints.modulation_input!r}, but the file says {found}")
         return hints.modulation_input
     if len(possible) != 1:
         raise hint_needed("modulation_input", tuple(sorted(possible)))
@@ -163,4 +163,5 @@ DIINN_FORMAT = ConverterInfo(
     plan=_plan,
     hints=DIINNHints,
     summary="DIINN's Lightning checkpoints and state dicts",
+    url="https://github.com/robotic-vision-lab/Dual-Interactive-Implicit-Neural-Network",
 )

@@ -166,4 +166,6 @@ DUAL_INTERACTIVE = ComponentInfo(
     summary="two interacting networks, content modulating a synthesis by position, at any size",
     paper="Nguyen & Beksi, Single Image Super-Resolution via a Dual Interactive Implicit Neural Network, WACV 2023",
     plain=dual_interactive,
+    example={"hidden": [5, 6]},
+    url="https://arxiv.org/abs/2210.12593",
 )

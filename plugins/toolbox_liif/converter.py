@@ -89,4 +89,5 @@ LIIF_FORMAT = ConverterInfo(
     plan=_plan,
     hints=LIIFHints,
     summary="LIIF's .pth files and state dicts, on EDSR or RDN",
+    url="https://github.com/yinboc/liif",
 )

@@ -95,4 +95,6 @@ LOCAL_ENSEMBLE = ComponentInfo(
     summary="LIIF: a network at each position, averaged over the four feature pixels around it, at any size",
     paper="Chen et al., Learning Continuous Image Representation with Local Implicit Image Function, CVPR 2021",
     plain=local_ensemble,
+    example={"hidden": [5, 6]},
+    url="https://arxiv.org/abs/2012.09161",
 )

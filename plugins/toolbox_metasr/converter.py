@@ -40,4 +40,5 @@ METASR_FORMAT = ConverterInfo(
     plan=_plan,
     hints=MetaSRHints,
     summary="Meta-SR state dicts of the LIIF and DIINN repositories, on EDSR or RDN",
+    url="https://github.com/yinboc/liif",
 )

@@ -133,4 +133,6 @@ META_UPSCALE = ComponentInfo(
     summary="Meta-SR: a network predicts the filter of each output pixel from its position, at any size",
     paper="Hu et al., Meta-SR: A Magnification-Arbitrary Network for Super-Resolution, CVPR 2019",
     plain=meta_upscale,
+    example={"hidden": 5},
+    url="https://arxiv.org/abs/1903.00875",
 )

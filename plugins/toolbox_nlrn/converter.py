@@ -91,4 +91,5 @@ NLRN_FORMAT = ConverterInfo(
     plan=_plan,
     hints=NLRNHints,
     summary="NLRN's TensorFlow variables, as .npz or a TensorFlow checkpoint",
+    url="https://github.com/Ding-Liu/NLRN_v0",
 )

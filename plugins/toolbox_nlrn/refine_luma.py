@@ -79,4 +79,6 @@ REFINE_LUMA = ComponentInfo(
     config=RefineLumaConfig,
     summary="bicubic enlargement whose luma an encoder and a decoder restore; chroma stays bicubic",
     paper="Liu et al., Non-Local Recurrent Network for Image Restoration, NeurIPS 2018",
+    example={"encoder": {"name": "edsr", "channels": 4, "blocks": 1}, "decoder": "residual-conv"},
+    url="https://arxiv.org/abs/1806.02919",
 )

@@ -63,4 +63,13 @@ NONLOCAL_RESIDUAL = ComponentInfo(
     config=NonLocalResidualConfig,
     summary="NLRN's recurrent function: a non-local block, then two convolutions, plus the stem",
     paper="Liu et al., Non-Local Recurrent Network for Image Restoration, NeurIPS 2018",
+    example={
+        "channels": 4,
+        "nonlocal": {
+            "name": "soft-block-matching",
+            "neighborhood": {"kind": "window", "size": 3, "border": "zero"},
+            "embedding_channels": 2,
+        },
+    },
+    url="https://arxiv.org/abs/1806.02919",
 )

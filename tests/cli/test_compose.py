@@ -52,9 +52,9 @@ def test_what_fits_builds_and_what_does_not_is_refused(encoder: str, decoder: st
     data = result.data
     assert builds(data["spec"]) == data["fits"] == (result.code == 0)
     assert result.code in (0, 2)
-    told = run("compose", encoder, decoder)
-    assert told.code == result.code
-    assert told.out.startswith(f"{encoder} → {decoder}: {'fits' if data['fits'] else 'does not fit'}\n")
+    printed = run("compose", encoder, decoder)
+    assert printed.code == result.code
+    assert printed.out.startswith(f"{encoder} → {decoder}: {'fits' if data['fits'] else 'does not fit'}\n")
     if data["fits"]:
         with torch.device("meta"):
             restorer = toolbox.build(data["spec"])
@@ -63,7 +63,7 @@ def test_what_fits_builds_and_what_does_not_is_refused(encoder: str, decoder: st
             restorer.sizes,
             restorer.spec.encoder.config.receptive_field(),
         )
-        assert json.dumps(data["spec"]) in told.out
+        assert json.dumps(data["spec"]) in printed.out
 
 
 def test_a_pair_that_does_not_join_is_told_why_and_what_would(run: Run) -> None:
@@ -128,11 +128,11 @@ def test_each_fault_is_told_where_it_is(change: dict[str, Any], why: dict[str, s
     assert result.code == 2
     assert result.data["fits"] is False
     assert list(result.data["why"]) == list(why)
-    told = run("compose", source)
-    assert told.code == 2
+    printed = run("compose", source)
+    assert printed.code == 2
     for place, start in why.items():
         assert result.data["why"][place].startswith(start)
-        assert result.data["why"][place] in told.out
+        assert result.data["why"][place] in printed.out
 
 
 def test_a_part_that_is_missing_is_told(run: Run) -> None:

@@ -13,8 +13,9 @@ import torch
 
 import toolbox
 from tests.cli.command import Run
+from tests.plugins.published_diinn import diinn
 from tests.weights import published
-from tests.weights.published import FORMATS
+from tests.weights.formats import FORMATS
 from tests.weights.test_formats import same_network
 from toolbox.discovery import installed
 
@@ -134,7 +135,7 @@ def half(path: Path) -> None:
 
 
 def ambiguous(path: Path) -> None:
-    torch.save(published.diinn().state_dict, path)
+    torch.save(diinn().state_dict, path)
 
 
 def not_finite(path: Path) -> None:
@@ -165,12 +166,12 @@ def test_bad_input_is_refused_and_nothing_is_written(
 ) -> None:
     path, output = tmp_path / "bad.pth", tmp_path / "out.safetensors"
     make(path)
-    there = set(tmp_path.iterdir())
+    names = set(tmp_path.iterdir())
     result = run("convert", path, "-o", output)
     assert sentence in result.sentence
     assert str(path) in result.sentence
     assert result.code == 1
-    assert set(tmp_path.iterdir()) == there
+    assert set(tmp_path.iterdir()) == names
 
 
 @pytest.mark.parametrize(("name", "sentence"), [("none/out.safetensors", "does not exist"), ("folder", "directory")])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_plugins import GOOD, HEAD, write_package
+from tests.test_discovery import GOOD, HEAD, write_package
 
 COMPONENT = """
 @hookimpl
@@ -122,8 +122,8 @@ def test_each_fault_is_told_with_package_version_file_and_remedy(package: str, c
 
 
 def test_a_module_with_the_name_of_ours_is_told(checked: Checked, site: Path) -> None:
-    told = [fault for fault in checked.data["faults"] if fault["package"] == "no package"]
-    assert [(fault["file"], fault["fault"]) for fault in told] == [
+    shadows = [fault for fault in checked.data["faults"] if fault["package"] == "no package"]
+    assert [(fault["file"], fault["fault"]) for fault in shadows] == [
         (str(site / "toolbox_nlrn.py"), "it has a module 'toolbox_nlrn', the name of one of Toolbox's")
     ]
 
@@ -138,15 +138,15 @@ def test_nothing_else_is_a_fault_and_the_exit_code_says_so(checked: Checked) -> 
 
 
 def test_what_plugins_bring_is_told(checked: Checked) -> None:
-    brought = {plugin["plugin"]: plugin for plugin in checked.data["plugins"]}
-    assert brought["stranger"]["brings"] == {
+    plugins = {plugin["plugin"]: plugin for plugin in checked.data["plugins"]}
+    assert plugins["stranger"]["brings"] == {
         "encoders": ["one-conv"],
         "protocols": ["rgb-wide"],
         "commands": ["say"],
     }
-    assert brought["first"]["brings"] == {"encoders": ["same"]}
-    assert brought["toolbox"]["package"] == "toolbox-restoration"
-    assert "edsr" in brought["toolbox"]["brings"]["encoders"]
+    assert plugins["first"]["brings"] == {"encoders": ["same"]}
+    assert plugins["toolbox"]["package"] == "toolbox-restoration"
+    assert "edsr" in plugins["toolbox"]["brings"]["encoders"]
     assert checked.data["versions"].keys() >= {"python", "torch", "toolbox"}
     assert checked.data["threads"] == 1
     assert checked.data["devices"][0].startswith("cpu")

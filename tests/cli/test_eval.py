@@ -17,7 +17,7 @@ from PIL import Image
 import toolbox
 from tests.cli.command import Run
 from tests.parts import restorer_of
-from toolbox.evaluation import evaluate
+from toolbox.evaluation import scoring
 from toolbox.evaluation.protocols import PROTOCOLS
 from toolbox.images.engine.run import restore_tensor
 
@@ -213,7 +213,7 @@ def test_an_interrupted_run_goes_on_from_what_is_scored(
             raise KeyboardInterrupt
         return original(*arguments, **more)  # type: ignore[arg-type]  # passed through
 
-    monkeypatch.setattr(evaluate, "restore_tensor", interrupted)
+    monkeypatch.setattr(scoring, "restore_tensor", interrupted)
     results = tmp_path / "scores.json"
     assert run(*command, "--results", results).code != 0
     assert len(json.loads(results.read_text())["scores"]) == 2
@@ -272,7 +272,7 @@ def test_a_network_that_runs_out_of_memory_is_listed(run: Run, pictures: Path, m
     def greedy(*_: object, **__: object) -> torch.Tensor:
         raise RuntimeError("not enough memory\nat line 7")
 
-    monkeypatch.setattr(evaluate, "restore_tensor", greedy)
+    monkeypatch.setattr(scoring, "restore_tensor", greedy)
     result = run("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-gray", "--json")
     assert result.code == 1
     assert [row["error"] for row in result.data["scores"]] == ["not enough memory"] * 3

@@ -224,7 +224,7 @@ def accepts(schema: Any, value: Any, root: Any) -> bool:
         "maxItems": lambda count: len(value) <= count,
         "items": lambda items: all(accepts(items, item, root) for item in value),
         "required": lambda keys: set(keys) <= set(value),
-        "properties": lambda known: all(accepts(known[key], value[key], root) for key in value if key in known),
+        "properties": lambda inner: all(accepts(inner[key], value[key], root) for key in value if key in inner),
         "additionalProperties": lambda rest: all(
             accepts(rest, value[key], root) if isinstance(rest, dict) else rest
             for key in value
@@ -292,6 +292,6 @@ def test_a_degradation_is_shown_with_its_settings(run: Run) -> None:
     facts = run("show", "degradation", "jpeg", "--json").data
     assert (facts["name"], facts["plugin"]) == ("jpeg", "toolbox")
     assert list(facts["settings"]) == ["quality"]
-    told = run("show", "degradation", "gaussian-noise").out
-    assert "sigma  standard deviation of 255, or [low, high] to draw one for each patch" in told
+    printed = run("show", "degradation", "gaussian-noise").out
+    assert "sigma  standard deviation of 255, or [low, high] to draw one for each patch" in printed
     assert run("show", "degradation", "gausian").sentence.startswith("unknown degradation 'gausian'; did you mean")

@@ -23,9 +23,9 @@ def test_example_plugins_and_a_new_one_pass_their_own_tests(tmp_path: Path) -> N
     site = tmp_path / "site"
     python("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", site, *packages)
     options = ["-q", "-p", "no:cacheprovider", "-k", "not set12", f"--rootdir={tmp_path}"]
-    told = python("-m", "pytest", *options, *packages, PYTHONPATH=str(site))
-    assert " passed" in told
-    assert "skipped" not in told
+    printed = python("-m", "pytest", *options, *packages, PYTHONPATH=str(site))
+    assert " passed" in printed
+    assert "skipped" not in printed
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def test_json_is_for_programs(run: Run, photo: Path, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_tells_size_memory_and_time_and_writes_nothing(run: Run, photo: Path, tmp_path: Path) -> None:
-    told = run("restore", photo, "-m", "bicubic", "--scale", "2.5", "--dry-run").out
-    assert re.match(r"12x9 to 30x23 with bicubic: about \d+\.\d GB in all, \d+ s, in 1 tile", told)
+    printed = run("restore", photo, "-m", "bicubic", "--scale", "2.5", "--dry-run").out
+    assert re.match(r"12x9 to 30x23 with bicubic: about \d+\.\d GB in all, \d+ s, in 1 tile", printed)
     output = tmp_path / "out.png"
     report = run("restore", photo, "-o", output, "-m", "bicubic", "--scale", "2.5", "--dry-run", "--json").data
     assert report["output_size"] == [30, 23]
@@ -368,13 +368,13 @@ def test_a_bad_target_is_refused_before_the_work(
     monkeypatch.setattr("toolbox.images.engine.run.restore_tensor", None)
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "link.png").symlink_to(photo)
-    before, there = photo.read_bytes(), files(tmp_path)
+    before, names = photo.read_bytes(), files(tmp_path)
     more = () if option == "-o" else ("-o", tmp_path / "out.png")
     result = run("restore", photo, option, f"{tmp_path}/{name}", *more, "-m", "bicubic")
     assert sentence in result.sentence
     assert result.code == 1
     assert photo.read_bytes() == before
-    assert files(tmp_path) == there
+    assert files(tmp_path) == names
 
 
 def test_output_and_comparison_are_two_files(run: Run, photo: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import tifffile
 from PIL import Image
 
 from tests.cli.command import Run
-from tests.images.files import exif, first_page, noise
+from tests.images.samples import exif, first_page, noise
 from toolbox.images.files.picture import read_picture
 
 
@@ -93,8 +93,8 @@ def test_many_files_are_json_for_programs(run: Run, scans: Path) -> None:
     ],
 )
 def test_a_dry_run_tells_the_exact_size(asked: list[str], size: tuple[int, int], run: Run, scans: Path) -> None:
-    told = run("restore", "scans/deep.tif", "-m", "bicubic", *asked, "--dry-run").out
-    assert told.startswith(f"6x8 to {size[0]}x{size[1]} with bicubic: about ")
+    printed = run("restore", "scans/deep.tif", "-m", "bicubic", *asked, "--dry-run").out
+    assert printed.startswith(f"6x8 to {size[0]}x{size[1]} with bicubic: about ")
     assert run("restore", "scans/deep.tif", "-o", "out.tif", "-m", "bicubic", *asked).code == 0
     assert read_picture(Path("out.tif")).size == size
 

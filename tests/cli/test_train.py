@@ -84,10 +84,10 @@ def test_a_dry_run_tells_and_writes_nothing(run: Run, tmp_path: Path) -> None:
     assert facts["steps"] == 4
     assert facts["seconds_per_step"] > 0
     assert facts["memory"] > 5 * 4 * facts["parameters"]
-    told = run("train", recipe, "--dry-run").out
-    assert "a tiny network" in told
-    assert "3, 1 left out, " in told
-    assert "4 steps in" in told
+    printed = run("train", recipe, "--dry-run").out
+    assert "a tiny network" in printed
+    assert "3, 1 left out, " in printed
+    assert "4 steps in" in printed
     assert sorted(path for path in tmp_path.rglob("*")) == before
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generator.running import blocks, desk
+from generator.running import blocks, page_runner
 from PIL import Image
 
 import toolbox
@@ -23,9 +23,9 @@ def text_of(page: Path) -> str:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(text_of(page))], ids=lambda page: page.stem)
 def test_every_block_runs_and_its_pictures_are_those_of_the_site(page: Path, tmp_path: Path) -> None:
-    with desk(tmp_path) as here:
+    with page_runner(tmp_path) as runner:
         for block in blocks(text_of(page)):
-            here.run(block)
+            runner.run(block)
     for made in tmp_path.glob("*.webp"):
         assert difference(made, DOCS / "pictures" / made.name) < 2, f"{made.name}: python docs/generate.py --pictures"
 
@@ -56,9 +56,9 @@ def test_pictures_are_small() -> None:
 
 
 def run(text: str, folder: Path) -> None:
-    with desk(folder) as here:
+    with page_runner(folder) as runner:
         for block in blocks(text):
-            here.run(block)
+            runner.run(block)
 
 
 def test_blocks_share_names_and_the_folder(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import toolbox
 from tests import plain, plain_decoders
-from tests.parts import encoder_of, reach
+from tests.parts import encoder_of, encoder_radius, reach
 from toolbox.errors import SpecError
 from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
@@ -105,14 +105,16 @@ def test_the_first_step_of_training_reaches_what_keeps_them_silent(name: str) ->
 def test_a_feature_sees_as_far_as_declared(name: str, after: list[int]) -> None:
     encoder = encoder_of(spec(name, after))
     convolutions = 2 + 2 * 4
-    assert encoder.receptive_field == convolutions + len(set(after))
-    far = farthest(encoder, torch.randn(1, 2, 3, encoder.receptive_field + 3, dtype=torch.float64))
-    assert far == encoder.receptive_field
+    declared = encoder_radius(spec(name, after))
+    assert declared == convolutions + len(set(after))
+    far = farthest(encoder, torch.randn(1, 2, 3, declared + 3, dtype=torch.float64))
+    assert far == declared
 
 
 def test_with_a_block_over_the_whole_image_a_feature_sees_everything() -> None:
-    encoder = encoder_of(spec("wang-nonlocal", [0], neighborhood={"kind": "whole"}))
-    assert encoder.receptive_field is None
+    whole = spec("wang-nonlocal", [0], neighborhood={"kind": "whole"})
+    encoder = encoder_of(whole)
+    assert encoder_radius(whole) is None
     assert len(reach(encoder, torch.randn(1, 2, 3, 14, dtype=torch.float64))) == 42 * 42
 
 
@@ -120,7 +122,7 @@ def test_a_block_without_parameters_goes_in_too() -> None:
     nonlocal_block = {"name": "nl-means", "neighborhood": WINDOW, "patch": 3}
     settings = {"name": "edsr", "channels": 4, "blocks": 2, "nonlocal": nonlocal_block, "nonlocal_after": [1]}
     encoder = encoder_of(settings)
-    assert encoder.receptive_field == 2 + 2 * 2 + 1 + 1
+    assert encoder_radius(settings) == 2 + 2 * 2 + 1 + 1
     assert encoder(torch.randn(1, 2, 6, 7, dtype=torch.float64)).shape == (1, 4, 6, 7)
 
 

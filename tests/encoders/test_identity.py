@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tests.parts import encoder_of
+from tests.parts import encoder_of, encoder_radius
 from toolbox.testing.measure import farthest
 
 
@@ -17,4 +17,4 @@ def test_it_keeps_the_channels_and_sees_one_pixel() -> None:
     encoder = encoder_of({"name": "identity"}, channels=3)
     assert encoder.out_channels == 3
     far = farthest(encoder, torch.randn(1, 3, 2, 3, dtype=torch.float64))
-    assert far == encoder.receptive_field == 0
+    assert far == encoder_radius("identity") == 0

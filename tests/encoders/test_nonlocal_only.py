@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests import plain, plain_decoders
-from tests.parts import encoder_of
+from tests.parts import encoder_of, encoder_radius
 from toolbox.errors import SpecError
 from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
@@ -35,16 +35,17 @@ def test_it_applies_its_block_to_the_image_once() -> None:
 def test_it_keeps_the_channels_and_sees_what_its_block_sees(
     block: dict[str, Any], declared: int, channels: int
 ) -> None:
-    encoder = encoder_of({"name": "nonlocal", "nonlocal": block}, channels=channels)
+    spec = {"name": "nonlocal", "nonlocal": block}
+    encoder = encoder_of(spec, channels=channels)
     assert encoder.out_channels == channels
-    assert encoder.receptive_field == declared
+    assert encoder_radius(spec) == declared
     image = torch.rand(1, channels, 6, 7, dtype=torch.float64)
     far = farthest(encoder, image)
     assert far == declared
 
 
 def test_a_block_over_the_whole_image_has_no_radius() -> None:
-    assert encoder_of({"name": "nonlocal", "nonlocal": "wang-nonlocal"}).receptive_field is None
+    assert encoder_radius({"name": "nonlocal", "nonlocal": "wang-nonlocal"}) is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.parts import encoder_of
+from tests.parts import encoder_of, encoder_radius
 from toolbox.errors import SpecError
 from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
@@ -43,9 +43,9 @@ def test_the_inner_encoder_works_on_every_factor_th_pixel(height: int, width: in
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_a_feature_sees_as_far_as_declared(factor: int) -> None:
-    encoder = encoder_of(around(factor, {"name": "edsr", "channels": factor**2, "blocks": 1}))
-    far = farthest(encoder, torch.randn(1, 2, 6 * factor, 7 * factor - 1, dtype=torch.float64))
-    assert far == encoder.receptive_field == factor * 5 - 1
+    spec = around(factor, {"name": "edsr", "channels": factor**2, "blocks": 1})
+    far = farthest(encoder_of(spec), torch.randn(1, 2, 6 * factor, 7 * factor - 1, dtype=torch.float64))
+    assert far == encoder_radius(spec) == factor * 5 - 1
 
 
 def test_features_repeat_when_the_image_moves_by_the_alignment() -> None:
@@ -61,7 +61,7 @@ def test_features_repeat_when_the_image_moves_by_the_alignment() -> None:
 def test_an_encoder_that_sees_everything_still_does() -> None:
     whole = {"name": "soft-block-matching", "neighborhood": {"kind": "whole"}}
     inner = {"name": "recurrent", "transition": {"name": "nonlocal-residual", "channels": 4, "nonlocal": whole}}
-    assert encoder_of(around(2, inner)).receptive_field is None
+    assert encoder_radius(around(2, inner)) is None
 
 
 def test_channels_that_do_not_unfold_are_refused_in_the_spec() -> None:

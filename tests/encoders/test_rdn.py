@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests import plain
-from tests.parts import encoder_of
+from tests.parts import encoder_of, encoder_radius
 from toolbox.encoders.rdn import RDNConfig
 from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
@@ -34,4 +34,4 @@ def test_preset_b_is_the_default() -> None:
 def test_a_feature_sees_as_far_as_declared() -> None:
     encoder = encoder_of(SMALL)
     far = farthest(encoder, torch.randn(1, 2, 11, 12, dtype=torch.float64))
-    assert far == encoder.receptive_field == 9
+    assert far == encoder_radius(SMALL) == 9

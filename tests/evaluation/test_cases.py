@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 
 from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.cases import Case, Sample, ahead, find_cases, read_sample
+from toolbox.evaluation.cases import Case, Sample, find_cases, read_sample
 from toolbox.imresize import imresize
 from toolbox.records import ProtocolInfo
 
@@ -234,27 +233,3 @@ def test_the_hash_is_of_both_files(tmp_path: Path) -> None:
         draw(tmp_path / name, 8, 8, 3, seed=5)
         hashes.add(case.sha256())
     assert len(hashes) == 3
-
-
-# Ahead
-
-
-@given(items=st.lists(st.integers()), workers=st.integers(1, 4))
-def test_ahead_is_map(items: list[int], workers: int) -> None:
-    assert list(ahead(lambda n: n * n, items, workers)) == [n * n for n in items]
-
-
-def test_the_next_item_is_made_while_one_is_used_and_no_more_than_there_are_workers() -> None:
-    made, second = [], threading.Event()
-
-    def make(n: int) -> int:
-        made.append(n)
-        if n == 1:
-            second.set()
-        return n
-
-    results = ahead(make, range(10), 1)
-    assert next(results) == 0
-    assert second.wait(5)
-    assert made == [0, 1]
-    assert list(results) == list(range(1, 10))

@@ -14,8 +14,8 @@ import pytest
 
 from toolbox.errors import SpecError
 from toolbox.evaluation.cases import Case
-from toolbox.evaluation.evaluate import Score
 from toolbox.evaluation.report import ModelFacts, Report, read_report, resume, write_report
+from toolbox.evaluation.scoring import Score
 
 SHA = "0123456789abcdef" * 4
 

@@ -18,7 +18,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from tests.images.files import SRGB, XMP, cmyk_profile, exif, identity, noise
+from tests.images.samples import SRGB, XMP, cmyk_profile, exif, identity, noise
 from toolbox.errors import ImageError
 from toolbox.images.engine import plan
 from toolbox.images.engine.hardware import large_pictures

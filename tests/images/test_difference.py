@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.images.test_compare import drawn
+from tests.images.test_comparison import drawn
 from toolbox.evaluation import metrics
 from toolbox.images.difference import most_different, psnr
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import toolbox
-from tests.images.files import cmyk_profile, exif, first_page, identity, noise
+from tests.images.samples import cmyk_profile, exif, first_page, identity, noise
 from tests.images.test_restore import breaking, model, picture
 from toolbox.errors import ImageError, SpecError
 from toolbox.images.engine import plan

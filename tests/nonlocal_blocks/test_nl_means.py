@@ -137,7 +137,7 @@ def test_images_of_a_batch_do_not_see_each_other() -> None:
 @pytest.mark.parametrize(("border", "radius"), [("clip", 2), ("shift", 4)])
 def test_a_pixel_sees_as_far_as_declared(border: str, radius: int) -> None:
     module = nl_means(neighborhood={"kind": "window", "size": 5, "border": border}, patch=3, strength=0.5)
-    assert module.receptive_field == radius + 1
+    assert module.config.receptive_field() == radius + 1
     image = torch.rand(1, 1, 8, 9, dtype=torch.float64)
     far = farthest(lambda moved: module(moved)[0], image)
     assert far == radius + 1

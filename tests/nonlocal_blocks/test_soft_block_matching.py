@@ -81,7 +81,6 @@ def test_accumulated_correlation_decides_the_weights() -> None:
 def test_a_feature_sees_as_far_as_declared(neighborhood: dict[str, Any]) -> None:
     module = drawn(block(neighborhood=neighborhood))
     declared = SoftBlockMatchingConfig.model_validate({"neighborhood": neighborhood}).receptive_field()
-    assert module.receptive_field == declared
     features = torch.randn(1, 3, 8, 9, dtype=torch.float64)
     if declared is None:
         assert len(reach(lambda features: module(features)[0], features)) == 72 * 72

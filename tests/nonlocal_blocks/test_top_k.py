@@ -94,10 +94,11 @@ def test_correlations_are_chosen_from_after_they_are_added_up() -> None:
 
 @border
 def test_the_block_sees_as_far_as_declared(border: str) -> None:
-    config = {"neighborhood": {"kind": "top-k", "size": 5, "k": 7, "border": border}, "embedding_channels": 2}
-    module = drawn(SoftBlockMatching(SoftBlockMatchingConfig.model_validate(config), 3))
+    settings = {"neighborhood": {"kind": "top-k", "size": 5, "k": 7, "border": border}, "embedding_channels": 2}
+    config = SoftBlockMatchingConfig.model_validate(settings)
+    module = drawn(SoftBlockMatching(config, 3))
     declared = 4 if border == "shift" else 2
-    assert module.receptive_field == declared
+    assert config.receptive_field() == declared
     # Two images, so that whatever one of them does not choose, another may.
     found = [
         farthest(lambda features: module(features)[0], 3 * torch.randn(1, 3, 7, 8, dtype=torch.float64))

@@ -12,7 +12,7 @@ from torch import nn
 
 import toolbox
 from tests import plain
-from tests.parts import decoder_of, encoder_of, reach, restorer_of
+from tests.parts import decoder_of, encoder_of, encoder_radius, reach, restorer_of
 from toolbox.errors import SpecError
 from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn, farthest
@@ -20,9 +20,13 @@ from toolbox.testing.measure import drawn, farthest
 SMALL = {"name": "soft-block-matching", "embedding_channels": 2}
 
 
-def nlrn(nonlocal_block: dict[str, Any] | None, steps: int = 2) -> Any:
+def nlrn_spec(nonlocal_block: dict[str, Any] | None, steps: int = 2) -> dict[str, Any]:
     transition = {"name": "nonlocal-residual", "channels": 3, "nonlocal": nonlocal_block}
-    return encoder_of({"name": "recurrent", "steps": steps, "transition": transition})
+    return {"name": "recurrent", "steps": steps, "transition": transition}
+
+
+def nlrn(nonlocal_block: dict[str, Any] | None, steps: int = 2) -> Any:
+    return encoder_of(nlrn_spec(nonlocal_block, steps))
 
 
 @given(
@@ -85,18 +89,16 @@ def test_propagation_changes_the_second_state_and_not_the_first() -> None:
     ids=["without", "clip", "zero", "shift"],
 )
 def test_a_feature_sees_no_farther_than_declared(block: dict[str, Any] | None, declared: int) -> None:
-    encoder = nlrn(block)
-    assert encoder.receptive_field == declared
-    far = farthest(encoder, torch.randn(1, 2, 8, declared + 3, dtype=torch.float64))
-    far = far
+    assert encoder_radius(nlrn_spec(block)) == declared
+    far = farthest(nlrn(block), torch.randn(1, 2, 8, declared + 3, dtype=torch.float64))
     # Only in the corners does a shifted window look that far, and two states cannot both be there.
     assert far <= declared if block and "shift" in str(block) else far == declared
 
 
 def test_over_whole_images_a_feature_sees_everything() -> None:
-    encoder = nlrn({**SMALL, "neighborhood": {"kind": "whole"}}, steps=1)
-    assert encoder.receptive_field is None
-    assert len(reach(encoder, torch.randn(1, 2, 7, 6, dtype=torch.float64))) == 42 * 42
+    block = {**SMALL, "neighborhood": {"kind": "whole"}}
+    assert encoder_radius(nlrn_spec(block)) is None
+    assert len(reach(nlrn(block, steps=1), torch.randn(1, 2, 7, 6, dtype=torch.float64))) == 42 * 42
 
 
 @pytest.mark.parametrize("channels", [1, 3])

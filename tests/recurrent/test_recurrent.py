@@ -13,6 +13,7 @@ from tests.parts import component, encoder_of, installed_and
 from toolbox.config import TransitionConfig
 from toolbox.errors import SpecError
 from toolbox.resolve import resolve
+from toolbox.spec import ComponentSpec
 from toolbox.testing.measure import drawn
 
 
@@ -36,12 +37,15 @@ class Counting(nn.Module):
         return 2 * state + stem, f"correlation {step}"
 
 
-def counting(steps: int) -> Any:
+def counting_spec(steps: int) -> ComponentSpec:
     """A recurrent wrapper around the transition that counts."""
     registries = installed_and(component("counting", "transition", Counting, CountingConfig))
     spec = {"channels": 2, "encoder": {"name": "recurrent", "steps": steps, "transition": "counting"}}
-    encoder = resolve({**spec, "decoder": "residual-conv"}, registries=registries).encoder
-    return drawn(encoder.build(channels=2))
+    return resolve({**spec, "decoder": "residual-conv"}, registries=registries).encoder
+
+
+def counting(steps: int) -> Any:
+    return drawn(counting_spec(steps).build(channels=2))
 
 
 def test_the_transition_is_applied_t_times_to_the_stem() -> None:
@@ -73,7 +77,7 @@ def test_it_has_the_channels_of_its_transition_and_sees_as_far_as_all_states() -
     encoder = counting(steps=4)
     assert encoder.out_channels == 3
     assert encoder(torch.randn(1, 2, 4, 5, dtype=torch.float64)).shape == (1, 3, 4, 5)
-    assert encoder.receptive_field == 1 + 4 * 2
+    assert counting_spec(steps=4).config.receptive_field() == 1 + 4 * 2
 
 
 def test_states_add_batch_norm_but_no_convolution() -> None:

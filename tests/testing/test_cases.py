@@ -36,6 +36,15 @@ def test_a_plugin_has_a_case_for_each_rule_component_and_setting_and_for_each_ar
     cases[-1]()
 
 
+def test_a_component_is_checked_with_its_example_unless_other_settings_are_given() -> None:
+    info = installed().components["decoder"]["meta-upscale"]
+    cases = [case for case in conformance_cases("toolbox_metasr") if isinstance(case, RuleCase)]
+    assert [case.settings for case in cases] == [info.example] * len(RULES)
+    check_component(component("mine", "decoder", info.factory, info.config, example={"hidden": 3}))
+    with pytest.raises(ConformanceError, match=r"breaks the rule example: decoder\.hidden: got 0, "):
+        check_component(component("mine", "decoder", info.factory, info.config, example={"hidden": 0}), {"hidden": 3})
+
+
 def test_cases_of_a_plugin_that_is_not_active_are_refused_with_the_reason() -> None:
     with pytest.raises(PluginError, match=r"^plugin nobody is not active: it is not installed$"):
         conformance_cases("nobody")

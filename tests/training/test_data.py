@@ -136,7 +136,7 @@ def test_patches_are_pieces_of_the_pictures_in_the_eight_flips_and_turns(tmp_pat
     recipe = recipe_of(tmp_path, patch=3, batch=1000, degradation={"name": "gaussian-noise", "sigma": 0})
     clean = Batches(recipe, open_all(tmp_path, channels=1))[5].clean
     assert clean.shape == (1000, 1, 3, 3)
-    known = {
+    crops = {
         variant.numpy().tobytes(): (picture, top, left, turn)
         for picture in range(2)
         for top in range(4)
@@ -145,7 +145,7 @@ def test_patches_are_pieces_of_the_pictures_in_the_eight_flips_and_turns(tmp_pat
             eight(torch.from_numpy(levels[picture, top : top + 3, left : left + 3].copy()).float() / 255)
         )
     }
-    drawn = [known[patch.numpy().tobytes()] for patch in clean]
+    drawn = [crops[patch.numpy().tobytes()] for patch in clean]
     assert len({each[:3] for each in drawn}) == 2 * 4 * 5
     assert min(Counter(each[3] for each in drawn).values()) > 0.7 * 1000 / 8
 

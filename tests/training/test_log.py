@@ -1,10 +1,11 @@
-"""What a run tells: the CSV, TensorBoard's events and the line of progress."""
+"""What a run tells: the CSV, what trackers get, and the line of progress."""
 
 from __future__ import annotations
 
 import csv
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,10 +15,10 @@ from toolbox.training.log import COLUMNS, Log, duration
 from toolbox.training.recipe import Budget
 
 
-def write(folder: Path, first: int, last: int, steps: int = 40) -> None:
+def write(folder: Path, first: int, last: int, steps: int = 40, trackers: Sequence[Any] = ()) -> None:
     """Log the steps after ``first`` up to ``last``."""
     progress = RunProgress(step=first, seconds=first, loss=0.5, squared_error=0.01)
-    with Log(folder, "net", Budget(steps=steps), progress, silent=False) as log:
+    with Log(folder, "net", Budget(steps=steps), progress, trackers, silent=False) as log:
         for _ in range(first, last):
             progress.add(1.0, 0.25, 0.01)
             log.step(progress, 0.5, 1e-3, progress.step / steps)
@@ -55,26 +56,30 @@ def test_a_new_run_begins_a_new_log(tmp_path: Path) -> None:
     assert [row["step"] for row in rows(tmp_path)] == ["10", "10"]
 
 
-def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+class Recorder:
+    """A tracker that remembers what it is given."""
 
-    write(tmp_path, 0, 25)
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    assert [event.step for event in events.Scalars("loss")] == [10, 20, 25]
-    assert [event.value for event in events.Scalars("validation")] == [31.25]
-    (picture,) = events.Images("validation")
-    assert (picture.width, picture.height, picture.step) == (8, 6, 25)
+    name = "recorder"
+
+    def __init__(self) -> None:
+        self.scalars: list[tuple[int, dict[str, float]]] = []
+        self.pictures: list[tuple[int, str, tuple[int, ...]]] = []
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.scalars.append((step, values))
+
+    def log_images(self, values: dict[str, Any], step: int) -> None:
+        self.pictures += [(step, name, pictures.shape) for name, pictures in values.items()]
 
 
-def test_without_tensorboard_a_sentence_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    write(tmp_path, 0, 10)
-    told = " ".join(capsys.readouterr().err.split())
-    assert "TensorBoard is not installed, so only log.csv is written; `pip install" in told
-    assert len(rows(tmp_path)) == 2
+def test_trackers_get_every_row_and_the_pictures(tmp_path: Path) -> None:
+    recorder = Recorder()
+    write(tmp_path, 0, 25, trackers=[recorder])
+    assert [step for step, _ in recorder.scalars] == [10, 20, 25]
+    for row, (_, values) in zip(rows(tmp_path), recorder.scalars, strict=True):
+        shown = {key: float(text) for key, text in row.items() if key not in ("step", "minutes") and text}
+        assert values == pytest.approx(shown)
+    assert recorder.pictures == [(25, "validation", (1, 6, 8, 3))]
 
 
 def test_the_line_at_the_end_has_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

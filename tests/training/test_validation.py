@@ -11,7 +11,7 @@ from PIL import Image
 from tests.training.runs import IMPLICIT, implicit_recipe, recipe_of, write_pictures
 from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.evaluate import evaluate
+from toolbox.evaluation.scoring import score_folder
 from toolbox.restorer import Restorer
 from toolbox.training.recipe import Validation
 from toolbox.training.validation import check_validation, mean_score, sample_picture
@@ -26,7 +26,7 @@ def test_the_score_is_the_mean_that_eval_gives(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path)
     restorer = Restorer(implicit_recipe(folder).model)
     protocol = installed().protocols["sr-y"]
-    scores = [score.psnr for score in evaluate(restorer, folder, protocol, scales=[2, 3])]
+    scores = [score.psnr for score in score_folder(restorer, folder, protocol, scales=[2, 3])]
     assert len(scores) == 6
     got = mean_score(restorer, validation(folder, "sr-y", scales=[2, 3]))
     assert got == pytest.approx(np.mean(scores))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,46 +15,18 @@ from torch import Tensor
 
 import toolbox
 from tests.parts import restorer_of
+from tests.plugins.published_diinn import diinn
+from tests.plugins.published_liif import liif
+from tests.plugins.published_nlrn import nlrn
 from tests.weights import published
-from tests.weights.published import EDSR, FORMATS, RDN, Arrays, Published
+from tests.weights.formats import FORMATS, VARIANTS
+from tests.weights.published import Arrays
 from toolbox.conversion import Checkpoint
 from toolbox.discovery import PluginWarning, installed
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent, WeightsError
 from toolbox.weights.convert import recognize
 
 formats = pytest.mark.parametrize("name", FORMATS)
-
-VARIANTS: dict[str, Callable[[], Published]] = {
-    "edsr-x2": lambda: published.edsr(2),
-    "edsr-x3": lambda: published.edsr(3),
-    "edsr-x4": lambda: published.edsr(4),
-    "edsr-features": lambda: published.edsr(None),
-    "rdn-x2": lambda: published.rdn(2),
-    "rdn-x3": lambda: published.rdn(3),
-    "rdn-x4": lambda: published.rdn(4),
-    "rdn-features": lambda: published.rdn(None),
-    "liif-edsr": lambda: published.liif(EDSR),
-    "liif-rdn": lambda: published.liif(RDN),
-    "liif-no-unfolding": lambda: published.liif(feature_unfolding=False),
-    "liif-no-cell": lambda: published.liif(cell_decoding=False),
-    "liif-neither": lambda: published.liif(feature_unfolding=False, cell_decoding=False),
-    "liif-one-layer": lambda: published.liif(hidden=[7]),
-    "metasr-edsr": lambda: published.metasr(EDSR),
-    "metasr-rdn": lambda: published.metasr(RDN),
-    "diinn-a": lambda: published.diinn(RDN, "modulation"),
-    "diinn-b": lambda: published.diinn(RDN, "modulation", initial_synthesis=True),
-    "diinn-c": lambda: published.diinn(RDN, "modulation+content"),
-    "diinn-d": lambda: published.diinn(RDN, "modulation+content", initial_synthesis=True),
-    "diinn-e": lambda: published.diinn(RDN, "synthesis+content", initial_synthesis=True),
-    "diinn-f": lambda: published.diinn(RDN, "synthesis+content"),
-    "diinn-3x3": lambda: published.diinn(RDN, output_kernel=3),
-    "diinn-edsr": lambda: published.diinn(EDSR),
-    "diinn-decoder": lambda: published.diinn(None),
-    "nlrn-1-state": lambda: published.nlrn(1),
-    "nlrn-5-states": lambda: published.nlrn(5),
-    "nlrn-no-propagation": lambda: published.nlrn(propagation="none"),
-    "nlrn-window": lambda: published.nlrn(neighborhood="window"),
-}
 
 
 def answers(restorer: toolbox.Restorer) -> Tensor:
@@ -202,7 +173,7 @@ def test_the_full_edsr_multiplies_its_residuals_by_a_tenth() -> None:
 def test_a_hint_that_is_needed_is_named_with_its_choices(modulation_input: str) -> None:
     choices = r"modulation_input='modulation\+content' or modulation_input='synthesis\+content'$"
     with pytest.raises(WeightsError, match=rf"diinn: its keys cannot tell modulation_input; give the hint {choices}"):
-        toolbox.convert(published.diinn(modulation_input=modulation_input).arrays)
+        toolbox.convert(diinn(modulation_input=modulation_input).arrays)
 
 
 @pytest.mark.parametrize(
@@ -237,17 +208,17 @@ def test_a_hint_that_is_unknown_or_wrong_is_refused(name: str, hints: dict[str, 
 
 
 def test_liif_s_local_ensemble_can_be_switched_off_by_a_hint() -> None:
-    case = published.liif(local_ensemble=False)
+    case = liif(local_ensemble=False)
     assert same_network(toolbox.convert(case.arrays, local_ensemble=False), case.restorer)
 
 
 def test_a_window_that_is_even_is_refused() -> None:
     with pytest.raises(ToolboxError, match=r"got 44, expected an odd number$"):
-        toolbox.convert(published.nlrn().arrays, neighborhood="window", window=44)
+        toolbox.convert(nlrn().arrays, neighborhood="window", window=44)
 
 
 def test_nlrn_s_window_is_a_hint() -> None:
-    converted = toolbox.convert(published.nlrn().arrays, neighborhood="window", window=7)
+    converted = toolbox.convert(nlrn().arrays, neighborhood="window", window=7)
     assert "'size': 7" in str(structure(converted))
 
 
@@ -262,7 +233,7 @@ def test_a_format_that_is_another_s_is_refused(name: str) -> None:
 
 def test_an_unknown_format_is_refused_with_close_names() -> None:
     with pytest.raises(UnknownComponent, match=r"^unknown checkpoint format 'nlrn'; did you mean 'nlrn-tf' \("):
-        toolbox.convert(published.nlrn().arrays, format="nlrn")
+        toolbox.convert(nlrn().arrays, format="nlrn")
 
 
 def test_a_state_dict_of_another_network_is_refused_with_the_formats_there_are() -> None:

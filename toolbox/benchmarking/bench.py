@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from toolbox.benchmarking.timing import Work, interleaved, peak_work
+from toolbox.close_names import close_names
 from toolbox.config import DecoderConfig, Kind, validated
 from toolbox.cost import cost
 from toolbox.errors import UnknownComponent
@@ -112,7 +112,7 @@ def _case(
     kind = next((kind for kind in TIMED if name in registries.components[kind]), None)
     if kind is None:
         timed = [info.name for kind in TIMED for info in registries.components[kind]]
-        close = difflib.get_close_matches(name, [*timed, *(info.name for info in registries.architectures)], 3, 0.4)
+        close = close_names(name, [*timed, *(info.name for info in registries.architectures)])
         raise UnknownComponent(
             f"got {name!r}, expected an architecture, a decoder, a non-local block or an encoder"
             + (f", such as {', '.join(map(repr, close))}" if close else "; see `toolbox list`")

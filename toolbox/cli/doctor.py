@@ -11,7 +11,7 @@ import typer
 from toolbox.cli.options import Json
 
 if TYPE_CHECKING:
-    from toolbox.cli.inspection import Inspection
+    from toolbox.inspection.findings import Inspection
 
 
 def doctor(
@@ -24,7 +24,7 @@ def doctor(
 
     Plugins are imported in another process, so that one that hangs or crashes is named too.
     """
-    from toolbox.cli.inspection import inspect
+    from toolbox.inspection.inspect import inspect
 
     found = inspect(time_limit)
     if as_json:

@@ -56,4 +56,6 @@ PIXEL_SHUFFLE = ComponentInfo(
     summary="sub-pixel convolution, ×2, ×3, ×4 or ×8",
     paper="Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel "
     "Convolutional Neural Network, CVPR 2016",
+    example={"scale": 2, "channels": 4},
+    url="https://arxiv.org/abs/1609.05158",
 )

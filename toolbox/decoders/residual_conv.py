@@ -47,4 +47,5 @@ RESIDUAL_CONV = ComponentInfo(
     config=ResidualConvConfig,
     summary="batch norm, ReLU and one convolution at the same size",
     paper="Liu et al., Non-Local Recurrent Network for Image Restoration, NeurIPS 2018",
+    url="https://arxiv.org/abs/1806.02919",
 )

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from toolbox.config import Config
-from toolbox.pixels import to_bytes
+from toolbox.pixels import rounded_to_bytes
 from toolbox.records import DegradationInfo
 
 
@@ -20,7 +20,7 @@ class EightBitsConfig(Config):
 def round_some(config: EightBitsConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
     """Clipped and rounded, as a saved picture is."""
     rounded = float(torch.rand((), generator=generator)) < config.share
-    return to_bytes(picture).to(picture.dtype) / 255 if rounded else picture
+    return rounded_to_bytes(picture) if rounded else picture
 
 
 EIGHT_BITS = DegradationInfo(

@@ -54,4 +54,5 @@ CHAIN = ComponentInfo(
     config=ChainConfig,
     summary="encoders one after the other",
     paper="none: composition",
+    example={"encoders": [{"name": "edsr", "channels": 4, "blocks": 1}, {"name": "edsr", "channels": 3, "blocks": 1}]},
 )

@@ -105,4 +105,6 @@ EDSR_ENCODER = ComponentInfo(
     config=EDSRConfig,
     summary="residual blocks without batch norm and a long skip",
     paper="Lim et al., Enhanced Deep Residual Networks for Single Image Super-Resolution, CVPRW 2017",
+    example={"channels": 4, "blocks": 1},
+    url="https://arxiv.org/abs/1707.02921",
 )

@@ -47,4 +47,11 @@ NONLOCAL_ONLY = ComponentInfo(
     config=NonLocalOnlyConfig,
     summary="one non-local block on the image itself",
     paper="Buades et al., A Non-Local Algorithm for Image Denoising, CVPR 2005",
+    example={
+        "nonlocal": {
+            "name": "wang-nonlocal",
+            "neighborhood": {"kind": "window", "size": 3, "border": "zero"},
+            "inner_channels": 2,
+        }
+    },
 )

@@ -52,4 +52,5 @@ PARALLEL = ComponentInfo(
     config=ParallelConfig,
     summary="encoders side by side, their features concatenated or summed",
     paper="none: composition",
+    example={"encoders": [{"name": "edsr", "channels": 4, "blocks": 1}, {"name": "edsr", "channels": 3, "blocks": 2}]},
 )

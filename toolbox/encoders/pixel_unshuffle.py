@@ -71,4 +71,6 @@ PIXEL_UNSHUFFLE = ComponentInfo(
     config=PixelUnshuffleConfig,
     summary="any encoder at a fraction of the resolution, pixels folded into channels",
     paper="Zhang et al., FFDNet: Toward a Fast and Flexible Solution for CNN-Based Image Denoising, TIP 2018",
+    example={"factor": 2, "encoder": {"name": "edsr", "channels": 12, "blocks": 1}},
+    url="https://arxiv.org/abs/1710.04026",
 )

@@ -87,4 +87,6 @@ RDN_ENCODER = ComponentInfo(
     config=RDNConfig,
     summary="residual dense blocks, fused locally and globally",
     paper="Zhang et al., Residual Dense Network for Image Super-Resolution, CVPR 2018",
+    example={"channels": 4, "blocks": 2, "layers": 2, "growth": 3},
+    url="https://arxiv.org/abs/1802.08797",
 )

@@ -78,13 +78,13 @@ class _Follower(TorchDispatchMode):
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
-        self.known = WeakIdKeyDictionary()
-        self.known[image] = Seen((2, 3), (Span(), Span()))
+        self.tracked = WeakIdKeyDictionary()
+        self.tracked[image] = Seen((2, 3), (Span(), Span()))
         self.views: set[int] = set()  # storages that several tensors share
         self.lost = False
 
     def seen(self, tensor: Tensor) -> Seen | None:
-        found: Seen | None = self.known[tensor]
+        found: Seen | None = self.tracked[tensor]
         return found
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -92,7 +92,7 @@ class _Follower(TorchDispatchMode):
         result = function(*args, **kwargs)
         inputs = _tensors([*args, *kwargs.values()])
         outputs = _tensors(result if isinstance(result, (tuple, list)) else [result])
-        depends = [each for each in inputs if each in self.known]
+        depends = [each for each in inputs if each in self.tracked]
         if function.is_view:
             self.views.update(each.untyped_storage()._cdata for each in inputs)
         if function._schema.is_mutable and outputs and outputs[0].untyped_storage()._cdata in self.views:
@@ -100,20 +100,20 @@ class _Follower(TorchDispatchMode):
         if depends:
             seen = self._after(function, args, inputs, depends, outputs)
             for each in outputs:
-                self.known[each] = seen
+                self.tracked[each] = seen
         return result
 
     def _after(
         self, function: Any, args: Any, inputs: list[Tensor], depends: list[Tensor], outputs: list[Tensor]
     ) -> Seen | None:
-        given = [self.known[each] for each in depends]
+        given = [self.tracked[each] for each in depends]
         if any(each is EVERYTHING for each in given):
             return EVERYTHING
         rule = RULES.get(function.overloadpacket)
         if rule is not None:
             return rule(given[0], args, outputs[0]) if len(given) == 1 else EVERYTHING
         if function.overloadpacket is aten.cat or torch.Tag.pointwise in function.tags:
-            return _joined(function, args, given, [each for each in inputs if each not in self.known], outputs[0])
+            return _joined(function, args, given, [each for each in inputs if each not in self.tracked], outputs[0])
         return EVERYTHING
 
 

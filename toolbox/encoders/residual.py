@@ -52,4 +52,5 @@ RESIDUAL = ComponentInfo(
     config=ResidualConfig,
     summary="a skip around any encoder that keeps its channels",
     paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
+    example={"encoder": {"name": "pixel-unshuffle", "encoder": {"name": "edsr", "channels": 12, "blocks": 1}}},
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import warnings
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from toolbox.close_names import did_you_mean
 from toolbox.errors import WeightsError
 
 # What lets a timm model take any size.
@@ -54,8 +54,7 @@ def unknown(model: str) -> str | None:
 
     if not timm.is_model(model):
         names = timm.list_models()
-        close = difflib.get_close_matches(model, names, n=3, cutoff=0.5)
-        remedy = f"did you mean {', '.join(map(repr, close))}?" if close else f"expected one of its {len(names)}"
+        remedy = did_you_mean(model, names) or f"expected one of its {len(names)}"
         return f"timm has no model {model!r}; {remedy}"
     try:
         timm.get_pretrained_cfg(model)

@@ -140,4 +140,6 @@ TIMM_PYRAMID = ComponentInfo(
     config=TimmConfig,
     summary="any timm backbone, its feature maps fused at full resolution",
     paper="Wightman, PyTorch Image Models, 2019; Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017",
+    example={"model": "test_resnet", "stages": (0, 1), "channels": 4},
+    url="https://github.com/huggingface/pytorch-image-models",
 )

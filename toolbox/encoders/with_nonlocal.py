@@ -112,4 +112,13 @@ WITH_NONLOCAL = ComponentInfo(
     config=WithNonLocalConfig,
     summary="any encoder with non-local blocks behind it or behind modules inside it",
     paper="Wang et al., Non-local Neural Networks, CVPR 2018",
+    example={
+        "encoder": {"name": "rdn", "channels": 4, "blocks": 2, "layers": 2, "growth": 3},
+        "nonlocal": {
+            "name": "wang-nonlocal",
+            "neighborhood": {"kind": "window", "size": 3, "border": "zero"},
+            "inner_channels": 2,
+        },
+        "after": ["blocks.0"],
+    },
 )

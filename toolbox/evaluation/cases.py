@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,14 +16,11 @@ from torch import Tensor
 from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
 from toolbox.images.arrays import to_tensor
+from toolbox.images.files.formats import DATA_SUFFIXES
 from toolbox.images.files.picture import read_picture
 from toolbox.imresize import imresize
+from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ def find_cases(
         raise ImageError(f"{folder}: is no folder, expected one with pictures")
     pictures = _pictures(folder)
     if not pictures:
-        raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(SUFFIXES)})")
+        raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(DATA_SUFFIXES)})")
     if not protocol.enlarges:
         if low is not None or scales:
             raise SpecError(f"got --lr or --scale, but {protocol.name} adds noise to the pictures; leave them out")
@@ -115,8 +109,8 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
         if min(low) < 1:
             raise ImageError(f"got a picture of {width}x{height}, too small to reduce by {scale:g}")
         original = original[..., : round(low[0] * scale), : round(low[1] * scale)]
-        levels = (original * 255).round().to(torch.uint8)
-        return Sample(original, imresize(levels, size=(low[0], low[1])).float() / 255, scale, notes)
+        degraded = imresize(to_bytes(original), size=(low[0], low[1])).float() / 255
+        return Sample(original, degraded, scale, notes)
     if not case.low.exists():
         raise ImageError(f"{case.low} is missing, expected the low resolution of {case.original.name}")
     degraded, _ = _read(case.low, protocol)
@@ -128,20 +122,8 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
     return Sample(original, degraded, scale, notes)
 
 
-def ahead(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """``map``, with the results of the next items made in threads while one is used."""
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in DATA_SUFFIXES)
 
 
 def _pairs_of_folders(originals: list[Path], folder: Path) -> list[tuple[Path, Path]]:

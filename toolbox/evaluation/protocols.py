@@ -11,6 +11,7 @@ from toolbox.blame import blamed, broken
 from toolbox.errors import ImageError, SpecError, UnknownComponent
 from toolbox.evaluation.metrics import metric
 from toolbox.luma import LUMA_OF_BLACK, luma
+from toolbox.pixels import rounded_to_bytes
 from toolbox.records import MetricInfo, ProtocolInfo
 
 PROTOCOLS = (
@@ -135,7 +136,7 @@ def measure(
         raise ImageError(f"got a restored picture of {_size(restored)}, expected {_size(original)}, the original's")
     restored, original = restored.double(), original.double()
     if protocol.rounds:
-        restored, original = ((image * 255).round() / 255 for image in (restored, original))
+        restored, original = (rounded_to_bytes(image) for image in (restored, original))
     pair = [
         _shaved(luma(image) + LUMA_OF_BLACK if protocol.color == "luma" else image, protocol, scale)
         for image in (restored, original)

@@ -14,8 +14,8 @@ from typing import Any
 
 from toolbox.errors import SpecError
 from toolbox.evaluation.cases import Case
-from toolbox.evaluation.evaluate import Score
 from toolbox.evaluation.metrics import metric
+from toolbox.evaluation.scoring import Score
 from toolbox.files import written_beside
 
 Table = tuple[list[str], list[list[str]]]  # the header and the rows

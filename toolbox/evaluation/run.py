@@ -1,57 +1,21 @@
-"""Several models on a folder: what fails is listed, what is scored already is passed over."""
+"""Several models on many pictures: one that fails is listed, and the rest go on."""
 
 from __future__ import annotations
 
-import hashlib
-import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from toolbox.errors import SpecError, ToolboxError
-from toolbox.evaluation.cases import Case, Sample, ahead, read_sample
-from toolbox.evaluation.evaluate import Score, score
-from toolbox.evaluation.protocols import metrics_of
-from toolbox.evaluation.report import ModelFacts, Report
-from toolbox.files import is_file
+from toolbox.evaluation.cases import Case, Sample, read_sample
+from toolbox.evaluation.prefetch import prefetched
+from toolbox.evaluation.scoring import Score, score_picture
 from toolbox.records import ProtocolInfo
-from toolbox.registry import Registries
 from toolbox.restorer import Restorer
-from toolbox.weights.file import find_weights
 
 FAILURES = (ToolboxError, RuntimeError, MemoryError)  # of one picture; memory that runs out is either of the last
 Job = tuple[Case, list[str]]  # a picture, and the models that are to restore it
-
-
-def new_report(
-    models: Mapping[str, Restorer],
-    protocol: ProtocolInfo,
-    data: Path,
-    low: str | None,
-    sigma: float | None,
-    metrics: Sequence[str],
-    registries: Registries,
-) -> Report:
-    """A report without scores yet."""
-
-    def versions_of(providers: Iterable[str]) -> dict[str, str]:
-        return {name: registries.versions.get(name, "unknown") for name in sorted(set(providers))}
-
-    facts = []
-    for name, restorer in models.items():
-        ships = name in registries.architectures and registries.architectures[name].weights is not None
-        weights = find_weights(name, registries) if ships or is_file(Path(name)) else None
-        sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None
-        plugins = versions_of(part.info.provider for part in restorer.spec.parts())
-        facts.append(ModelFacts(name, sum(p.numel() for p in restorer.parameters()), sha256, plugins))
-    versions = versions_of(("toolbox", protocol.provider))
-    versions |= {"torch": torch.__version__, "python": platform.python_version()}
-    record = asdict(protocol) | {"shave": list(protocol.shave), "metrics": list(protocol.metrics)}
-    record["patches"] = list(protocol.patches) if protocol.patches else None
-    return Report(record, str(data), low, sigma, metrics_of(protocol, metrics), versions, facts)
 
 
 def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: ProtocolInfo) -> list[Job]:
@@ -97,13 +61,13 @@ def run(
         except FAILURES as error:
             return job, error
 
-    for (case, names), sample in ahead(read, jobs, workers):
+    for (case, names), sample in prefetched(read, jobs, workers):
         name, sha256 = case.original.name, case.sha256()
         for model in names:
             try:
                 if isinstance(sample, Exception):
                     raise sample
-                found, restored = score(models[model], name, sample, protocol, metrics)
+                found, restored = score_picture(models[model], name, sample, protocol, metrics)
                 yield replace(found, model=model, sha256=sha256), restored
             except FAILURES as error:
                 reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from toolbox.evaluation.cases import read_sample
-from toolbox.evaluation.evaluate import score
 from toolbox.evaluation.metrics import metric
 from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
+from toolbox.evaluation.scoring import score_picture
 from toolbox.images.difference import most_different
 from toolbox.images.labels import draw_label
+from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
 from toolbox.restorer import Restorer
 
@@ -52,7 +52,7 @@ def choose_rows(
         restored = {}
         for name in names:
             if report.find(name, case):
-                made, image = score(models[name], case.original.name, sample, protocol)
+                made, image = score_picture(models[name], case.original.name, sample, protocol)
                 restored[f"{name}  {made.values[leading.name]:.{leading.digits}f}"] = image
         scale = f" x{sample.scale:.4g}" if sample.scale != 1 else ""
         title = f"{case.original.name}{scale}, {leading.label} by {protocol.name}"
@@ -90,7 +90,7 @@ def _worst_place(restored: Tensor, original: Tensor) -> tuple[slice, ...]:
 
 
 def _picture(image: Tensor) -> Image.Image:
-    values = (image[0].expand(3, -1, -1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    values = to_bytes(image[0].expand(3, -1, -1)).permute(1, 2, 0).cpu().numpy()
     picture = Image.fromarray(values)
     scale = CELL / max(picture.size)
     return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.NEAREST)

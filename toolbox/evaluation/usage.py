@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import time
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from toolbox.heap import trim_heap
 
 PROCESS = Path("/proc/self")
 
@@ -44,11 +45,12 @@ def _start_peak(device: torch.device) -> int | None:
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
+    if not trim_heap():  # freed memory that the process still holds would hide what the block takes
+        return None
     try:
-        ctypes.CDLL(None).malloc_trim(0)  # what was freed and not given back would hide what is taken
         (PROCESS / "clear_refs").write_text("5")
         return _of_process("VmRSS")
-    except (OSError, AttributeError, TypeError):  # not Linux with glibc
+    except OSError:  # not Linux
         return None
 
 

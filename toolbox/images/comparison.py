@@ -92,16 +92,18 @@ def _draw(
     names = max(label_height(each, column, name) for each in labels)
     lines = max(label_height(each, column, note) for each in notes)
     top = GAP + names + lines + GAP // 2
-    told = f"where they differ most: {width} x {height} pixels at ({detail[0]}, {detail[1]}), {factor} times as large"
+    caption = (
+        f"where they differ most: {width} x {height} pixels at ({detail[0]}, {detail[1]}), {factor} times as large"
+    )
     below = top + whole[1] + GAP
-    under = below + label_height(told, across, note) + GAP // 2
+    under = below + label_height(caption, across, note) + GAP // 2
     bottom = under + magnified[1] + GAP if has_detail else below
     sheet = Image.new("RGB", (across + 2 * GAP, bottom), "white")
     draw = ImageDraw.Draw(sheet)
-    for number, (picture, label, told_of_it) in enumerate(zip(pictures, labels, notes, strict=True)):
+    for number, (picture, label, own_note) in enumerate(zip(pictures, labels, notes, strict=True)):
         left = GAP + number * (column + GAP)
         draw_label(draw, (left, GAP), label, column, name)
-        draw_label(draw, (left, GAP + names), told_of_it, column, note, "dimgray")
+        draw_label(draw, (left, GAP + names), own_note, column, note, "dimgray")
         sheet.paste(_resized(picture, whole), (left, top))
         if has_detail:
             scale = [shown / full for shown, full in zip(whole, picture.size, strict=True)]
@@ -110,7 +112,7 @@ def _draw(
             sheet.paste(picture.crop(detail).resize(magnified, Image.Resampling.NEAREST), (left, under))
             _frame(draw, (left, under, left + magnified[0], under + magnified[1]))
     if has_detail:
-        draw_label(draw, (GAP, below), told, across, note, "dimgray")
+        draw_label(draw, (GAP, below), caption, across, note, "dimgray")
     return sheet
 
 

@@ -111,8 +111,8 @@ class FilesRun:
             if self.only_tell:
                 return Outcome(source, dry_run(data, choose, self.settings, str(source)))
             return Outcome(source, restore_file(data, choose, self.settings, step, str(source), watch))
-        except _Skipped as there:
-            return Outcome(source, skipped=str(there))
+        except _Skipped as skipped:
+            return Outcome(source, skipped=str(skipped))
         except ToolboxError as error:
             named = name in str(error) or (len(self.sources) == 1 and "cannot be written" in str(error))
             return Outcome(source, error=error if named else type(error)(f"{name}: {error}"))

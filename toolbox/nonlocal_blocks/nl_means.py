@@ -79,4 +79,5 @@ NL_MEANS = ComponentInfo(
     config=NLMeansConfig,
     summary="classic non-local means: patches compared as they are, nothing to train",
     paper="Buades et al., A Non-Local Algorithm for Image Denoising, CVPR 2005",
+    example={"neighborhood": {"kind": "window", "size": 3}, "patch": 3},
 )

@@ -82,4 +82,7 @@ SOFT_BLOCK_MATCHING = ComponentInfo(
     summary="softmax-weighted gathering from a window or the whole image, with correlation propagation",
     paper="Liu et al., Non-Local Recurrent Network for Image Restoration, NeurIPS 2018",
     plain=soft_block_matching,
+    # With zeros beyond the border every weight matters; elsewhere softmax ignores the bias of φ.
+    example={"neighborhood": {"kind": "window", "size": 3, "border": "zero"}, "embedding_channels": 2},
+    url="https://arxiv.org/abs/1806.02919",
 )

@@ -61,4 +61,6 @@ WANG_NONLOCAL = ComponentInfo(
     config=WangNonLocalConfig,
     summary="the non-local block of Wang et al., with an output projection, by default over the whole image",
     paper="Wang et al., Non-local Neural Networks, CVPR 2018",
+    example={"neighborhood": {"kind": "window", "size": 3, "border": "zero"}, "inner_channels": 2},
+    url="https://arxiv.org/abs/1711.07971",
 )

@@ -64,4 +64,5 @@ ENCODER_TRANSITION = ComponentInfo(
     config=EncoderTransitionConfig,
     summary="any encoder that keeps its channels, repeated",
     paper="Tai et al., Image Super-Resolution via Deep Recursive Residual Network, CVPR 2017",
+    example={"channels": 4, "encoder": {"name": "edsr", "channels": 4, "blocks": 1}},
 )

@@ -87,4 +87,18 @@ RECURRENT = ComponentInfo(
     config=RecurrentConfig,
     summary="one transition repeated T times with shared weights, batch norm per state",
     paper="Liu et al., Non-Local Recurrent Network for Image Restoration, NeurIPS 2018",
+    # The core has no transition of its own.
+    example={
+        "steps": 2,
+        "transition": {
+            "name": "nonlocal-residual",
+            "channels": 4,
+            "nonlocal": {
+                "name": "soft-block-matching",
+                "neighborhood": {"kind": "window", "size": 3, "border": "zero"},
+                "embedding_channels": 2,
+            },
+        },
+    },
+    url="https://arxiv.org/abs/1806.02919",
 )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from toolbox.close_names import did_you_mean
 from toolbox.errors import ConformanceError, PluginError, SpecError, ToolboxError
 from toolbox.records import ArchitectureInfo, ComponentInfo
 from toolbox.registry import Registries
 from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
-from toolbox.testing.rules import RULES, Rule
+from toolbox.testing.rules import RULES, Rule, check_url
 from toolbox.testing.subject import subject
 from toolbox.weights.file import describe_mismatch, read_header
 
@@ -66,6 +66,7 @@ class ArchitectureCase:
             restorer = Restorer(spec)
         if not self.info.summary:
             raise ConformanceError(f"architecture {self.info.name!r} has no summary; expected one line")
+        check_url(self.info.url)
         if self.info.weights is not None:
             expected = {name: tuple(tensor.shape) for name, tensor in restorer.state_dict().items()}
             if complaint := describe_mismatch(read_header(self.info.weights).shapes, expected):
@@ -82,7 +83,7 @@ def check_component(
 
     Args:
         info: its record.
-        settings: of its config; small ones make it fast. Its defaults unless given.
+        settings: of its config; the record's example unless given.
         registries: where the components that the settings name are looked up; what is installed unless given.
 
     Raises:
@@ -91,7 +92,7 @@ def check_component(
     broken = []
     for rule in RULES:
         try:
-            RuleCase(rule, info, settings or {}, registries=registries)()
+            RuleCase(rule, info, info.example if settings is None else settings, registries=registries)()
         except ConformanceError as error:
             broken.append(str(error))
             if rule is RULES[0]:
@@ -107,7 +108,7 @@ def conformance_cases(
 
     Args:
         plugin: the name of its entry point.
-        settings: by component, what to test it with, or several such; its defaults unless given.
+        settings: by component, what to test it with, or several such; the record's example unless given.
 
     Raises:
         PluginError: the plugin is not active; the message says why.
@@ -121,12 +122,11 @@ def conformance_cases(
     own = [info for kind in found.components.values() for info in kind if info.provider == plugin]
     given = dict(settings or {})
     for name in given.keys() - {info.name for info in own}:
-        close = difflib.get_close_matches(name, [info.name for info in own], n=1)
-        remedy = f"did you mean {close[0]!r}?" if close else f"{plugin} has no such component"
+        remedy = did_you_mean(name, [info.name for info in own], most=1) or f"{plugin} has no such component"
         raise SpecError(f"got settings for {name!r}; {remedy}")
     cases: list[RuleCase | ArchitectureCase] = []
     for info in own:
-        several = given.get(info.name, {})
+        several = given.get(info.name, info.example)
         for number, each in enumerate([several] if isinstance(several, Mapping) else several):
             cases += (RuleCase(rule, info, each, number) for rule in RULES)
     return cases + [ArchitectureCase(info, found) for info in found.architectures if info.provider == plugin]

@@ -49,7 +49,7 @@ class Rule:
 
 
 def record(subject: Subject) -> None:
-    """The record has a name that can be typed, a summary of one line without a period, and a paper."""
+    """The record has a name that can be typed, a summary of one line without a period, a paper, and an https URL."""
     info = subject.info
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", info.name):
         raise ConformanceError(f"got the name {info.name!r}, expected lower-case words joined by dashes")
@@ -57,6 +57,13 @@ def record(subject: Subject) -> None:
         raise ConformanceError(f"got the summary {info.summary!r}, expected one line without a period")
     if not info.paper:
         raise ConformanceError("got no paper, expected who published it, or 'none: ' and why not")
+    check_url(info.url)
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL that a page cannot link to; a record may have none."""
+    if url and not re.fullmatch(r"https://[\w.-]+(/\S*)?", url):
+        raise ConformanceError(f"got the url {url!r}, expected one that begins with https://, or none")
 
 
 def docstring(subject: Subject) -> None:
@@ -83,6 +90,12 @@ def defaults(subject: Subject) -> None:
     if not required:
         with torch.device("meta"):
             Restorer(Subject(info, {}, subject.registries).spec)
+
+
+def example(subject: Subject) -> None:
+    """Its example settings build it, so that it can be tried out and tested; without any its defaults do."""
+    with torch.device("meta"):
+        Restorer(Subject(subject.info, subject.info.example, subject.registries).spec)
 
 
 def _json(subject: Subject) -> None:
@@ -216,9 +229,9 @@ def device(subject: Subject) -> None:
     restorer, shape, size = subject.restorer().float(), subject.image().shape, subject.sizes(6, 7)[0]
     with FakeTensorMode() as mode:
         tensors = itertools.chain(restorer.named_parameters(), restorer.named_buffers())
-        there = {name: mode.from_tensor(tensor).to("cuda") for name, tensor in tensors}
+        moved = {name: mode.from_tensor(tensor).to("cuda") for name, tensor in tensors}
         image = torch.rand(shape, device="cuda")
-        restored = torch.func.functional_call(restorer, there, (image,), {"size": size})
+        restored = torch.func.functional_call(restorer, moved, (image,), {"size": size})
     if restored.device.type != "cuda":
         raise ConformanceError(f"got a result on {restored.device}, expected it on the input's device")
 
@@ -346,6 +359,7 @@ RULES = tuple(
             record,
             docstring,
             defaults,
+            example,
             _json,
             schema,
             strict_config,

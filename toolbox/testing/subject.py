@@ -28,7 +28,7 @@ CHANNELS = (3, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 256)  # that a component is 
 
 
 @dataclass(frozen=True)
-class Around:
+class Harness:
     """The simplest network around a component of one kind, and where the component is in it."""
 
     network: Callable[[Spec, int], Spec]  # (component, image channels) → architecture
@@ -52,16 +52,16 @@ def _decoder(component: Spec, channels: int) -> Spec:
     return {"channels": channels, "encoder": "identity", "decoder": component}
 
 
-AROUND: Mapping[Kind, Around] = {
-    "encoder": Around(_encoder, lambda restorer: restorer.encoder, lambda image, _: (image,)),
-    "recurrent-wrapper": Around(_encoder, lambda restorer: restorer.encoder, lambda image, _: (image,)),
-    "transition": Around(
+HARNESSES: Mapping[Kind, Harness] = {
+    "encoder": Harness(_encoder, lambda restorer: restorer.encoder, lambda image, _: (image,)),
+    "recurrent-wrapper": Harness(_encoder, lambda restorer: restorer.encoder, lambda image, _: (image,)),
+    "transition": Harness(
         _transition, lambda restorer: restorer.encoder.transition, lambda state, _: (state, state.clone(), None, 0)
     ),
-    "nonlocal-block": Around(
+    "nonlocal-block": Harness(
         _nonlocal_block, lambda restorer: restorer.encoder.nonlocal_block, lambda features, _: (features, None)
     ),
-    "decoder": Around(_decoder, lambda restorer: restorer.decoder, lambda features, size: (features, size)),
+    "decoder": Harness(_decoder, lambda restorer: restorer.decoder, lambda features, size: (features, size)),
 }
 
 
@@ -81,11 +81,11 @@ class Subject:
             SpecError: it takes none; the message is of color pictures.
         """
         fitting = (spec for channels in CHANNELS if (spec := self.fitting(channels)) is not None)
-        return next(fitting, None) or self._resolve(AROUND[self.info.kind].network(self._named, CHANNELS[0]))
+        return next(fitting, None) or self._resolve(HARNESSES[self.info.kind].network(self._named, CHANNELS[0]))
 
     def fitting(self, channels: int) -> ArchitectureSpec | None:
         """The architecture around the component for pictures of that many channels; None if it takes no such."""
-        spec = AROUND[self.info.kind].network(self._named, channels)
+        spec = HARNESSES[self.info.kind].network(self._named, channels)
         try:
             if self.info.kind != "decoder":
                 encoder = self._resolve({**spec, "decoder": "residual-conv"}).encoder  # fits any
@@ -116,14 +116,14 @@ class Subject:
 
     def part(self, restorer: Restorer) -> nn.Module:
         """The component in a network."""
-        return AROUND[self.info.kind].part(restorer)
+        return HARNESSES[self.info.kind].part(restorer)
 
     def inputs(self) -> tuple[Any, ...]:
         """What the component itself is called with."""
         config = self.component.config
         channels = config.channels if self.info.kind == "transition" else self.spec.channels
         features = torch.rand(1, channels, 6, 7, dtype=torch.float64)
-        return AROUND[self.info.kind].inputs(features, self.sizes(6, 7)[0])
+        return HARNESSES[self.info.kind].inputs(features, self.sizes(6, 7)[0])
 
     def image(self, height: int = 6, width: int = 7, batch: int = 1) -> Tensor:
         """A picture in float64."""

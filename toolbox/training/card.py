@@ -43,7 +43,7 @@ def training_record(trained: Trained) -> dict[str, Any]:
     """How a network was trained, for the header of its weights file. Of paths it has the names alone."""
     run = trained.run
     recipe, progress = run.recipe, run.state.progress
-    written = recipe.model_dump(mode="json", exclude={"model"}, exclude_none=True)
+    written = recipe.model_dump(mode="json", exclude={"model", "trackers"}, exclude_none=True)
     written["data"] = [folder.resolve().name for folder in recipe.data]
     if recipe.weights is not None:
         written["weights"] = Path(recipe.weights).name

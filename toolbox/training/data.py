@@ -20,10 +20,9 @@ from toolbox.degradations.drawing import drawn
 from toolbox.errors import ImageError, TrainingError
 from toolbox.files import written_beside
 from toolbox.images.arrays import image_in_8_bits
+from toolbox.images.files.formats import DATA_SUFFIXES
 from toolbox.images.files.picture import read_picture
 from toolbox.training.recipe import Degradation, Recipe
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class DataWarning(UserWarning):
@@ -83,34 +82,34 @@ def open_pictures(folders: Sequence[Path], channels: int, side: int, cache: Path
         OSError: the cache cannot be written.
     """
     files = list(_picture_files(folders))
-    index = cache.with_suffix(".json")
+    index_file = cache.with_suffix(".json")
     key = [channels, side, [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]]
     try:
-        known = json.loads(index.read_text(encoding="utf-8"))
+        index = json.loads(index_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        known = {}
-    if known.get("key") != key or not cache.exists():
-        index.unlink(missing_ok=True)  # it must never be beside the pixels of other pictures
-        known = {"key": key, **_decode(files, channels, side, cache)}
-        with written_beside(index) as partial:
-            partial.write_text(json.dumps(known), encoding="utf-8")
-    if known["left_out"]:
-        listed = "; ".join(known["left_out"][:5]) + ("; and more" if len(known["left_out"]) > 5 else "")
+        index = {}
+    if index.get("key") != key or not cache.exists():
+        index_file.unlink(missing_ok=True)  # it must never be beside the pixels of other pictures
+        index = {"key": key, **_decode(files, channels, side, cache)}
+        with written_beside(index_file) as partial:
+            partial.write_text(json.dumps(index), encoding="utf-8")
+    if index["left_out"]:
+        listed = "; ".join(index["left_out"][:5]) + ("; and more" if len(index["left_out"]) > 5 else "")
         warnings.warn(
-            f"left out {len(known['left_out'])} of {len(files)} pictures: {listed}", DataWarning, stacklevel=2
+            f"left out {len(index['left_out'])} of {len(files)} pictures: {listed}", DataWarning, stacklevel=2
         )
-    if not known["names"]:
+    if not index["names"]:
         where = ", ".join(map(str, folders))
         raise ImageError(f"{where}: no picture can be used, expected some of at least {side}x{side}, a patch's size")
-    shapes = [(height, width, channels) for height, width, channels in known["shapes"]]
-    return Pictures(cache, known["names"], shapes, known["digest"], len(known["left_out"]))
+    shapes = [(height, width, channels) for height, width, channels in index["shapes"]]
+    return Pictures(cache, index["names"], shapes, index["digest"], len(index["left_out"]))
 
 
 def _picture_files(folders: Iterable[Path]) -> Iterable[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise ImageError(f"{folder}: is no folder, expected one with training pictures")
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in DATA_SUFFIXES and path.is_file())
         if not files:
             raise ImageError(f"{folder}: no picture found, expected some with suffixes such as .png or .jpg")
         yield from files

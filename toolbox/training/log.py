@@ -1,22 +1,21 @@
-"""What a run tells while it goes on: a line of progress, a CSV, and TensorBoard where it is installed."""
+"""What a run tells while it goes on: a line of progress, log.csv, and scalars and pictures for trackers."""
 
 from __future__ import annotations
 
 import csv
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
+from toolbox.progress import progress_bar
 from toolbox.training.checkpoint import RunProgress
 from toolbox.training.recipe import Budget
+from toolbox.training.trackers import log_picture
 
 COLUMNS = ("step", "minutes", "learning_rate", "loss", "psnr", "steps_per_second", "validation")
 ROW_EVERY = 10  # steps
@@ -27,18 +26,28 @@ class Log:
     """Reports of one run; of several processes only one is not silent.
 
     Args:
-        folder: of the run; gets ``log.csv`` and TensorBoard's files.
+        folder: of the run; gets ``log.csv``.
         name: what the progress line begins with.
         budget: when the run ends.
         progress: where it begins: rows of later steps, written before an interruption, are removed.
+        trackers: accelerate's, started; they get every row of ``log.csv``, and the pictures.
         silent: nothing is printed or written.
     """
 
-    def __init__(self, folder: Path, name: str, budget: Budget, progress: RunProgress, *, silent: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        budget: Budget,
+        progress: RunProgress,
+        trackers: Sequence[Any] = (),
+        *,
+        silent: bool,
+    ) -> None:
         self.folder, self.name, self.budget, self.silent = folder, name, budget, silent
+        self.trackers = trackers
         self.first_step = progress.step
         self.step_seconds = math.nan  # running average
-        self.console = Console(stderr=True)
         self.printed = time.monotonic()
         self.open = ExitStack()
 
@@ -51,17 +60,8 @@ class Log:
         self.csv = csv.DictWriter(self.file, COLUMNS)
         self.csv.writeheader()
         self.csv.writerows(rows)
-        self.board = _tensorboard(self.folder, self.first_step)
-        if self.board is None:
-            self.console.print(
-                "TensorBoard is not installed, so only log.csv is written; "
-                "`pip install 'toolbox-restoration[tensorboard]'` adds it"
-            )
-        else:
-            self.open.callback(self.board.close)
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20))
-        self.bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
-        self.open.enter_context(self.bar)
+        self.bar = self.open.enter_context(progress_bar(time_left=False))
+        self.console = self.bar.console
         self.task = self.bar.add_task(self.name, total=1.0)
         return self
 
@@ -86,8 +86,8 @@ class Log:
         if self.silent:
             return
         self._write(progress, rate, validation=progress.validation)
-        if self.board is not None:
-            self.board.add_image("validation", np.asarray(picture), progress.step, dataformats="HWC")
+        for tracker in self.trackers:
+            log_picture(tracker, "validation", picture, progress.step)
 
     def _write(self, progress: RunProgress, rate: float, **more: float | None) -> None:
         row: Mapping[str, float | None] = {
@@ -101,10 +101,9 @@ class Log:
         }
         self.csv.writerow(row)
         self.file.flush()
-        if self.board is not None:
-            for key, value in row.items():
-                if key not in ("step", "minutes") and value is not None:
-                    self.board.add_scalar(key, value, progress.step)
+        scalars = {key: value for key, value in row.items() if key not in ("step", "minutes") and value is not None}
+        for tracker in self.trackers:
+            tracker.log(scalars, progress.step)
 
     def _line(self, progress: RunProgress) -> str:
         if self.budget.steps is not None:
@@ -135,12 +134,3 @@ def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if None not in row.values()]  # the last may be cut off
     return [row for row in rows if row["step"].isdigit() and int(row["step"]) <= step]
-
-
-def _tensorboard(folder: Path, step: int) -> Any:
-    """A writer of events from that step on, or None."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)

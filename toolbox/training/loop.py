@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 from torch.utils.data import DataLoader
@@ -28,6 +29,7 @@ from toolbox.training.log import Log
 from toolbox.training.optimization import TICKS, create_optimizer, create_schedule
 from toolbox.training.recipe import Budget, Recipe
 from toolbox.training.step import TrainedModule, agree, take_step
+from toolbox.training.trackers import chosen, tracking
 from toolbox.training.validation import check_validation, mean_score, sample_picture
 from toolbox.weights.file import load
 
@@ -56,7 +58,7 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """What decides the weights that a run ends with: resuming needs the same. Pictures may have moved."""
         decisive = self.recipe.model_dump(
-            mode="json", exclude={"data": True, "validation": True, "model": {"summary", "paper"}}
+            mode="json", exclude={"data": True, "validation": True, "trackers": True, "model": {"summary", "paper"}}
         )
         return {**decisive, "pictures": self.pictures.digest, "processes": self.accelerator.num_processes}
 
@@ -85,6 +87,8 @@ def build_run(recipe: Recipe, folder: Path) -> Run:
         cpu=not torch.accelerator.is_available(),  # else several CPU processes would each train for themselves
         mixed_precision=recipe.precision,
         gradient_accumulation_steps=recipe.batches,
+        log_with=chosen(recipe.trackers) or None,
+        project_config=ProjectConfiguration(str(folder), str(folder / "tensorboard")),
     )
     scored = check_validation(recipe.validation) if recipe.validation else []
     with torch.random.fork_rng(devices=[]):
@@ -150,8 +154,13 @@ def _train(run: Run, name: str, workers: int) -> None:
         worker_init_fn=_leave_signals_alone,
     )
     schedule = create_schedule(recipe.schedule, recipe.optimizer.lr, run.state.optimizer)
-    log = Log(run.folder, name, recipe.budget, progress, silent=not accelerator.is_main_process)
-    with torch.random.fork_rng(devices=[]), stop_signals() as stopped, log:
+    config = recipe.model_dump(mode="json", exclude_none=True)
+    with (
+        torch.random.fork_rng(devices=[]),
+        stop_signals() as stopped,
+        tracking(accelerator, recipe.trackers, name, run.folder, config, progress.step) as trackers,
+        Log(run.folder, name, recipe.budget, progress, trackers, silent=not accelerator.is_main_process) as log,
+    ):
         batches, saved, stop = iter(loader), time.monotonic(), False
         fraction = fraction_used(recipe.budget, progress)
         while fraction < 1 and not stop:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 import torch
 import yaml
-from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from toolbox.catalog import read_yaml
 from toolbox.choice import Choice, OneOf
@@ -21,6 +21,7 @@ from toolbox.resolve import merged, resolve
 from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
 from toolbox.training.settings import Budget, Clip, Optimizer, ScaleRange, Schedule, Validation
+from toolbox.training.trackers import check_tracker
 from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
 
@@ -78,6 +79,9 @@ class StartWeights(Config):
         return {"file": data} if isinstance(data, (str, Path)) else data
 
 
+Tracker = Annotated[str, AfterValidator(check_tracker)]
+
+
 def _no_is_no_boolean(value: Any) -> Any:
     """YAML reads a bare no as false."""
     return "no" if value is False else value
@@ -119,6 +123,11 @@ class Recipe(Config):
     )
     budget: Budget
     validation: Validation | None = None
+    trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(_alone)] = Field(
+        default=None,
+        description="who also gets the log: tensorboard, trackio, wandb; [] for nobody. Unless given, tensorboard "
+        "where it is installed",
+    )
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

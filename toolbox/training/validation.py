@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from toolbox.evaluation.cases import find_cases, read_sample
-from toolbox.evaluation.evaluate import evaluate
+from toolbox.evaluation.scoring import score_folder
 from toolbox.images.arrays import image_in_8_bits, to_image, to_tensor
 from toolbox.images.comparison import side_by_side
 from toolbox.images.engine.run import restore_tensor
 from toolbox.images.files.picture import read_picture
+from toolbox.pixels import to_bytes
 from toolbox.restorer import Restorer
 from toolbox.training.data import degrade, generator_of
 from toolbox.training.recipe import Recipe, Validation
@@ -37,7 +37,7 @@ def check_validation(validation: Validation) -> list[Path]:
 
 def mean_score(restorer: Restorer, validation: Validation) -> float:
     """The mean PSNR in dB over the pictures of the validation folder."""
-    scores = evaluate(
+    scores = score_folder(
         restorer, validation.folder, validation.protocol, validation.sigma, scales=validation.scales or ()
     )
     values = [score.psnr for score in scores]
@@ -59,5 +59,4 @@ def sample_picture(recipe: Recipe, restorer: Restorer, path: Path) -> Image.Imag
 
 def _image(picture: Tensor) -> Image.Image:
     """(1, C, H, W) in [0, 1], maybe beyond by its noise."""
-    levels = (picture[0] * 255).round().clamp(0, 255).to(torch.uint8)
-    return to_image(levels.permute(1, 2, 0).cpu().numpy())
+    return to_image(to_bytes(picture[0]).permute(1, 2, 0).cpu().numpy())

@@ -63,4 +63,5 @@ DNCNN_FORMAT = ConverterInfo(
     plan=plan,
     hints=DnCNNHints,
     summary="DnCNN's published weights, batch norm merged into the convolutions",
+    url="https://github.com/cszn/KAIR",
 )

@@ -54,4 +54,6 @@ DNCNN_ENCODER = ComponentInfo(
     config=DnCNNConfig,
     summary="convolutions with ReLU, one after the other",
     paper="Zhang et al., Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image Denoising, IEEE TIP 2017",
+    example={"channels": 4, "convolutions": 3},
+    url="https://arxiv.org/abs/1608.03981",
 )

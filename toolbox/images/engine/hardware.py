@@ -27,10 +27,12 @@ def placed(restorer: Restorer, device: str | None, dtype: str | None) -> Restore
         probe = torch.ones(1, 1, 3, 3, device=where, dtype=what)
         torch.nn.functional.conv2d(probe, probe)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # as PyTorch refuses what is not there
-        told = f"device {device or 'cpu'}" + (f" with dtype {dtype}" if dtype else "")
-        there = "cpu" + "".join(f", {kind}" for kind in ("cuda", "mps", "xpu") if getattr(torch, kind).is_available())
+        asked = f"device {device or 'cpu'}" + (f" with dtype {dtype}" if dtype else "")
+        available = "cpu" + "".join(
+            f", {kind}" for kind in ("cuda", "mps", "xpu") if getattr(torch, kind).is_available()
+        )
         reason = str(error).splitlines()[0].split(". ")[0]
-        raise SpecError(f"got {told}, which this machine does not do ({reason}); it has {there}") from None
+        raise SpecError(f"got {asked}, which this machine does not do ({reason}); it has {available}") from None
     return restorer.to(where, what)
 
 

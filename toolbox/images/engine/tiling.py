@@ -11,11 +11,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psutil
 import torch
 from torch import Tensor
 
 from toolbox.config import EncoderConfig
+from toolbox.heap import trim_heap
 from toolbox.restorer import Restorer
 
 SMALLEST, LARGEST = 256, 768  # pixels per side of a tile without the halo, unless there is less memory
@@ -85,7 +85,7 @@ def encode_in_tiles(restorer: Restorer, image: Tensor, tiling: Tiling, done: Cal
                 inside = (..., slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
                 features[..., top:bottom, left:right] = tile[inside]
             del tile
-            if tiling.trims and hasattr(psutil, "heap_trim"):  # not every allocator can
-                psutil.heap_trim()
+            if tiling.trims:
+                trim_heap()
             done()
     return features

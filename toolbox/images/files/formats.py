@@ -42,7 +42,32 @@ KNOWN = {
         Format("PPM", alpha=False),
     )
 }
-PRINT = ("EPS", "PDF")  # formats of pages that are printed, not of pictures
+# The formats that are read, by Pillow's names. It knows more, and other programs may add to them: some are drawings or
+# scientific data, and PostScript would start another program. MPO is read as the JPEG that it begins with.
+READ = (
+    *("AVIF", "BMP", "CUR", "DCX", "DDS", "DIB", "FLI", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM"),
+    *("PSD", "QOI", "SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM"),
+)
+WRITTEN = (
+    *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA"),
+    *("TIFF", "WEBP", "XBM"),
+)
+# What is refused by name: how the file starts, and what it is.
+REFUSED = {
+    b"%!PS": "PostScript",
+    b"\xc5\xd0\xd3\xc6": "EPS",
+    b"%PDF": "PDF",
+    b"\xd7\xcd\xc6\x9a": "WMF",
+    b"\x01\x00\x00\x00": "EMF",
+    b"SIMPLE  =": "FITS",
+    b"\x89HDF": "HDF5",
+    b"GRIB": "GRIB",
+    b"BUFR": "BUFR",
+    b"\x00\x00\x01\xb3": "MPEG",
+    b"<svg": "SVG",
+}
+# Suffixes of the pictures in a data set: those that are scored and trained on.
+DATA_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SAME = {"MPO": "JPEG", "JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000"}  # names of one format
 
 
@@ -54,7 +79,7 @@ def format_named(name: str) -> Format:
     """
     Image.init()
     kind = SAME.get(name.upper(), name.upper())
-    if kind not in Image.SAVE or kind in PRINT:
+    if kind not in WRITTEN:
         raise ImageError(f"got the format {name!r}, expected one that can be written, such as png, jpeg, tiff or webp")
     return KNOWN.get(kind) or Format(kind)
 
@@ -66,9 +91,14 @@ def format_of(path: Path) -> Format:
         ImageError: no picture format that can be written has that suffix.
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind is None or kind not in Image.SAVE or kind in PRINT:
+    if kind not in (*WRITTEN, "MPO"):
         raise ImageError(f"{path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg, .tif or .webp")
-    return format_named(kind)
+    return format_named(str(kind))
+
+
+def refused_name(start: bytes) -> str | None:
+    """What a file is that starts so, of the kinds that are refused by name."""
+    return next((name for signature, name in REFUSED.items() if start.startswith(signature)), None)
 
 
 def suffix_of(kind: Format) -> str:
@@ -80,7 +110,7 @@ def suffix_of(kind: Format) -> str:
 
 def readable_suffixes() -> frozenset[str]:
     """The suffixes of files that may be pictures."""
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN)
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in (*READ, "MPO"))
 
 
 def check_writable(path: Path) -> None:

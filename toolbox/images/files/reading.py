@@ -19,6 +19,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from toolbox.errors import ImageError
 from toolbox.images.files.color import cmyk_to_rgb
 from toolbox.images.files.deep import TIFF_COLORS, deep_pixels, deep_tiff_page
+from toolbox.images.files.formats import READ, refused_name
 from toolbox.images.files.metadata import ORIENTATION, metadata_of
 from toolbox.images.files.page import TURNS, Page, upright
 
@@ -50,9 +51,11 @@ class PictureFile:
 
     def _open(self) -> None:
         try:
-            self._image = Image.open(self._data)
+            self._image = Image.open(self._data, formats=READ)
             self.format = self._image.format or ""
         except UnidentifiedImageError:
+            if (kind := refused_name(self._start(16))) is not None:
+                raise ImageError(f"a {kind} file, which is not read; export it as PNG or TIFF") from None
             if self._start(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                 raise
             self.format = "TIFF"
@@ -230,8 +233,8 @@ def pixels_of(image: Image.Image, icc: bytes) -> tuple[Array, bytes, tuple[str, 
         return pixels, icc, ("CMYK was converted to RGB",)
     if image.format == "PPM" and image.mode == "I":  # 16 bits, which Pillow has stretched
         return np.asarray(image).astype(np.uint16), icc, ()
-    said = ("the palette was converted to RGB",) if image.mode in ("P", "PA") else ()
-    return np.asarray(direct(image)), icc, said
+    notes = ("the palette was converted to RGB",) if image.mode in ("P", "PA") else ()
+    return np.asarray(direct(image)), icc, notes
 
 
 def direct(image: Image.Image) -> Image.Image:

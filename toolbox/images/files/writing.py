@@ -103,8 +103,8 @@ def _fitted(page: Page, kind: Format, notes: dict[str, None]) -> Page:
         if kind.name == "JPEG" and len(getattr(page.metadata, name)) > SEGMENT:
             left_out.add(name)
     if left_out:
-        said = " and ".join(sorted(name.upper() for name in left_out))
-        notes[f"{said} left out, as {kind.name} cannot hold it"] = None
+        names = " and ".join(sorted(name.upper() for name in left_out))
+        notes[f"{names} left out, as {kind.name} cannot hold it"] = None
     kept = {name: value for name, value in vars(page.metadata).items() if name not in left_out}
     return Page(pixels, Metadata(**kept))
 

@@ -83,4 +83,5 @@ EDSR_FORMAT = ConverterInfo(
     plan=_plan,
     hints=EDSRHints,
     summary="EDSR state dicts, with an upsampler or features alone",
+    url="https://github.com/sanghyun-son/EDSR-PyTorch",
 )

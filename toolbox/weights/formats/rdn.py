@@ -61,4 +61,5 @@ RDN_FORMAT = ConverterInfo(
     plan=_plan,
     hints=RDNHints,
     summary="RDN state dicts, with an upsampler or features alone",
+    url="https://github.com/sanghyun-son/EDSR-PyTorch",
 )

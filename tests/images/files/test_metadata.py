@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import toolbox
-from tests.images.files import MAKER_NOTE, SRGB, XMP, exif, first_page, identity, noise, tags_of
+from tests.images.samples import MAKER_NOTE, SRGB, XMP, exif, first_page, identity, noise, tags_of
 from toolbox.images.files.metadata import Metadata
 from toolbox.images.restore_file import Settings, restore_file
 
@@ -57,11 +57,11 @@ def test_everything_is_carried_from_each_format_to_each(source: str, target: str
             assert new.info["dpi"] == pytest.approx((300, 150), abs=0.02)
         else:
             assert new.info.get("dpi") in (None, (1, 1), (72, 72))  # what Pillow says where there is none
-        told, kept = old.getexif(), new.getexif()
+        tags, kept = old.getexif(), new.getexif()
         for tag in (0x010F, 0x0110, 0x0132, 0x8298):
-            assert kept[tag] == told[tag]
+            assert kept[tag] == tags[tag]
         for pointer in (0x8769, 0x8825):
-            expected = dict(told.get_ifd(pointer))
+            expected = dict(tags.get_ifd(pointer))
             if pointer == 0x8769:
                 expected |= {0xA002: 10, 0xA003: 8}
             assert dict(kept.get_ifd(pointer)) == expected

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.images.files import identity
+from tests.images.samples import identity
 from toolbox.errors import ImageError, SpecError
 from toolbox.images.engine.request import Geometry
 

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import struct
+import subprocess
 import tempfile
 import zlib
 from pathlib import Path
@@ -18,8 +19,9 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps
 from skimage.color import lab2rgb
 
-from tests.images.files import SRGB, XMP, Array, cmyk_profile, exif, first_page, noise
+from tests.images.samples import SRGB, XMP, Array, cmyk_profile, exif, first_page, noise
 from toolbox.errors import ImageError
+from toolbox.images.files.picture import read_picture
 from toolbox.images.files.reading import opened
 
 DEEP = noise(7, 9, 4, dtype=np.uint16)
@@ -304,3 +306,27 @@ def test_a_deep_tiff_that_is_cut_off_is_not_filled_with_black(tmp_path: Path) ->
     path.write_bytes(data[: int(0.7 * len(data))])
     with pytest.raises(ImageError, match=r"it\.tif: cannot be read: image file is truncated$"):
         first_page(path)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
+        (b"\xc5\xd0\xd3\xc6" + bytes(60), "EPS"),
+        (b"\xd7\xcd\xc6\x9a" + bytes(60), "WMF"),
+        (b"SIMPLE  =                    T".ljust(2880), "FITS"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(60), "HDF5"),
+    ],
+)
+def test_what_is_no_picture_is_refused_by_name_and_starts_no_program(
+    start: bytes, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("a program was started")
+
+    for name in ("Popen", "run", "call", "check_call", "check_output"):
+        monkeypatch.setattr(subprocess, name, started)
+    path = tmp_path / "photo.png"
+    path.write_bytes(start)
+    with pytest.raises(ImageError, match=rf"photo\.png: a {kind} file, which is not read; export it as PNG or TIFF$"):
+        read_picture(path)

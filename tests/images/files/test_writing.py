@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import toolbox
-from tests.images.files import first_page, identity, noise
+from tests.images.samples import first_page, identity, noise
 from toolbox.errors import ImageError
 from toolbox.images.files.formats import KNOWN, CannotHold, check_writable, format_named, format_of, suffix_of
 from toolbox.images.files.page import Page

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toolbox
-from tests.images.files import identity, noise
+from tests.images.samples import identity, noise
 from toolbox.images.engine.alpha import without_hidden_colors
 
 ORANGE = np.array([255, 80, 0]) / 255

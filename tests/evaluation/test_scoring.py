@@ -22,7 +22,7 @@ from tests.shared import reference
 from toolbox.config import EncoderConfig
 from toolbox.discovery import installed
 from toolbox.errors import ImageError
-from toolbox.evaluation.evaluate import Score, evaluate
+from toolbox.evaluation.scoring import Score, score_folder
 from toolbox.records import ProtocolInfo
 from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
@@ -44,7 +44,7 @@ def draw(path: Path, *shape: int, seed: int = 0) -> Bytes:
 
 
 def scores(restorer: Restorer, folder: Path, name: str, sigma: float = 25) -> list[Score]:
-    return list(evaluate(restorer, folder, protocol(name), sigma))
+    return list(score_folder(restorer, folder, protocol(name), sigma))
 
 
 # denoise-gray
@@ -106,7 +106,7 @@ def test_pictures_of_every_kind_are_found_in_order_of_their_names(tmp_path: Path
 def test_each_score_comes_as_it_is_made(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 16, 16)
     (tmp_path / "b.png").write_bytes(b"no picture")
-    running = evaluate(toolbox.build(UNTOUCHED), tmp_path, protocol("denoise-gray"), 25)
+    running = score_folder(toolbox.build(UNTOUCHED), tmp_path, protocol("denoise-gray"), 25)
     assert next(running).picture == "a.png"
     with pytest.raises(ImageError, match=r"b\.png: not a picture"):
         next(running)
@@ -194,8 +194,6 @@ class DnCNNConfig(EncoderConfig):
 
 class DnCNN(nn.Module):
     """A stranger's encoder: the image less what 17 convolutions find in it."""
-
-    receptive_field = 17
 
     def __init__(self, config: DnCNNConfig, channels: int) -> None:
         super().__init__()

@@ -19,8 +19,12 @@ import torch
 from safetensors.torch import save_file
 
 import toolbox
+from tests.plugins.published_diinn import diinn
+from tests.plugins.published_liif import liif
+from tests.plugins.published_nlrn import nlrn
 from tests.weights import published
-from tests.weights.published import FORMATS, Published
+from tests.weights.formats import FORMATS
+from tests.weights.published import Published
 from tests.weights.test_formats import same_network
 from toolbox.errors import WeightsError
 from toolbox.weights.published import checkpoint_of, read_checkpoint
@@ -72,7 +76,7 @@ def test_parameters_are_read_as_the_tensors_they_are(parameters: bool, tmp_path:
 
 @pytest.mark.parametrize("local_ensemble", [True, False])
 def test_liif_s_pth_has_its_spec_inside(local_ensemble: bool, tmp_path: Path) -> None:
-    case, path = published.liif(local_ensemble=local_ensemble), tmp_path / "edsr-liif.pth"
+    case, path = liif(local_ensemble=local_ensemble), tmp_path / "edsr-liif.pth"
     arguments = {
         "encoder_spec": {"name": "edsr-baseline", "args": {"no_upsampling": True}},
         "imnet_spec": {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [5, 6]}},
@@ -118,20 +122,20 @@ def lightning(case: Published, hyperparameters: dict[str, Any], path: Path) -> P
 def test_diinn_s_lightning_checkpoint_tells_its_mode(
     mode: int, modulation_input: str, more: dict[str, Any], tmp_path: Path
 ) -> None:
-    case = published.diinn(modulation_input=modulation_input, **more)
+    case = diinn(modulation_input=modulation_input, **more)
     initial = bool(more.get("initial_synthesis"))
     path = lightning(case, {"arch": "diinn", "mode": mode, "init_q": initial, "lr": 1e-4}, tmp_path / "diinn.ckpt")
     assert same_network(toolbox.convert(path), case.restorer)
 
 
 def test_hyperparameters_may_be_nested(tmp_path: Path) -> None:
-    case = published.diinn(modulation_input="modulation+content")
+    case = diinn(modulation_input="modulation+content")
     path = lightning(case, {"lr": 1e-4, "net": {"mode": 2, "init_q": False}}, tmp_path / "diinn.ckpt")
     assert same_network(toolbox.convert(path), case.restorer)
 
 
 def test_the_mode_of_something_else_is_not_the_network_s(tmp_path: Path) -> None:
-    case = published.diinn()
+    case = diinn()
     path = lightning(case, {"mode": 3}, tmp_path / "diinn.ckpt")
     content = torch.load(path, weights_only=True)
     torch.save({"loops": {"stopping": {"mode": "max"}}, **content}, path)
@@ -139,7 +143,7 @@ def test_the_mode_of_something_else_is_not_the_network_s(tmp_path: Path) -> None
 
 
 def test_a_lightning_checkpoint_without_its_mode_needs_the_hint(tmp_path: Path) -> None:
-    case = published.diinn()
+    case = diinn()
     path = lightning(case, {"lr": 1e-4}, tmp_path / "diinn.ckpt")
     with pytest.raises(WeightsError, match=r"diinn\.ckpt as diinn: its keys cannot tell modulation_input; give the"):
         toolbox.convert(path)
@@ -147,13 +151,13 @@ def test_a_lightning_checkpoint_without_its_mode_needs_the_hint(tmp_path: Path) 
 
 
 def test_a_hint_that_the_hyperparameters_contradict_is_refused(tmp_path: Path) -> None:
-    path = lightning(published.diinn(), {"mode": 3}, tmp_path / "diinn.ckpt")
+    path = lightning(diinn(), {"mode": 3}, tmp_path / "diinn.ckpt")
     with pytest.raises(WeightsError, match=r"modulation_input='modulation\+content', but the file says synthesis\+con"):
         toolbox.convert(path, modulation_input="modulation+content")
 
 
 def test_hyperparameters_that_the_shapes_contradict_are_refused(tmp_path: Path) -> None:
-    path = lightning(published.diinn(), {"mode": 1}, tmp_path / "diinn.ckpt")
+    path = lightning(diinn(), {"mode": 1}, tmp_path / "diinn.ckpt")
     with pytest.raises(WeightsError, match=r"diinn\.ckpt as diinn: .*mode"):
         toolbox.convert(path)
     with pytest.raises(WeightsError, match=r"^(?!.*give the hint *$)"):
@@ -191,7 +195,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, load_checkpoint: Callable[[str], A
 
 
 def test_a_tensorflow_checkpoint_without_what_its_training_left(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    case = published.nlrn()
+    case = nlrn()
     slots = {f"{name}/Adam{i}": array for name, array in case.arrays.items() for i in ("", "_1")}
     rest = {"global_step": np.int64(5), "beta1_power": np.float32(0.9), "beta2_power": np.float32(0.99)}
     opened = []
@@ -298,7 +302,7 @@ def test_a_truncated_checkpoint_is_refused(zipped: bool, keep: float, tmp_path: 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
 def test_a_truncated_npz_is_refused(keep: float, tmp_path: Path) -> None:
     path = tmp_path / "cut.npz"
-    np.savez(path, **published.nlrn().arrays)  # type: ignore[arg-type]  # its next parameter is a flag
+    np.savez(path, **nlrn().arrays)  # type: ignore[arg-type]  # its next parameter is a flag
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
     with pytest.raises(WeightsError, match=r"cut\.npz: a damaged archive: "):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import toolbox
-from tests.images.files import noise
+from tests.images.samples import noise
 from tests.images.test_restore import model
 from toolbox.errors import SpecError
 from toolbox.images.engine.hardware import DTYPES, placed, threads

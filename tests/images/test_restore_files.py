@@ -20,7 +20,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from tests.images.files import first_page, identity, noise
+from tests.images.samples import first_page, identity, noise
 from toolbox import files
 from toolbox.errors import ImageError
 from toolbox.files import remove_partials, written_beside

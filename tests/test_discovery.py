@@ -14,18 +14,17 @@ from typing import Any
 
 import pytest
 
+from tests.parts import BUILT_IN
 from toolbox import hookspecs
 from toolbox.discovery import PluginWarning, create_plugin_manager, discover, installed
 from toolbox.entry_points import COMPONENT_GROUP, PLUGIN_GROUP, SELECTION, declared
 from toolbox.errors import UnknownComponent
 from toolbox.registry import Registries
 
-BUILT_IN = {"toolbox_diinn", "toolbox_hybrids", "toolbox_nlrn"}
 SEE = "; see `toolbox doctor`"
 
 HEAD = """
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ArchitectureInfo, ComponentInfo
+from toolbox.plugin import ArchitectureInfo, ComponentInfo, hookimpl
 """
 
 GOOD = """
@@ -34,10 +33,7 @@ from pathlib import Path
 from pydantic import Field
 from torch import nn
 
-from toolbox.catalog import read_catalog
-from toolbox.config import EncoderConfig
-from toolbox.hookspecs import hookimpl
-from toolbox.registry import ComponentInfo, ProtocolInfo
+from toolbox.plugin import ComponentInfo, EncoderConfig, ProtocolInfo, hookimpl, read_catalog
 
 
 class OneConvConfig(EncoderConfig):
@@ -294,7 +290,7 @@ def test_a_healthy_installation_warns_of_nothing() -> None:
     found, messages = quiet(*metadata.entry_points(group=PLUGIN_GROUP))
     assert not messages
     assert not found.set_aside
-    assert set(found.versions) >= BUILT_IN | {"toolbox"}
+    assert set(found.versions) >= BUILT_IN
 
 
 def test_without_plugins_there_is_the_core() -> None:
@@ -429,7 +425,7 @@ def test_built_in_plugins_claim_what_they_register() -> None:
     registered = {(info.name, info.provider) for kind in kinds for info in kind if info.provider != "toolbox"}
     assert claimed == registered
     plugins = {e.name for e in distribution.entry_points if e.group == PLUGIN_GROUP}
-    assert plugins >= BUILT_IN
+    assert plugins == BUILT_IN - {"toolbox"}
     assert {plugin for _, plugin in claimed} <= plugins
 
 

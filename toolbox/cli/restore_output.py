@@ -1,0 +1,138 @@
+"""What ``toolbox restore`` prints: each file as it is done, a summary, and failures last."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from toolbox.progress import ItemBars, progress_bar
+
+if TYPE_CHECKING:
+    from toolbox.images.files.page import Page
+    from toolbox.images.restore_file import FileReport
+    from toolbox.images.restore_files import FilesRun, Outcome
+
+
+class RestoreOutput:
+    """The words of one run.
+
+    Args:
+        model: its name.
+        single: exactly one file was named, so there is no summary.
+        as_json: print one JSON document at the end, and no sentences.
+        dry_run: nothing is written, so sentences tell what would be.
+        to_stderr: standard output is for the picture.
+    """
+
+    def __init__(self, model: str, *, single: bool, as_json: bool, dry_run: bool, to_stderr: bool) -> None:
+        self.model, self.single, self.as_json = model, single, as_json
+        self.dry_run, self.to_stderr = dry_run, to_stderr
+        self.status = "planned" if dry_run else "restored"
+        self.started = time.monotonic()
+
+    def follow(self, run: FilesRun, watch: Callable[[Page, Page], None]) -> list[Outcome]:
+        """Run under a progress bar, and print what becomes of each file."""
+        outcomes = []
+        with progress_bar(hidden=run.only_tell) as bar:
+            bars = ItemBars(bar, len(run.sources), f"with {self.model}")
+            for outcome in run.run(bars.update, watch):
+                bars.finish(outcome.source)
+                outcomes.append(outcome)
+                self._print_outcome(outcome)
+        return outcomes
+
+    def finish(self, outcomes: list[Outcome], compare: Path | None) -> None:
+        """Sum up, and print what failed.
+
+        Raises:
+            ToolboxError: the only file failed.
+            typer.Exit: one of several did.
+        """
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        if self.single and failed and failed[0].error is not None:
+            raise failed[0].error
+        if self.as_json:
+            files = [self._record(outcome) for outcome in outcomes]
+            comparison = {"compare": None if compare is None else str(compare)}
+            self._print(json.dumps(files[0] | comparison if self.single else self._summary(files)))
+        elif not self.single:
+            self._print(self._table(outcomes))
+        elif compare is not None:
+            self._print(f"wrote {compare} (before | after)")
+        for outcome in failed:
+            if "--debug" in sys.argv and outcome.error is not None:
+                traceback.print_exception(outcome.error)
+            typer.echo(f"error: {outcome.error}", err=True)
+        if failed:
+            raise typer.Exit(1)
+
+    def _print(self, text: str) -> None:
+        typer.echo(text, err=self.to_stderr)
+
+    def _print_outcome(self, outcome: Outcome) -> None:
+        name, report = str(outcome.source), outcome.report
+        if report is None:
+            if outcome.skipped is not None and not self.as_json:
+                self._print(f"skipped {name}: {outcome.skipped} exists")
+            return
+        for note in report.notes:
+            typer.echo(f"note: {name}: {note}", err=True)
+        if self.as_json:
+            return
+        if not self.dry_run:
+            self._print(_result(report, self.model))
+        elif self.single:
+            self._print(_forecast(report, self.model))
+        else:
+            self._print(f"{name}: {_forecast(report, self.model)}")
+
+    def _record(self, outcome: Outcome) -> dict[str, Any]:
+        record: dict[str, Any] = {"input": "-" if outcome.source.path is None else str(outcome.source.path)}
+        if outcome.report is None:
+            status = {"status": "skipped", "output": outcome.skipped} if outcome.error is None else {"status": "failed"}
+            return record | status | ({} if outcome.error is None else {"error": str(outcome.error)})
+        report = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in vars(outcome.report).items()
+        }
+        return record | {"status": self.status, "model": self.model} | report
+
+    def _summary(self, files: list[dict[str, Any]]) -> dict[str, Any]:
+        statuses = [file["status"] for file in files]
+        counts = {status: statuses.count(status) for status in (self.status, "skipped", "failed")}
+        return {"model": self.model, "files": files} | counts | {"seconds": round(time.monotonic() - self.started, 3)}
+
+    def _table(self, outcomes: list[Outcome]) -> str:
+        reports = [outcome.report for outcome in outcomes if outcome.report is not None]
+        failed = sum(outcome.error is not None for outcome in outcomes)
+        pixels = sum(report.output_size[0] * report.output_size[1] * report.pages for report in reports)
+        rows = (
+            ("files", len(outcomes), ""),
+            (self.status, len(reports), f"{pixels / 1e6:.1f} megapixels in {time.monotonic() - self.started:.0f} s"),
+            ("skipped", len(outcomes) - len(reports) - failed, ""),
+            ("failed", failed, ""),
+        )
+        return "\n".join(f"{name:<10}{number:>6}  {more}".rstrip() for name, number, more in rows)
+
+
+def _result(report: FileReport, model: str) -> str:
+    pages = f", {report.pages} pages" if report.pages > 1 else ""
+    written = "standard output" if report.output == "-" else report.output
+    return f"wrote {written} ({_sizes(report)}{pages}, {model}, {report.seconds:.1f} s)"
+
+
+def _forecast(report: FileReport, model: str) -> str:
+    tiles = f"{report.tiles} tile{'s' if report.tiles > 1 else ''}{'' if report.exact else ', approximate'}"
+    pages = f" on {report.pages} pages" if report.pages > 1 else ""
+    memory = (report.memory or 0) / 1e9
+    return f"{_sizes(report)} with {model}: about {memory:.1f} GB in all, {report.seconds:.0f} s, in {tiles}{pages}"
+
+
+def _sizes(report: FileReport) -> str:
+    return "{}x{} to {}x{}".format(*report.input_size, *report.output_size)

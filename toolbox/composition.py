@@ -1,0 +1,166 @@
+"""Whether an encoder and a decoder fit together, and why not; what fits either of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from toolbox.catalog import read_yaml
+from toolbox.config import Config, Kind, validated
+from toolbox.errors import SpecError
+from toolbox.registry import Registries
+from toolbox.resolve import resolve
+from toolbox.spec import DecoderSpec, EncoderSpec
+
+Slot = Literal["encoder", "decoder"]
+NOTHING: Mapping[str, str] = {}
+OTHER: Mapping[Slot, Slot] = {"encoder": "decoder", "decoder": "encoder"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a network fits together."""
+
+    title: str
+    data: Any  # the spec, with every setting if it fits
+    origins: Mapping[str, str]  # the architectures that settings of the encoder or the decoder were taken from
+    why: Mapping[str, str]  # what is wrong with the encoder, decoder, rest of the spec, or all together; empty: it fits
+    facts: Mapping[str, Any]  # of a network that fits
+
+
+def judge_pair(encoder: str, decoder: str, registries: Registries) -> Verdict:
+    """Whether two components fit, for color pictures; an architecture stands for its encoder or decoder.
+
+    Raises:
+        UnknownComponent: there is no such component, and no such architecture.
+    """
+    spec: dict[str, Any] = {"channels": 3}
+    origins: dict[str, str] = {}
+    for slot, name in zip(OTHER, (encoder, decoder), strict=True):
+        spec[slot], origin = settings_of(name, slot, registries)
+        if origin:
+            origins[slot] = origin
+    return judge(f"{encoder} → {decoder}", spec, registries, origins)
+
+
+def judge_source(source: str, registries: Registries) -> Verdict:
+    """Whether a network fits together that a YAML file, JSON, or the name of an architecture stands for.
+
+    Raises:
+        SpecError: the file or the JSON cannot be read.
+        UnknownComponent: there is no such architecture.
+    """
+    if source.lstrip().startswith("{"):
+        try:
+            return judge("the spec", json.loads(source), registries)
+        except ValueError as error:
+            raise SpecError(f"not valid JSON: {error}") from None
+    if source.endswith((".yaml", ".yml")):
+        return judge(source, read_yaml(Path(source)), registries)
+    return judge(source, registries.architectures[source].spec, registries)
+
+
+def judge(title: str, data: Any, registries: Registries, origins: Mapping[str, str] = NOTHING) -> Verdict:
+    """Whether the network of a spec fits together, and what it is, or what is wrong with it."""
+    try:
+        spec = resolve(data, registries=registries)
+    except SpecError as error:
+        return Verdict(title, data, origins, _faults(data, str(error), registries), {})
+    encoder, decoder = spec.encoder.config, spec.decoder.config
+    facts = {
+        "channels": spec.channels,
+        "features": encoder.out_channels(spec.channels),
+        "receptive_field": encoder.receptive_field(),
+        "sizes": decoder.sizes(),
+        "output_channels": spec.decoded_channels,
+    }
+    return Verdict(title, spec.model_dump(mode="json", exclude_unset=True), origins, {}, facts)
+
+
+def _faults(data: Any, whole: str, registries: Registries) -> dict[str, str]:
+    """What is wrong, and where: in a part by itself, in the rest of the spec, or in how all goes together."""
+
+    class Encoder(Config):
+        encoder: EncoderSpec
+
+    class Decoder(Config):
+        decoder: DecoderSpec
+
+    if not isinstance(data, Mapping):
+        return {"spec": whole}
+    why = {}
+    for slot, model in (("encoder", Encoder), ("decoder", Decoder)):
+        try:
+            validated(model, {slot: data[slot]} if slot in data else {}, registries)
+        except SpecError as error:
+            why[slot] = str(error).removeprefix(f"{slot}: ")
+    try:
+        resolve({**data, "encoder": "identity", "decoder": "residual-conv"}, registries=registries)  # these always join
+    except SpecError as error:
+        why["spec"] = str(error)
+    return why or {"together": whole}
+
+
+def partners_of(part: Any, slot: Slot, channels: int, registries: Registries) -> dict[str, Verdict]:
+    """Every component of the other slot with this one."""
+    other = OTHER[slot]
+    verdicts = {}
+    for kind in _kinds(other):
+        for info in registries.components[kind]:
+            settings, origin = settings_of(info.name, other, registries)
+            spec = {"channels": channels, slot: part, other: settings}
+            verdicts[info.name] = judge(info.name, spec, registries, {other: origin} if origin else NOTHING)
+    return verdicts
+
+
+def other_partners(verdict: Verdict, registries: Registries) -> dict[str, list[str]]:
+    """Where both parts are right but do not join: what either of them could be joined to."""
+    if verdict.why.keys() != {"together"}:
+        return {}
+    spec, found = verdict.data, {}
+    for slot, other in OTHER.items():
+        partners = partners_of(spec[slot], slot, spec["channels"], registries)
+        found[f"{other}s"] = [name for name, each in partners.items() if not each.why]
+    return found
+
+
+def slot_of(name: str, registries: Registries) -> Slot | None:
+    """Where a component goes; None for what is a spec, or an architecture's name."""
+    if name in registries.architectures:
+        return None
+    for slot in OTHER:
+        if any(name in registries.components[kind] for kind in _kinds(slot)):
+            return slot
+    return None
+
+
+def _kinds(slot: Slot) -> tuple[Kind, ...]:
+    return ("encoder", "recurrent-wrapper") if slot == "encoder" else ("decoder",)
+
+
+def settings_of(name: str, slot: Slot, registries: Registries) -> tuple[dict[str, Any], str]:
+    """The spec of a component by its name, and the architecture that its settings are of, unless they are its defaults.
+
+    Raises:
+        UnknownComponent: there is no such component, and no such architecture.
+    """
+    kinds = _kinds(slot)
+    if not any(name in registries.components[kind] for kind in kinds) and name in registries.architectures:
+        return _as_data(registries.architectures[name].spec.get(slot)), name
+    info = registries.component(kinds, name)
+    try:
+        validated(info.config, {}, registries)
+    except SpecError:
+        for architecture in registries.architectures:
+            part = _as_data(architecture.spec.get(slot))
+            if part.get("name") == name:
+                return part, architecture.name
+    return {"name": name}, ""
+
+
+def _as_data(part: Any) -> dict[str, Any]:
+    """A part of a spec that nobody has validated, as a mapping; what is none is empty, and refused later."""
+    return {"name": part} if isinstance(part, str) else dict(part) if isinstance(part, Mapping) else {}

@@ -1,0 +1,53 @@
+"""What an inspection finds: versions, devices, what each plugin registers, and faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, where it is, and what to do about it."""
+
+    package: str
+    version: str
+    file: str
+    fault: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{f'{self.package} {self.version}'.strip()} ({self.file}): {self.fault}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class ActivePlugin:
+    """A plugin that works, and the names of what it registers, by kind."""
+
+    plugin: str
+    package: str
+    version: str
+    file: str
+    brings: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is installed, and what is wrong with it."""
+
+    versions: dict[str, str]
+    devices: list[str]
+    threads: int
+    plugins: list[ActivePlugin]
+    left_out: list[str]
+    faults: list[Fault]
+
+
+def file_of(module: str) -> str:
+    """The file of a module, or of the package that it is in; found without importing it."""
+    try:
+        spec = find_spec(module.partition(".")[0])
+    # A finder of a stranger's may fail in any way.
+    except Exception:
+        spec = None
+    return spec.origin if spec is not None and spec.origin else f"no file of module {module}"
