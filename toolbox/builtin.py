@@ -117,5 +117,7 @@ def toolbox_losses() -> Iterable[LossInfo]:
 
 @hookimpl
 def toolbox_datasets() -> Iterable[DatasetInfo]:
-    """Pictures and pairs of them in folders and in archives."""
-    return []
+    """Pictures and pairs of them in folders."""
+    from toolbox.datasets.folders import PAIRS, PICTURES
+
+    return [PAIRS, PICTURES]

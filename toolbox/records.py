@@ -77,19 +77,26 @@ class ProtocolInfo:
     name: str
     summary: str
     source: str  # who scores so
-    color: Literal["gray", "rgb", "luma"]  # what is compared; luma is MATLAB's, of RGB
+    # What is compared; luma is MATLAB's, of RGB, and all is every channel that a picture has.
+    color: Literal["gray", "rgb", "luma", "all"]
     metrics: tuple[str, ...]  # names of metrics, the first one leading
     rounds: bool = False  # whether the restored picture is rounded to 8 bits first
     shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
     noise_seed: int | None = None  # of each picture's noise; None: the input is a low-resolution picture without any
     noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture that has noise, too
     patches: tuple[int, int] | None = None  # (side, stride) of patches restored one by one and averaged
+    paired: bool = False  # whether the input is the degraded picture of a pair, of the same size
+    conditions: Mapping[str, float] = field(default_factory=dict, hash=False)  # what networks are told, beside sigma
     provider: str = ""
 
     @property
     def enlarges(self) -> bool:
         """Whether the input is smaller than the original."""
-        return self.noise_seed is None or self.noise_on_low_resolution
+        return (self.noise_seed is None and not self.paired) or self.noise_on_low_resolution
+
+    def tells(self, sigma: float) -> dict[str, float]:
+        """What a network may be told of the input, where noise of that level is added."""
+        return {**self.conditions, **({} if self.noise_seed is None else {"sigma": sigma})}
 
 
 @dataclass(frozen=True)

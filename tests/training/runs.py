@@ -13,7 +13,7 @@ from torch import Tensor
 from toolbox.config import validated
 from toolbox.discovery import installed
 from toolbox.resolve import merged
-from toolbox.training.data import Pictures, open_pictures
+from toolbox.training.pictures import OpenDatasets, Pictures, open_pictures
 from toolbox.training.recipe import Recipe
 
 NLRN: Mapping[str, Any] = {
@@ -78,8 +78,8 @@ def implicit_recipe(data: Path, **changes: Any) -> Recipe:
 
 def pictures_of(recipe: Recipe, folder: Path) -> Pictures:
     folder.mkdir(exist_ok=True)
-    side = round(recipe.patch * recipe.scale.largest)
-    return open_pictures(recipe.data, recipe.model.channels, side, folder / "pictures.bin")
+    datasets = OpenDatasets(recipe.data, recipe.model.channels)
+    return open_pictures(datasets, recipe.patch, recipe.scale.largest, folder / "pictures.bin")
 
 
 def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:

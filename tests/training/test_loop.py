@@ -23,10 +23,11 @@ from tests.training.runs import NLRN, implicit_recipe, recipe_of, same, write_pi
 from toolbox.errors import TrainingError, WeightsError
 from toolbox.restorer import Restorer
 from toolbox.training import loop
-from toolbox.training.card import training_record
 from toolbox.training.data import Batch
-from toolbox.training.loop import CHECKPOINT, initial, passed, stop_signals, train
+from toolbox.training.loop import BEST, CHECKPOINT, passed, stop_signals, train
 from toolbox.training.recipe import Recipe
+from toolbox.training.record import training_record
+from toolbox.training.run import initial
 from toolbox.training.step import take_step
 from toolbox.weights.file import save
 
@@ -192,7 +193,7 @@ def test_a_run_begins_with_the_weights_of_a_file(data: Path, tmp_path: Path) -> 
     (tmp_path / "run").mkdir()
     ended = train(recipe, tmp_path / "run", "run")
     assert ended is not None
-    assert training_record(ended)["recipe"]["weights"] == "trained.safetensors"
+    assert training_record(ended.run)["recipe"]["weights"] == {"file": "trained.safetensors"}
 
 
 def test_the_network_is_returned_averaged_and_ready_to_use(data: Path, tmp_path: Path) -> None:
@@ -228,7 +229,7 @@ def test_a_budget_in_minutes_ends_and_counts_the_time_before_an_interruption(
 
 CHANGED = [
     ({"optimizer": {"lr": 0.002}}, r"optimizer\.lr was 0\.001, is 0\.002"),
-    ({"budget": {"steps": 20}}, r"budget\.steps was 12, is 20"),
+    ({"budget": {"steps": 8}}, r"budget\.steps was 12, is 8"),
     ({"model": {"encoder": {"steps": 3}}}, r"model\.encoder\.steps was 2, is 3"),
     ({"degradation": {"sigma": 30}}, r"degradation was \[\{.*25.*\}\], is \[\{.*30.*\}\]"),
     ({"clip": {"norm": 1}}, r"clip was None, is \{.*\}"),

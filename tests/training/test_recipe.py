@@ -49,7 +49,7 @@ def test_overrides_are_yaml_at_a_path(tmp_path: Path) -> None:
     )  # fmt: skip
     assert recipe.optimizer.lr == 3e-4
     assert (recipe.budget.minutes, recipe.budget.steps) == (5, None)
-    assert recipe.data == (Path("a"), Path("b"))
+    assert [each.config.folder for each in recipe.data] == [Path("a"), Path("b")]
     assert recipe.model.encoder.config.steps == 3
     assert [each.info.name for each in recipe.degradation] == ["jpeg", "eight-bits"]
 

@@ -13,7 +13,7 @@ from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
 from toolbox.evaluation.scoring import score_folder
 from toolbox.restorer import Restorer
-from toolbox.training.recipe import Validation
+from toolbox.training.settings import Validation
 from toolbox.training.validation import check_validation, mean_score, sample_picture
 
 

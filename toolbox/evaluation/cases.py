@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.arrays import to_tensor
+from toolbox.images.arrays import to_tensor, with_channels
 from toolbox.images.files.formats import DATA_SUFFIXES
-from toolbox.images.files.picture import read_picture
+from toolbox.images.files.picture import read_pixels
 from toolbox.imresize import imresize
 from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
@@ -28,7 +27,7 @@ class Case:
     """One picture to restore, and from what."""
 
     original: Path
-    low: Path | None  # its low-resolution partner, which may be missing; None: the protocol makes the input
+    low: Path | None  # its degraded partner, which may be missing; None: the protocol makes the input
     scale: float | None  # output over input size; None: what the pair has
 
     def sha256(self) -> str:
@@ -45,6 +44,7 @@ class Sample:
     degraded: Tensor
     scale: float
     notes: tuple[str, ...]  # what a reader of the score should know
+    conditions: Mapping[str, float] = field(default_factory=dict)  # what a network may be told of the input
 
 
 def find_cases(
@@ -68,10 +68,12 @@ def find_cases(
     pictures = _pictures(folder)
     if not pictures:
         raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(DATA_SUFFIXES)})")
-    if not protocol.enlarges:
+    if not protocol.enlarges and not protocol.paired:
         if low is not None or scales:
             raise SpecError(f"got --lr or --scale, but {protocol.name} adds noise to the pictures; leave them out")
         return [Case(path, None, 1.0) for path in pictures]
+    if protocol.paired and (low is None or scales):
+        raise SpecError(f"{protocol.name} expected --lr, the folder with the degraded pictures, and no --scale")
     if low is None and scales:
         originals = [path for path in pictures if not path.stem.endswith("_LR")]
         return [Case(path, None, scale) for scale in scales for path in originals]
@@ -81,7 +83,8 @@ def find_cases(
     if not pairs:
         expected = f"*{low} beside *" if low else "pairs named *_HR and *_LR, or --scale to make the input of any"
         raise ImageError(f"{folder}: nothing to score, {protocol.name} expected {expected}")
-    return [Case(path, partner, scales[0] if scales else None) for path, partner in pairs]
+    scale = 1.0 if protocol.paired else scales[0] if scales else None
+    return [Case(path, partner, scale) for path, partner in pairs]
 
 
 def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
@@ -90,7 +93,7 @@ def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
     Raises:
         ImageError: a picture is missing, cannot be read, or is too small, or the pair is none.
     """
-    sample = _read_sample(case, protocol)
+    sample = replace(_read_sample(case, protocol), conditions=protocol.tells(sigma))
     if protocol.noise_seed is None:
         return sample
     generator = torch.Generator().manual_seed(protocol.noise_seed)
@@ -100,7 +103,7 @@ def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
 def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
     """The sample before noise is added."""
     original, notes = _read(case.original, protocol)
-    if not protocol.enlarges:
+    if not protocol.enlarges and not protocol.paired:
         return Sample(original, original, 1.0, notes)
     height, width = original.shape[-2:]
     if case.low is None:
@@ -112,9 +115,9 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
         degraded = imresize(to_bytes(original), size=(low[0], low[1])).float() / 255
         return Sample(original, degraded, scale, notes)
     if not case.low.exists():
-        raise ImageError(f"{case.low} is missing, expected the low resolution of {case.original.name}")
+        raise ImageError(f"{case.low} is missing, expected the partner of {case.original.name}")
     degraded, _ = _read(case.low, protocol)
-    scale = _scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
+    scale = scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
     if case.scale is not None and abs(scale - case.scale) > 0.01:
         raise ImageError(f"got a pair of scale {scale:g}, expected --scale {case.scale:g}")
     if scale == round(scale):  # as published code does, pixels that the low resolution does not cover are left out
@@ -147,18 +150,18 @@ def _pairs_of_names(pictures: list[Path], suffix: str | None) -> list[tuple[Path
 
 
 def _read(path: Path, protocol: ProtocolInfo) -> tuple[Tensor, tuple[str, ...]]:
-    """A picture in the protocol's color, and what was done to it for that."""
-    picture = read_picture(path)
-    is_gray = picture.mode in ("L", "LA", "I;16")
-    if picture.mode != "I;16":
-        picture = picture.convert("L" if is_gray or protocol.color == "gray" else "RGB")
-    image = to_tensor(np.asarray(picture))
+    """A picture in the protocol's color, at the depth of its file, and what was done to it for that."""
+    pixels = read_pixels(path)
+    if protocol.color == "all":
+        return to_tensor(pixels), ()
+    is_gray = pixels.ndim == 2 or pixels.shape[2] < 3
+    image = to_tensor(with_channels(pixels, 1 if protocol.color == "gray" else 3))
     if is_gray and protocol.color != "gray":
-        return image.expand(-1, 3, -1, -1), ("a gray picture, scored as equal channels of color",)
+        return image, ("a gray picture, scored as equal channels of color",)
     return image, ("a color picture, scored as gray",) if protocol.color == "gray" and not is_gray else ()
 
 
-def _scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:
+def scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:
     """The whole scale that explains both sides, rounded either way; else the ratio of the sides.
 
     Raises:

@@ -140,7 +140,7 @@ METRICS = (
         measure=ms_ssim,
         label="MS-SSIM",
         summary="structural similarity over five halvings of the picture, 1 where nothing differs",
-        source="Wang, Simoncelli and Bovik, Multiscale Structural Similarity for Image Quality Assessment, Asilomar 2003",
+        source="Wang et al., Multiscale Structural Similarity for Image Quality Assessment, Asilomar 2003",
     ),
     MetricInfo(
         name="lpips",

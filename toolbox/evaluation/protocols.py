@@ -85,6 +85,23 @@ PROTOCOLS = (
         noise_seed=0,
         patches=(45, 7),
     ),
+    ProtocolInfo(
+        name="denoise-bands",
+        summary="denoising of pictures of any channels: PSNR of all after Gaussian noise, nothing rounded",
+        source="none published: for raw mosaics and the bands of a spectrum",
+        color="all",
+        metrics=("psnr",),
+        noise_seed=0,
+    ),
+    ProtocolInfo(
+        name="pairs-rgb",
+        summary="restoration of degraded pictures of the same size: PSNR and SSIM of RGB",
+        source="none published: as scores on SIDD and GoPro are usually made",
+        color="rgb",
+        metrics=("psnr", "ssim"),
+        rounds=True,
+        paired=True,
+    ),
 )
 
 
@@ -103,7 +120,9 @@ def metrics_of(protocol: ProtocolInfo, more: Sequence[str]) -> list[str]:
         except UnknownComponent as error:
             if name in protocol.metrics:
                 what = f"protocol {protocol.name!r}"
-                raise broken(what, protocol.provider, f"the metric {name!r}", f"one that is installed ({error})") from None
+                raise broken(
+                    what, protocol.provider, f"the metric {name!r}", f"one that is installed ({error})"
+                ) from None
             raise SpecError(str(error)) from None
         if info.ready is not None:
             with blamed(f"metric {name!r}", info.provider):
@@ -164,8 +183,10 @@ def describe(protocol: ProtocolInfo) -> dict[str, str]:
     """Everything about a protocol in words, by topic."""
     times, more = protocol.shave
     border = " + ".join(["scale"] * times + [str(more)] * (more > 0))
-    color = {"gray": "gray", "rgb": "RGB", "luma": "MATLAB's luma of RGB, not rounded"}[protocol.color]
+    colors = {"gray": "gray", "rgb": "RGB", "luma": "MATLAB's luma of RGB, not rounded", "all": "every channel"}
     made, clipping = "the original", "the output is clipped to [0, 1]"
+    if protocol.paired:
+        made = "the degraded picture of a pair, of the same size"
     if protocol.enlarges:
         made = (
             "the low-resolution picture of a pair; or, by --scale, MATLAB's bicubic imresize of the 8-bit original to "
@@ -179,7 +200,7 @@ def describe(protocol: ProtocolInfo) -> dict[str, str]:
         clipping += ", the noisy input is not"
     return {
         "metrics": ", ".join(metric(name).label for name in protocol.metrics),
-        "color": color,
+        "color": colors[protocol.color],
         "shave": f"{border} px on each side" if border else "none",
         "rounding": "the output is rounded to 8 bits" if protocol.rounds else "none",
         "clipping": clipping,

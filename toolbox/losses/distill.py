@@ -44,14 +44,17 @@ class Distill(nn.Module):
         self.teacher = [teacher]  # in a list, as it is no part of what is trained and kept
         self.match = config.match
         if config.match == "features":
-            own, theirs = (each.spec.encoder.config.out_channels(each.channels) for each in (restorer, teacher))
+            own, theirs = (
+                each.spec.encoder.config.out_channels(each.spec.encoder_channels) for each in (restorer, teacher)
+            )
             self.projection = nn.Conv2d(own, theirs, 1)
 
     def forward(self, given: LossInput) -> Tensor:
         """A restored batch → one number."""
         teacher, degraded = self.teacher[0].to(given.degraded.device), given.degraded
         with torch.no_grad():
-            features = teacher.encode(teacher.pad(degraded))
+            told = {name: given.conditions[name] for name in teacher.spec.conditions}
+            features = teacher.encode(teacher.pad(teacher.with_conditions(degraded, told)))
             if self.match == "output":
                 shown = decode_at(teacher, features, degraded, given.size, given.points)
         if self.match == "output":
@@ -63,7 +66,11 @@ class Distill(nn.Module):
 
 def _check(config: DistillConfig, teacher: Restorer, restorer: Restorer) -> None:
     if teacher.channels != restorer.channels:
-        raise SpecError(f"distill: teacher {config.teacher} is for {teacher.channels} channels, not {restorer.channels}")
+        raise SpecError(
+            f"distill: teacher {config.teacher} is for {teacher.channels} channels, not {restorer.channels}"
+        )
+    if unknown := [name for name in teacher.spec.conditions if name not in restorer.spec.conditions]:
+        raise SpecError(f"distill: teacher {config.teacher} needs {', '.join(unknown)}, which the network is not told")
     if config.match == "output" and teacher.sizes not in ("any", restorer.sizes):
         raise SpecError(
             f"distill: teacher {config.teacher} gives the sizes {teacher.sizes!r}, the network {restorer.sizes!r}; "

@@ -53,4 +53,3 @@ class WeightedLosses(nn.Module):
         """What changes as the losses learn: their trained weights, and what they keep beside them."""
         own = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         return {name: tensor for name, tensor in self.state_dict().items() if name not in own}
-

@@ -219,7 +219,8 @@ def _check_fit(weights: StartWeights, restorer: Restorer, registries: Registries
     expected = {name: tuple(tensor.shape) for name, tensor in restorer.state_dict().items()}
     if weights.only is not None:
         shapes, expected = (
-            {name: shape for name, shape in each.items() if is_part(name, [weights.only])} for each in (shapes, expected)
+            {name: shape for name, shape in each.items() if is_part(name, [weights.only])}
+            for each in (shapes, expected)
         )
     if mismatch := describe_mismatch(shapes, expected):
         hint = "" if weights.only else "; `only: encoder` takes a part of them"

@@ -80,8 +80,7 @@ class Schedule(Config):
     decay: float = Field(default=0.5, gt=0, description="multistep: by this factor; poly: the power")
     extended: Literal["restart", "stretch"] = Field(
         default="restart",
-        description="where a finished run goes on with a larger budget: anew over what is added, or as if the budget had "
-        "been the larger one",
+        description="how a finished run goes on with a larger budget: anew over what is added, or where it is in all",
     )
 
 
@@ -136,5 +135,6 @@ class Validation(Config):
     folder: Path
     protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
     sigma: float = Field(default=25, ge=0, description="noise level of 255, where the protocol adds noise")
+    low: Path | None = Field(default=None, description="a folder with the inputs, where the protocol takes pairs")
     scales: tuple[Factor, ...] = Field(default=(), description="by which low resolution is made; without, from pairs")
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")

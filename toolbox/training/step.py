@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from toolbox.learning import LossInput
 from toolbox.points import at_points, decode_at
 from toolbox.restorer import Restorer
 from toolbox.training.data import Batch
-from toolbox.training.recipe import Clip, Recipe
+from toolbox.training.recipe import Recipe
+from toolbox.training.settings import Clip
 
 
 class TrainedModule(nn.Module):
@@ -24,19 +25,21 @@ class TrainedModule(nn.Module):
         super().__init__()
         self.restorer, self.losses = restorer, losses
 
-    def forward(self, degraded: Tensor, clean: Tensor, points: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The loss and the squared error of a batch: (B, C, h, w), (B, C, H, W) and maybe (B, N) points of it."""
+    def forward(
+        self, degraded: Tensor, clean: Tensor, points: Tensor | None, conditions: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The loss and the squared error of a batch: (B, C, h, w), (B, C, H, W), maybe (B, N) points of it."""
         size = (clean.shape[2], clean.shape[3])
-        features = self.restorer.encode(self.restorer.pad(degraded))
+        features = self.restorer.encode(self.restorer.pad(self.restorer.with_conditions(degraded, conditions)))
         restored = decode_at(self.restorer, features, degraded, size, points)
         expected = clean if points is None else at_points(clean, points)
         states = len(restored) // len(expected)  # of a recurrent encoder, one after the other
         expected, degraded = (each.repeat(states, *[1] * (each.ndim - 1)) for each in (expected, degraded))
-        if states > 1 and points is not None:
-            points = points.repeat(states, 1)
+        points = None if points is None else points.repeat(states, 1)
+        conditions = {name: value.repeat(states, *[1] * (value.ndim - 1)) for name, value in conditions.items()}
         with torch.autocast(degraded.device.type, enabled=False):  # losses need full precision
             restored, features = restored.to(clean), features.to(clean)
-            loss = self.losses(LossInput(restored, expected, degraded, features, size, points))
+            loss = self.losses(LossInput(restored, expected, degraded, features, size, points, conditions))
         return loss, F.mse_loss(restored.detach(), expected)
 
 
@@ -49,7 +52,8 @@ def take_step(
         degraded, clean = batch.degraded.to(accelerator.device), batch.clean.to(accelerator.device)
         points = None if batch.points is None else batch.points.to(accelerator.device)
         with accelerator.accumulate(module):
-            loss, squared_error = module(degraded, clean, points)
+            conditions = {name: value.to(accelerator.device) for name, value in batch.conditions.items()}
+            loss, squared_error = module(degraded, clean, points, conditions)
             accelerator.backward(loss)
             if recipe.clip is not None and accelerator.sync_gradients:
                 accelerator.unscale_gradients()
