@@ -52,11 +52,11 @@ def write_pictures(folder: Path, count: int = 3, side: int = 24) -> Path:
     return folder
 
 
-def recipe_data(data: Path, **changes: Any) -> dict[str, Any]:
+def recipe_data(data: Any, **changes: Any) -> dict[str, Any]:
     """A recipe that denoises; changes are merged into it."""
     recipe = {
         "model": dict(NLRN),
-        "data": str(data),
+        "data": str(data) if isinstance(data, Path) else data,
         "degradation": {"name": "gaussian-noise", "sigma": 25},
         "patch": 8,
         "batch": 2,
@@ -66,11 +66,11 @@ def recipe_data(data: Path, **changes: Any) -> dict[str, Any]:
     return dict(merged(recipe, changes))
 
 
-def recipe_of(data: Path, **changes: Any) -> Recipe:
+def recipe_of(data: Any, **changes: Any) -> Recipe:
     return validated(Recipe, recipe_data(data, **changes), installed())
 
 
-def implicit_recipe(data: Path, **changes: Any) -> Recipe:
+def implicit_recipe(data: Any, **changes: Any) -> Recipe:
     """A recipe that enlarges by ×2 and ×3 at once."""
     enlarges = {"model": dict(IMPLICIT), "degradation": ["bicubic"], "scale": {"each": [2, 3]}, "patch": 6}
     return recipe_of(data, **{**enlarges, **changes})

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tests.training.runs import implicit_recipe, pictures_of, recipe_of, write_pictures
+from toolbox.choice import Choice
+from toolbox.datasets.folders import PICTURES, PicturesConfig
 from toolbox.errors import ImageError, TrainingError
 from toolbox.files import written_beside
 from toolbox.imresize import imresize
-from toolbox.choice import Choice
-from toolbox.datasets.folders import PICTURES, PicturesConfig
 from toolbox.training.data import Batches, generator_of
 from toolbox.training.pictures import DataWarning, KeptPictures, OpenDatasets, Pictures, open_pictures
 

@@ -24,7 +24,7 @@ from toolbox.errors import TrainingError, WeightsError
 from toolbox.restorer import Restorer
 from toolbox.training import loop
 from toolbox.training.data import Batch
-from toolbox.training.loop import BEST, CHECKPOINT, passed, stop_signals, train
+from toolbox.training.loop import CHECKPOINT, passed, stop_signals, train
 from toolbox.training.recipe import Recipe
 from toolbox.training.record import training_record
 from toolbox.training.run import initial

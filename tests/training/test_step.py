@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from tests.parts import restorer_of
 from tests.training.runs import IMPLICIT, NLRN, implicit_recipe, pictures_of, recipe_of, write_pictures
+from toolbox.points import at_points, decode_at
 from toolbox.restorer import Restorer
 from toolbox.training.data import Batches
-from toolbox.points import at_points, decode_at
 from toolbox.training.losses import WeightedLosses
 from toolbox.training.settings import Clip
 from toolbox.training.step import TrainedModule, clip, take_step

@@ -208,6 +208,7 @@ def describe(protocol: ProtocolInfo) -> dict[str, str]:
         "run": "patches of {0}x{0} at stride {1}, averaged".format(*protocol.patches)
         if protocol.patches
         else "at once",
+        "tells": ", ".join(protocol.tells(0.0)) or "nothing",
         "source": protocol.source,
         "plugin": protocol.provider,
     }

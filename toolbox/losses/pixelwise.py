@@ -13,7 +13,6 @@ from toolbox.config import LossConfig
 from toolbox.learning import LossInput
 from toolbox.records import LossInfo
 
-
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from toolbox.blame import blamed, broken
 from toolbox.choice import Choice
 from toolbox.learning import LossInput
-from toolbox.restorer import Restorer
 
 
 class WeightedLosses(nn.Module):
@@ -24,7 +23,7 @@ class WeightedLosses(nn.Module):
         PluginError: a loss cannot be made.
     """
 
-    def __init__(self, choices: Sequence[Choice], restorer: Restorer) -> None:
+    def __init__(self, choices: Sequence[Choice], restorer: nn.Module | None) -> None:
         super().__init__()
         self.choices = choices
         self.losses = []
