@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from torch import Tensor
 
 from toolbox.config import validated
 from toolbox.discovery import installed
 from toolbox.resolve import merged
+from toolbox.training import loop
 from toolbox.training.pictures import OpenDatasets, Pictures, open_pictures
 from toolbox.training.recipe import Recipe
+from toolbox.training.step import take_step
 
 NLRN: Mapping[str, Any] = {
     "channels": 1,
@@ -85,3 +90,22 @@ def pictures_of(recipe: Recipe, folder: Path) -> Pictures:
 def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Bit for bit."""
     return first.keys() == second.keys() and all(bool((first[key] == second[key]).all()) for key in first)
+
+
+class Cut(Exception):
+    """What ends a run in a test."""
+
+
+@contextmanager
+def cut_before(step: int) -> Iterator[None]:
+    """A run in this block ends by an exception when that many steps were taken, which is expected."""
+    take, taken = take_step, itertools.count()
+
+    def cut(*arguments: Any) -> Any:
+        if next(taken) == step:
+            raise Cut
+        return take(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):  # noqa: PT012  # the block is the caller's
+        patch.setattr(loop, "take_step", cut)
+        yield

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tests.training.runs import NLRN, implicit_recipe, recipe_of, same, write_pictures
+from tests.training.runs import NLRN, cut_before, implicit_recipe, recipe_of, same, write_pictures
 from toolbox.errors import TrainingError, WeightsError
 from toolbox.restorer import Restorer
 from toolbox.training import loop
@@ -54,23 +54,10 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-class Cut(Exception):
-    """What ends a run in a test."""
-
-
 def run_cut_before(step: int, recipe: Recipe, folder: Path) -> None:
     """A run that ends by an exception when that many steps were taken."""
-    take, taken = take_step, iter(range(10**6))
-
-    def cut(*arguments: Any) -> Any:
-        if next(taken) == step:
-            raise Cut
-        return take(*arguments)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "take_step", cut)
-        with pytest.raises(Cut):
-            run(recipe, folder)
+    with cut_before(step):
+        run(recipe, folder)
 
 
 RECIPES: dict[str, dict[str, Any]] = {
