@@ -24,6 +24,14 @@ from toolbox.records import (
 # Kinds that one field of a spec takes alike, so that a name must not be in both.
 SAME_SLOT: Mapping[Kind, tuple[Kind, ...]] = {"encoder": ("recurrent-wrapper",), "recurrent-wrapper": ("encoder",)}
 
+# What else a user names beside components and architectures: what one is called, and its registry.
+NAMED: Mapping[str, str] = {
+    "protocol": "protocols",
+    "metric": "metrics",
+    "degradation": "degradations",
+    "loss": "losses",
+    "dataset": "datasets",
+}
 
 R = TypeVar("R", bound=Record)
 

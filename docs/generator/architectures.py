@@ -79,7 +79,7 @@ def _shown(spec: ArchitectureSpec) -> dict[str, Any]:
     """The spec without what the page says already, and without keys that are none."""
     data = spec.model_dump(mode="json")
     return {
-        key: value for key, value in data.items() if key not in ("summary", "paper") and value not in (None, "none")
+        key: value for key, value in data.items() if key not in ("summary", "paper") and value not in (None, "none", {})
     }
 
 

@@ -1,4 +1,4 @@
-"""Pages of what is registered beside components and architectures: protocols, degradations, checkpoint formats."""
+"""Pages of what is registered beside components and architectures: protocols, losses, formats and so on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from generator.installed import other_registries, records
 from generator.markdown import facts, linked, page, table
 from generator.settings import settings
+from toolbox.evaluation.metrics import describe as describe_metric
 from toolbox.evaluation.protocols import describe
 
 FOLDER = "reference"
@@ -15,6 +16,15 @@ INTRODUCTION = {
     "protocols": "How a score is made: what `toolbox eval --protocol NAME` does, in full. Scores of different "
     "protocols do not compare; [why](../explanation/protocols.md). A plugin adds protocols by the hook "
     "[`toolbox_protocols`](hooks.md#toolbox.hookspecs.toolbox_protocols).",
+    "metrics": "How far a restored picture is from the original, or from the input, as one number. "
+    "[Protocols](protocols.md) name them, and `toolbox eval --metric NAME` adds one. A plugin adds metrics by the hook "
+    "[`toolbox_metrics`](hooks.md#toolbox.hookspecs.toolbox_metrics).",
+    "losses": "What the training of a [recipe](recipe.md) makes smaller: one by its name, or several that are summed "
+    "up, `loss: [l1, {name: frequency, weight: 0.05}]`. A plugin adds losses by the hook "
+    "[`toolbox_losses`](hooks.md#toolbox.hookspecs.toolbox_losses).",
+    "datasets": "Where a [recipe](recipe.md) takes its pictures from: `data: photos` are those of a folder, `data: "
+    "{clean: sharp, degraded: blurred}` pairs of two, and `data: {name: NAME, ...}` any other. A plugin adds datasets "
+    "by the hook [`toolbox_datasets`](hooks.md#toolbox.hookspecs.toolbox_datasets).",
     "degradations": "What a [training recipe](recipe.md) can make of good pictures, one after the other, for a network "
     "to undo. A plugin adds degradations by the hook "
     "[`toolbox_degradations`](hooks.md#toolbox.hookspecs.toolbox_degradations).",
@@ -46,7 +56,10 @@ def _entry(kind: str, record: Any) -> list[str]:
             summary,
             facts({key: f"`{value}`" if key == "plugin" else value for key, value in topics.items()}),
         ]
-    if kind == "degradations":
+    if kind == "metrics":
+        told = describe_metric(record)
+        return [head, summary, facts({key: f"`{value}`" if key == "plugin" else value for key, value in told.items()})]
+    if kind in ("degradations", "losses", "datasets"):
         topics = {"source": record.source, "plugin": f"`{record.provider}`"}
         return [head, summary, facts(topics), settings(record.config)]
     if kind == "converters":

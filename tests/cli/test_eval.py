@@ -343,5 +343,5 @@ def test_an_unknown_protocol_has_close_names(run: Run) -> None:
     assert sentence.startswith("unknown protocol 'denoise-grey'; did you mean 'denoise-gray' (toolbox)")
     assert (
         run("show", "edsr", "rdn").usage
-        == "Invalid value: got 'edsr rdn', expected one name, protocol NAME or degradation NAME"
+        == "Invalid value: got 'edsr rdn', expected one name, or a kind such as protocol and a name"
     )

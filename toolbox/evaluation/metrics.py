@@ -118,6 +118,17 @@ def metric(name: str) -> MetricInfo:
     return installed().metrics[name]
 
 
+def describe(info: MetricInfo) -> dict[str, str]:
+    """Everything about a metric in words, by topic."""
+    return {
+        "label": f"{info.label} in {info.unit}" if info.unit else info.label,
+        "better": "higher" if info.higher_is_better else "lower",
+        "compares with": f"the {info.compares_with}",
+        "source": info.source,
+        "plugin": info.provider,
+    }
+
+
 METRICS = (
     MetricInfo(
         name="psnr",
