@@ -1,4 +1,4 @@
-"""Write the generated part of the documentation: what carries its mark in docs/reference/, and all drawings.
+"""Write the generated part of the documentation: marked pages of docs/reference/, drawings, the README's table.
 
     python docs/generate.py           # write it again, and remove pages of what is gone
     python docs/generate.py --check   # only compare; the exit code is 1 when something differs
@@ -14,17 +14,17 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from generator import architectures, commands, components, drawings, hooks, python_api, records, running, specs
+from generator import architectures, commands, components, drawings, hooks, python_api, readme, records, running, specs
 from generator.markdown import MARK
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).resolve().parent
 REFERENCE = DOCS / "reference"
 
 
 def generated() -> dict[Path, str]:
     """The text of every generated file."""
-    makers = (components, architectures, commands, hooks, records, specs, python_api, drawings)
-    return {DOCS / path: text for maker in makers for path, text in maker.pages()}
+    makers = (components, architectures, commands, hooks, records, specs, python_api, drawings, readme)
+    return {(DOCS / path).resolve(): text for maker in makers for path, text in maker.pages()}
 
 
 def differences(files: dict[Path, str]) -> dict[Path, str]:

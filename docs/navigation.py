@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("encoder", "recurrent-wrapper", "transition", "nonlocal-block", "decoder")
-FIRST = ("python", "command-line.md", "components", "architectures", "spec.md", "recipe.md", "weights-file.md", *KINDS)
+FILES = ("spec.md", "recipe.md", "weights-file.md", "scores.md", "speed.md")
+FIRST = ("python", "command-line.md", "components", "architectures", *FILES, *KINDS)
 TITLES = {
     "architectures": "Architectures",
     "components": "Components",

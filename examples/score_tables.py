@@ -1,8 +1,8 @@
-"""Write the score tables of README.md again, each by the command above it.
+"""Write the tables of docs/reference/scores.md again, each by the command above it.
 
     python examples/score_tables.py --data FOLDER
 
-The folder holds what the commands name: the test pictures, and converted weights.
+The folder holds the test pictures and the converted weights that the commands name.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "scores.md"
 TABLE = re.compile(r"(?<=`)(toolbox eval [^`]* --markdown)`\n.*?(?=<!-- end of table -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Run every command and put what it prints in the place of the table."""
+    """Run every command and replace the table below it by what the command prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder to run the commands in")
-    parser.add_argument("--readme", type=Path, default=README, help="the file to rewrite (default: README.md)")
+    parser.add_argument("--page", type=Path, default=PAGE, help="file to rewrite (default: docs/reference/scores.md)")
     arguments = parser.parse_args()
 
     def written(match: re.Match[str]) -> str:
         command = [sys.executable, "-m", *shlex.split(match[1])]
-        done = subprocess.run(command, cwd=arguments.data, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # our own README
-        return f"{match[1]}`\n\n{done.stdout}\n"
+        done = subprocess.run(command, cwd=arguments.data, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # our own page
+        table = done.stdout.replace("<details>", "<details markdown>")  # else the site shows the table as text
+        return f"{match[1]}`\n\n{table}\n"
 
-    text = arguments.readme.read_text(encoding="utf-8")
-    arguments.readme.write_text(TABLE.sub(written, text), encoding="utf-8")
+    text = arguments.page.read_text(encoding="utf-8")
+    arguments.page.write_text(TABLE.sub(written, text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -98,7 +98,8 @@ def component(
 ) -> ComponentInfo:
     """A record to register; by default one more encoder that does nothing."""
     usual: type[Config] = IdentityConfig if kind == "encoder" else CONFIG_OF_KIND.get(kind, Config)
-    return ComponentInfo(kind, name, factory, config or usual, "for a test", "none", example=example or {})
+    settings = config or usual
+    return ComponentInfo(kind, name, factory, settings, summary="for a test", paper="none", example=example or {})
 
 
 def installed_and(*components: ComponentInfo, provider: str = "stranger") -> Registries:

@@ -193,7 +193,7 @@ def test_a_protocol_tells_its_noise_and_what_its_plugin_says(tmp_path: Path) -> 
 
 def test_a_protocol_that_does_not_tell_is_refused_before_anything_is_restored(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path, count=1)
-    protocol = dataclasses.replace(installed().protocols["denoise-gray"], noise_seed=None, paired=True)
+    protocol = dataclasses.replace(installed().protocols["denoise-gray"], noise_seed=None, same_size_pairs=True)
     cases = find_cases(folder, protocol, str(folder))
     with pytest.raises(SpecError, match=r"^model 'told' needs sigma, but denoise-gray tells nothing$"):
         find_jobs({"told": restorer_of(DENOISER)}, cases, protocol)

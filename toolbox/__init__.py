@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toolbox.weights.convert import convert
     from toolbox.weights.file import load, save
 
-# Where each public name lives: imported when first asked for, so that `import toolbox` needs no torch.
+# The module of each public name. Names are imported on first use, so that `import toolbox` needs no torch.
 _HOMES = {
     "Restorer": "toolbox.restorer",
     "ToolboxError": "toolbox.errors",

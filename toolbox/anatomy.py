@@ -1,4 +1,4 @@
-"""What each part of a network takes, gives and costs, found by running it on tensors without data."""
+"""The inputs, outputs and cost of each part of a network, found by running it on tensors without data."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Part:
-    """One component of a network; in a network that uses it at several places, all of them together."""
+    """One component of a network. A network may use it at several places; this is all of them together."""
 
-    path: str  # into the spec, such as encoder.transition.nonlocal
+    path: str  # path in the spec, such as encoder.transition.nonlocal
     name: str
     parameters: int
     takes: tuple[int, ...] | None = None  # (C, H, W) of its first call; None where it is never called
@@ -37,9 +37,9 @@ def anatomy(restorer: Restorer, size: tuple[int, int], target: tuple[int, int]) 
     """Every part, outermost first, and the multiply-adds of all, or None where a part runs on data only.
 
     Args:
-        restorer: in eval mode and on the meta device; it is not to be used afterwards.
+        restorer: in eval mode and on the meta device; do not use it afterwards.
         size: (height, width) of the image.
-        target: (height, width) that it is restored to.
+        target: (height, width) of the restored image.
     """
     parts, meter = [], Meter()
     for path in ("encoder", "decoder"):
@@ -51,7 +51,7 @@ def anatomy(restorer: Restorer, size: tuple[int, int], target: tuple[int, int]) 
     try:
         with torch.no_grad(), meter:
             restorer(image, size=target, **dict.fromkeys(restorer.spec.conditions, 0.0))
-    except Exception:  # of a stranger's part: what it is and how many parameters it has can be told all the same
+    except Exception:  # a third-party part may fail; its name and its number of parameters are known all the same
         return parts, None
     return parts, meter.multiply_adds
 
@@ -62,10 +62,22 @@ def _parts(spec: ComponentSpec, modules: list[nn.Module], path: str) -> Iterator
     count = sum(parameter.numel() for module in modules for parameter in module.parameters())
     yield Part(path, spec.name, count), modules
     for name, field in type(spec.config).model_fields.items():
-        inner = getattr(spec.config, name)
-        if isinstance(inner, ComponentSpec) and isinstance(inner.info.factory, type):
-            found = [each for module in modules for each in _inside(module, inner.info.factory)]
-            yield from _parts(inner, found, f"{path}.{field.alias or name}")
+        value = getattr(spec.config, name)
+        listed = isinstance(value, tuple)
+        for number, inner in enumerate(value if listed else (value,)):
+            if isinstance(inner, ComponentSpec) and isinstance(inner.info.factory, type):
+                kind, index = inner.info.factory, number if listed else None
+                found = [each for module in modules for each in _modules(module, name, index, kind)]
+                key = f"{field.alias or name}.{number}" if listed else field.alias or name
+                yield from _parts(inner, found, f"{path}.{key}")
+
+
+def _modules(module: nn.Module, field: str, index: int | None, kind: type) -> list[nn.Module]:
+    """The modules of a component inside another's: the one named after the field of its config, or else all."""
+    child = getattr(module, field, None)
+    if isinstance(child, nn.ModuleList) and index is not None and index < len(child):
+        child = child[index]
+    return [child] if isinstance(child, kind) and isinstance(child, nn.Module) else list(_inside(module, kind))
 
 
 def _inside(module: nn.Module, kind: type) -> Iterator[nn.Module]:
@@ -78,7 +90,7 @@ def _inside(module: nn.Module, kind: type) -> Iterator[nn.Module]:
 
 
 def _watch(module: nn.Module, part: Part, meter: Meter) -> None:
-    """Let every call of a module tell its part."""
+    """Make every call of a module record its shapes and cost in its part."""
     forward: Callable[..., Any] = module.forward
 
     def watched(*args: Any, **kwargs: Any) -> Any:
@@ -94,6 +106,6 @@ def _watch(module: nn.Module, part: Part, meter: Meter) -> None:
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
-    """Of the first tensor, without the batch."""
+    """The shape of the first tensor, without the batch."""
     first = value[0] if isinstance(value, tuple) and value else value
     return tuple(first.shape[1:]) if isinstance(first, Tensor) else None

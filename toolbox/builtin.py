@@ -10,9 +10,12 @@ from toolbox.decoders.conv import CONV
 from toolbox.decoders.features import FEATURES
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
+from toolbox.degradations.camera_noise import CAMERA_NOISE
+from toolbox.degradations.correlated_noise import CORRELATED_NOISE
 from toolbox.degradations.eight_bits import EIGHT_BITS
 from toolbox.degradations.jpeg import JPEG
 from toolbox.degradations.noise import GAUSSIAN_NOISE
+from toolbox.degradations.one_of import ONE_OF
 from toolbox.degradations.reduction import BICUBIC_REDUCTION
 from toolbox.encoders.chain import CHAIN
 from toolbox.encoders.edsr import EDSR_ENCODER
@@ -77,7 +80,7 @@ def toolbox_components() -> Iterable[ComponentInfo]:
 
 @hookimpl
 def toolbox_architectures() -> Iterable[ArchitectureInfo]:
-    """Every architecture that the core's components are enough for."""
+    """Every architecture that needs only components of the core."""
     return catalog.shipped("toolbox")
 
 
@@ -97,8 +100,8 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
 
 @hookimpl
 def toolbox_degradations() -> Iterable[DegradationInfo]:
-    """The degradations of the papers, and what saving a picture does to it."""
-    return [BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG]
+    """The degradations of the papers, and those that come from cameras and from saving a picture."""
+    return [BICUBIC_REDUCTION, CAMERA_NOISE, CORRELATED_NOISE, EIGHT_BITS, GAUSSIAN_NOISE, JPEG, ONE_OF]
 
 
 @hookimpl

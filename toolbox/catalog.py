@@ -1,4 +1,4 @@
-"""The catalog: named architectures as YAML data, ours in registry.yaml and the user's in their own."""
+"""The catalog: named architectures as YAML data, in registry.yaml and in the user's own files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import yaml
 from toolbox.errors import SpecError
 from toolbox.records import ArchitectureInfo
 
-OWN_KEYS = ("weights", "plugin", "url")  # of an entry, which are not of its spec
+OWN_KEYS = ("weights", "plugin", "url")  # keys of an entry that are not part of its spec
 
 
 def read_catalog(path: str | Path) -> list[ArchitectureInfo]:
     """The architectures of a YAML file: a mapping of names to specs.
 
-    Beside the keys of a spec an entry may have ``weights``: the weights file that the architecture
-    ships with, relative to the YAML file; and ``url``: of its paper or its code. The specs themselves
-    are validated when they are built.
+    Besides the keys of a spec, an entry may have ``weights``, the weights file that the architecture
+    ships with, relative to the YAML file; and ``url``, the address of its paper or its code. Specs are
+    validated later, when they are built.
 
     Raises:
         SpecError: the file is missing, is not YAML, or is not a mapping of names to mappings.
@@ -67,13 +67,13 @@ def shipped_catalog() -> Path:
     return installed if installed.exists() else installed.parent.parent / "registry.yaml"
 
 
-@functools.cache  # every plugin asks for its part of the one file
+@functools.cache  # read once, although every plugin asks for its part
 def _shipped_entries() -> Mapping[str, Mapping[str, Any]]:
     return _entries(shipped_catalog())
 
 
 def _spec(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry without the keys that are the catalog's own."""
+    """The spec of an entry, without the catalog's own keys."""
     return {key: value for key, value in entry.items() if key not in OWN_KEYS}
 
 
@@ -90,7 +90,7 @@ def _entries(path: Path) -> Mapping[str, Mapping[str, Any]]:
 
 
 def read_yaml(path: Path) -> Any:
-    """The data of a YAML file.
+    """Read the data of a YAML file.
 
     Raises:
         SpecError: the file cannot be read or is not YAML; the message has the line.

@@ -1,4 +1,4 @@
-"""Whether an encoder and a decoder fit together, and why not; what fits either of them."""
+"""Check whether an encoder and a decoder fit together, say why not, and find parts that do."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Verdict:
 
     title: str
     data: Any  # the spec, with every setting if it fits
-    origins: Mapping[str, str]  # the architectures that settings of the encoder or the decoder were taken from
-    why: Mapping[str, str]  # what is wrong with the encoder, decoder, rest of the spec, or all together; empty: it fits
-    facts: Mapping[str, Any]  # of a network that fits
+    origins: Mapping[str, str]  # where settings of the encoder or the decoder come from, unless they are defaults
+    why: Mapping[str, str]  # faults by place: encoder, decoder, the rest of the spec, or the whole; empty if it fits
+    facts: Mapping[str, Any]  # set if the network fits
 
 
 def judge_pair(encoder: str, decoder: str, registries: Registries) -> Verdict:
-    """Whether two components fit, for color pictures; an architecture stands for its encoder or decoder.
+    """Check two components for color pictures; an architecture stands for its encoder or decoder.
 
     Raises:
         UnknownComponent: there is no such component, and no such architecture.
@@ -47,7 +47,7 @@ def judge_pair(encoder: str, decoder: str, registries: Registries) -> Verdict:
 
 
 def judge_source(source: str, registries: Registries) -> Verdict:
-    """Whether a network fits together that a YAML file, JSON, or the name of an architecture stands for.
+    """Check the network that a YAML file, JSON or the name of an architecture describes.
 
     Raises:
         SpecError: the file or the JSON cannot be read.
@@ -64,7 +64,7 @@ def judge_source(source: str, registries: Registries) -> Verdict:
 
 
 def judge(title: str, data: Any, registries: Registries, origins: Mapping[str, str] = NOTHING) -> Verdict:
-    """Whether the network of a spec fits together, and what it is, or what is wrong with it."""
+    """Check the network of a spec, and describe it or its faults."""
     try:
         spec = resolve(data, registries=registries)
     except SpecError as error:
@@ -81,7 +81,7 @@ def judge(title: str, data: Any, registries: Registries, origins: Mapping[str, s
 
 
 def _faults(data: Any, whole: str, registries: Registries) -> dict[str, str]:
-    """What is wrong, and where: in a part by itself, in the rest of the spec, or in how all goes together."""
+    """The faults of a spec by place: a part by itself, the rest of the spec, or the joined whole."""
 
     class Encoder(Config):
         encoder: EncoderSpec
@@ -105,7 +105,7 @@ def _faults(data: Any, whole: str, registries: Registries) -> dict[str, str]:
 
 
 def partners_of(part: Any, slot: Slot, channels: int, registries: Registries) -> dict[str, Verdict]:
-    """Every component of the other slot with this one."""
+    """Every component for the other slot, checked with this one."""
     other = OTHER[slot]
     verdicts = {}
     for kind in _kinds(other):
@@ -117,7 +117,7 @@ def partners_of(part: Any, slot: Slot, channels: int, registries: Registries) ->
 
 
 def other_partners(verdict: Verdict, registries: Registries) -> dict[str, list[str]]:
-    """Where both parts are right but do not join: what either of them could be joined to."""
+    """Other partners for two valid parts that do not fit together."""
     if verdict.why.keys() != {"together"}:
         return {}
     spec, found = verdict.data, {}
@@ -128,7 +128,7 @@ def other_partners(verdict: Verdict, registries: Registries) -> dict[str, list[s
 
 
 def slot_of(name: str, registries: Registries) -> Slot | None:
-    """Where a component goes; None for what is a spec, or an architecture's name."""
+    """The slot of a component; None for a spec or the name of an architecture."""
     if name in registries.architectures:
         return None
     for slot in OTHER:
@@ -142,7 +142,7 @@ def _kinds(slot: Slot) -> tuple[Kind, ...]:
 
 
 def settings_of(name: str, slot: Slot, registries: Registries) -> tuple[dict[str, Any], str]:
-    """The spec of a component by its name, and the architecture that its settings are of, unless they are its defaults.
+    """The spec of a named component, and the architecture that its settings come from if they are not its defaults.
 
     Raises:
         UnknownComponent: there is no such component, and no such architecture.
@@ -158,9 +158,10 @@ def settings_of(name: str, slot: Slot, registries: Registries) -> tuple[dict[str
             part = _as_data(architecture.spec.get(slot))
             if part.get("name") == name:
                 return part, architecture.name
+        return {"name": name, **info.example}, "its example" if info.example else ""
     return {"name": name}, ""
 
 
 def _as_data(part: Any) -> dict[str, Any]:
-    """A part of a spec that nobody has validated, as a mapping; what is none is empty, and refused later."""
+    """A part of an unvalidated spec as a mapping; anything else becomes empty and is refused later."""
     return {"name": part} if isinstance(part, str) else dict(part) if isinstance(part, Mapping) else {}

@@ -1,4 +1,4 @@
-"""What every component's config is: a frozen pydantic model that names the path to each fault."""
+"""The base classes of configs: frozen pydantic models that name the path to each fault."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Config(BaseModel):
-    """A component's settings: frozen, no unknown keys.
+    """A component's settings: frozen, without unknown keys.
 
-    ``presets`` maps the names of published settings to the fields they stand for: ``preset: A`` in
-    a spec is replaced by those fields before validation, so that a stored spec is always explicit.
+    ``presets`` maps the names of published settings to their fields. Before validation, those fields replace
+    ``preset: A`` in a spec, so that a stored spec is always explicit.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True, allow_inf_nan=False
     )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    first_weights: ClassVar[frozenset[str]] = frozenset()  # fields that say where weights come from before any training
+    first_weights: ClassVar[frozenset[str]] = frozenset()  # fields that say where the weights come from before training
 
     @model_validator(mode="before")
     @classmethod
@@ -59,16 +59,16 @@ class Config(BaseModel):
 
 @dataclass(frozen=True)
 class Padding:
-    """How an image is made larger at the bottom and right before it is encoded; what comes of that is cut off again."""
+    """How to enlarge an image at the bottom and right before encoding; the result is cropped again."""
 
-    multiple: int = 1  # of which both sides must be
+    multiple: int = 1  # both sides must be multiples of it
     mode: Literal["reflect", "replicate", "zeros"] = "reflect"  # reflect repeats no edge
 
     def joined(self, other: Padding) -> Padding:
-        """The padding that both parts can live with.
+        """The padding that serves both parts.
 
         Raises:
-            ValueError: they are padded in different ways.
+            ValueError: the parts need different modes.
         """
         if 1 in (self.multiple, other.multiple):
             return self if other.multiple == 1 else other
@@ -78,13 +78,13 @@ class Padding:
 
 
 class Configured:
-    """A component with its config, as it stands in a field of another config; ``ComponentSpec`` is one."""
+    """A component with its config in a field of another config, such as ``ComponentSpec``."""
 
     config: Any
 
 
 def configured(value: object) -> Iterator[Configured]:
-    """The components in a value, also in lists, mappings and settings, without those nested in them."""
+    """The components in a value, also inside lists, mappings and settings, but not inside one another."""
     if isinstance(value, Configured):
         yield value
     elif isinstance(value, Config):
@@ -99,21 +99,21 @@ def configured(value: object) -> Iterator[Configured]:
 
 
 class ComponentConfig(Config):
-    """Settings of a component of any kind, which say before any tensor exists what the component will be.
+    """Settings of a component of any kind. They describe the component before any tensor exists.
 
-    What a config does not say itself follows from the components in its fields.
+    A config that does not override a method gets its answer from the components in its fields.
     """
 
     def receptive_field(self) -> int | None:
-        """Radius in pixels of what one feature or output pixel sees; None when it is the whole image."""
+        """Radius in pixels around one feature or output pixel that it depends on; None for the whole image."""
         raise NotImplementedError
 
     def alignment(self) -> int:
-        """A part of an image gives the features of the whole only if it starts at a multiple of this."""
+        """The multiple at which a tile must start to give the same features as the whole image."""
         return math.lcm(*(each.config.alignment() for each in configured(self)))
 
     def padding(self) -> Padding:
-        """What both sides of an image must be multiples of, and how it is padded; ValueError if parts disagree."""
+        """The padding that an image needs; ValueError if the parts disagree."""
         return functools.reduce(Padding.joined, (each.config.padding() for each in configured(self)), Padding())
 
 
@@ -121,7 +121,7 @@ class EncoderConfig(ComponentConfig):
     """Settings of an encoder."""
 
     def out_channels(self, channels: int) -> int:
-        """Feature channels that come out when ``channels`` go in; ValueError if they cannot."""
+        """The number of feature channels for an image of ``channels``; ValueError if the encoder cannot take it."""
         raise NotImplementedError
 
 
@@ -132,23 +132,23 @@ class NonLocalConfig(ComponentConfig):
 class TransitionConfig(ComponentConfig):
     """Settings of a transition, the function that a recurrent wrapper repeats.
 
-    Its receptive field is what one application adds.
+    Its receptive field is the radius that one application adds.
     """
 
     channels: int
 
 
 class DecoderConfig(ComponentConfig):
-    """Settings of a decoder, which say which output sizes it accepts; its receptive field is in feature pixels."""
+    """Settings of a decoder. They say which sizes it accepts. Its receptive field is in feature pixels."""
 
-    takes_image: ClassVar[bool] = False  # it is called with the image, too, as the network sees it: ``image=``
+    takes_image: ClassVar[bool] = False  # if true, it also gets the normalized image as ``image=``
 
     def sizes(self) -> Literal["same", "any"] | int:
-        """``"same"`` as the features, ``"any"``, or an integer: that fixed scale."""
+        """The accepted output sizes: ``"same"`` as the features, ``"any"``, or a fixed integer scale."""
         raise NotImplementedError
 
     def check_join(self, features: int, channels: int) -> None:
-        """Raise ValueError unless ``features`` channels can be decoded to ``channels`` of an image."""
+        """Raise ValueError unless the decoder can turn ``features`` channels into an image of ``channels``."""
 
 
 class LossConfig(Config):
@@ -168,13 +168,13 @@ CONFIG_OF_KIND: Mapping[Kind, type[ComponentConfig]] = {
 
 
 def located(path: tuple[str | int, ...], message: str, got: object = None) -> ValidationError:
-    """A validation fault at ``path`` below the model that raises it."""
+    """A validation error at ``path`` below the model that raises it."""
     error = PydanticCustomError("fault", "{message}", {"message": message})
     return ValidationError.from_exception_data("spec", [InitErrorDetails(type=error, loc=path, input=got)])
 
 
 def fault(path: tuple[str | int, ...], got: object, expected: str) -> ValidationError:
-    """The usual fault: what was got and what was expected."""
+    """The usual validation error: ``got …, expected …``."""
     return located(path, f"got {got!r}, expected {expected}", got)
 
 
@@ -197,7 +197,7 @@ def validated(model: type[_M], data: Any, context: object, prefix: str = "") -> 
 
 
 def _fault_of(detail: Any, data: Any) -> tuple[str, str]:
-    """The path to a fault and what is wrong there, of one entry of pydantic's report."""
+    """The path and the sentence of one entry of pydantic's report."""
     kind, got = detail["type"], detail["input"]
     path = _visible_path(detail["loc"], data, through_scalars=kind in ("fault", "missing"))
     if kind == "fault":
@@ -217,9 +217,9 @@ def _fault_of(detail: Any, data: Any) -> tuple[str, str]:
 
 
 def _visible_path(loc: tuple[str | int, ...], data: Any, through_scalars: bool) -> list[str]:
-    """The path as the user wrote it: without the names that pydantic adds for the members of unions.
+    """The path as the user wrote it, without the names that pydantic adds for the members of unions.
 
-    Below a scalar there is nothing but those names, unless the scalar is the shorthand of a component.
+    Below a scalar there are only such names, unless the scalar is the shorthand of a component.
     """
     path = []
     for i, step in enumerate(loc):

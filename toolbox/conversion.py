@@ -1,4 +1,4 @@
-"""What a converter works with: a published checkpoint, and the plan of what becomes of its tensors."""
+"""A published checkpoint, and the plan by which a converter turns it into a network."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors by their published names, and what else the file says (hyperparameters, a spec)."""
+    """Tensors by their published names, and the other data of the file, such as hyperparameters or a spec."""
 
     tensors: Mapping[str, Tensor]
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def shape(self, name: str, axes: int = 4) -> tuple[int, ...]:
-        """The shape of a tensor that says what the rest of the network is, such as a convolution's kernel.
+        """The shape of a tensor from which the settings of the network follow, such as a convolution's kernel.
 
         Raises:
-            WeightsError: there is none of that name, it has another number of axes, or no element.
+            WeightsError: there is no such tensor, it has another number of axes, or it is empty.
         """
         if name not in self.tensors:
-            raise WeightsError(f"missing {name!r}, which says what the rest of the network is")
+            raise WeightsError(f"missing {name!r}, which determines the rest of the network")
         shape = tuple(self.tensors[name].shape)
         if len(shape) != axes or 0 in shape:
             raise WeightsError(f"{name!r} has shape {list(shape)}, expected {axes} axes with elements")
         return shape
 
     def count(self, pattern: str) -> int:
-        """How many tensors there are of a numbered name: the first i for which ``pattern.format(i)`` is missing."""
+        """The number of tensors with a numbered name: the first i for which ``pattern.format(i)`` is missing."""
         number = 0
         while pattern.format(number) in self.tensors:
             number += 1
@@ -42,18 +42,18 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class TensorSource:
-    """Where one of our tensors comes from: published tensors, and how they are joined into it."""
+    """The source of one of our tensors: published tensors, and how to join them."""
 
     names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]  # what the published tensors must have
+    shapes: tuple[tuple[int, ...], ...]  # the expected shapes of the published tensors
     join: Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a converter plans: the spec, the source of each of our tensors, and names that are not needed.
+    """The plan of a converter: the spec, the source of each of our tensors, and names to ignore.
 
-    A plain string is the published name of a tensor that is taken as it is.
+    A plain string as a source is the published name of a tensor that is used unchanged.
     """
 
     spec: Mapping[str, Any]
@@ -62,6 +62,6 @@ class Conversion:
 
 
 def hint_needed(hint: str, choices: tuple[str, ...]) -> WeightsError:
-    """The error for what a checkpoint's keys cannot tell."""
+    """The error for a setting that a checkpoint leaves open."""
     options = " or ".join(f"{hint}={choice!r}" for choice in choices)
-    return WeightsError(f"its keys cannot tell {hint}; give the hint {options}")
+    return WeightsError(f"its tensors do not determine {hint}; give the hint {options}")

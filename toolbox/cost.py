@@ -1,7 +1,7 @@
-"""What a computation would take, found by running it on tensors without data.
+"""The memory and work of a computation, found by running it on tensors without data.
 
-On PyTorch's meta device every operation only works out shapes, so a network tells its own memory
-and work, whatever its parts are; nobody has to declare them, and nothing can be forgotten.
+On PyTorch's meta device every operation only computes shapes. So any network shows its own memory and
+work; no part has to declare them, and nothing can be forgotten.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.utils.flop_counter import flop_registry
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a computation: the most memory held at once and the work, beside what it was given."""
+    """The work of a computation, and the most memory that it holds at once besides its inputs."""
 
     memory: float  # bytes
     multiply_adds: float
@@ -36,10 +36,10 @@ class Cost:
 
 
 def cost(computation: Callable[[], Any]) -> Cost:
-    """Run a computation whose tensors are all on the meta device, and tell what it would take."""
+    """Run a computation whose tensors are all on the meta device, and return its cost."""
     meter = Meter()
     with torch.no_grad(), meter:
-        result = computation()  # kept until the end, as it takes memory
+        result = computation()  # kept until the end, because it takes memory
     del result
     return Cost(meter.most, meter.multiply_adds, meter.traffic)
 

@@ -1,4 +1,4 @@
-"""Plugins: found through entry points, registered one by one, set aside when they are broken."""
+"""Find plugins through entry points, register them one by one, and set broken ones aside."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from toolbox.records import ArchitectureInfo, ComponentInfo
 from toolbox.registry import Registries, SetAside
 
 CORE = "toolbox"
-BUILTIN = "toolbox.builtin"  # the core's own plugin, loaded by its name as any other is
+BUILTIN = "toolbox.builtin"  # the core's own plugin, loaded by name like any other
 
 
 class PluginWarning(UserWarning):
-    """A plugin was set aside; everything else works."""
+    """Toolbox set a plugin aside; everything else works."""
 
 
 class IncompatiblePlugin(PluginError):
@@ -51,12 +51,12 @@ def create_plugin_manager() -> pluggy.PluginManager:
 
 @functools.cache
 def installed() -> Registries:
-    """What is installed: the core and every plugin, discovered on the first call."""
+    """The registries of the core and every installed plugin, discovered on the first call."""
     return discover(declared(PLUGIN_GROUP))
 
 
 def in_use(registries: Registries | None) -> Registries:
-    """The registries that a caller gave, or else what is installed."""
+    """The registries that a caller passed, or else the installed ones."""
     return installed() if registries is None else registries
 
 
@@ -74,10 +74,10 @@ def list_architectures() -> list[ArchitectureInfo]:
 
 
 def discover(entry_points: Iterable[metadata.EntryPoint]) -> Registries:
-    """Registries of the core and of the plugins that these entry points name.
+    """The registries of the core and of the plugins that these entry points name.
 
-    A plugin that cannot be imported or registers wrongly adds nothing; it is set aside. A package of
-    which plugins are set aside costs one PluginWarning, which names them and says why.
+    A plugin that cannot be imported or registers wrongly is set aside and adds nothing. Each package with
+    such plugins gives one PluginWarning, which names them and the reason.
     """
     manager = create_plugin_manager()
     found = Registries.empty(
@@ -92,10 +92,10 @@ def discover(entry_points: Iterable[metadata.EntryPoint]) -> Registries:
             continue
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what a module has to say to its author is not for its users
+                warnings.simplefilter("ignore")  # warnings for a plugin's author are not for its users
                 _register(manager, entry)
                 _collect(manager, entry.name, found)
-        # A stranger's module can fail in any way, even by leaving the interpreter.
+        # A third-party module can fail in any way, even by exiting the interpreter.
         except (Exception, SystemExit) as error:
             if (plugin := manager.get_plugin(entry.name)) is not None and entry.name not in found.versions:
                 manager.unregister(plugin)

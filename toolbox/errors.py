@@ -1,4 +1,4 @@
-"""Every failure of ours is a ToolboxError: one sentence of what was got, expected, and what to do."""
+"""Every failure of Toolbox is a ToolboxError of one sentence: what it got, what it expected, what to do."""
 
 
 class ToolboxError(Exception):
@@ -14,7 +14,7 @@ class SpecError(ToolboxError):
 
 
 class WeightsError(ToolboxError):
-    """A weights file that cannot be read, or does not fit the network it is for."""
+    """A weights file that cannot be read, or does not fit its network."""
 
 
 class ImageError(ToolboxError):

@@ -1,4 +1,4 @@
-"""Writing files so that a crash never leaves half of one."""
+"""Write files so that a crash never leaves half of one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file can have, being too long, names none."""
+    """Whether the file exists; False for a name that is too long for any file."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -25,16 +25,16 @@ def written_beside(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder does not exist or cannot be written.
     """
-    short = target.name.encode()[:100].decode(errors="ignore")  # with what is added, a name has 255 bytes at most
+    short = target.name.encode()[:100].decode(errors="ignore")  # a name has at most 255 bytes, with our additions
     descriptor, name = tempfile.mkstemp(prefix=f".{short}.", suffix=".partial", dir=target.parent)
     partial = Path(name)
     try:
         with suppress(OSError):  # a file system without locks
             _lock(descriptor)
         yield partial
-        # mkstemp's files are private; the target gets the permissions of any new or of the old file.
+        # mkstemp makes private files. The target gets the permissions of the old file, or of any new one.
         partial.chmod(target.stat().st_mode if target.exists() else 0o666 & ~_umask())
-        if sys.platform == "win32":  # which renames no open file
+        if sys.platform == "win32":  # Windows does not rename an open file
             os.close(descriptor)
         partial.replace(target)
     except BaseException:
@@ -46,7 +46,7 @@ def written_beside(target: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what killed processes left beside their targets; what a living one writes is left alone."""
+    """Remove the partial files of killed processes, but not those that a live process still writes."""
     for partial in folder.glob(".*.partial"):
         with suppress(OSError), partial.open("rb") as file:
             _lock(file.fileno())
@@ -54,7 +54,7 @@ def remove_partials(folder: Path) -> None:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock a file until it is closed, which the end of its process does in any case.
+    """Lock a file until it is closed. The end of its process also closes it.
 
     Raises:
         OSError: another process has locked it, or the file system has no locks.

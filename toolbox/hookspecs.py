@@ -1,4 +1,4 @@
-"""The hooks: all that a plugin can tell the toolbox. Each is optional.
+"""The hooks that a plugin can implement. Each is optional.
 
 A plugin is a module, named by an entry point in the group ``toolbox``, whose functions are marked
 with ``toolbox.hookspecs.hookimpl``::
@@ -9,8 +9,8 @@ with ``toolbox.hookspecs.hookimpl``::
     def toolbox_components():
         return [ComponentInfo(kind="encoder", name="my-encoder", ...)]
 
-Commands are no hook but entry points of their own, in the group ``toolbox.commands``: ``name =
-"module:function"``, a function as typer takes them, imported when the command is run.
+Commands are not hooks. Each one is an entry point in the group ``toolbox.commands``, such as ``name =
+"module:function"``, with a function for Typer. Toolbox imports it when you run the command.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from toolbox.records import (
     ProtocolInfo,
 )
 
-API_VERSION = 1  # what a plugin's TOOLBOX_API must be; CONTRIBUTING.md says what it promises
+API_VERSION = 1  # the TOOLBOX_API of a plugin must equal it; CONTRIBUTING.md has the promise
 PROJECT = "toolbox"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -38,7 +38,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def toolbox_components() -> Iterable[ComponentInfo]:
-    """Components that a spec can name, of any kind."""
+    """Components of any kind that a spec can name."""
     raise NotImplementedError
 
 
@@ -62,7 +62,7 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
 
 @hookspec
 def toolbox_degradations() -> Iterable[DegradationInfo]:
-    """What a training recipe can make of good pictures for a network to undo."""
+    """Degradations that a training recipe can apply to good pictures, for a network to undo."""
     raise NotImplementedError
 
 

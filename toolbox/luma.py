@@ -1,4 +1,4 @@
-"""MATLAB's luma, which this field compares super-resolution by."""
+"""MATLAB's luma, by which this field compares super-resolution."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ LUMA_OF_BLACK = 16 / 255
 
 
 def luma(image: Tensor) -> Tensor:
-    """(B, 3, H, W) RGB in [0, 1] → (B, 1, H, W), MATLAB's luma less that of black, not rounded."""
+    """(B, 3, H, W) RGB in [0, 1] → (B, 1, H, W), MATLAB's luma minus the luma of black, not rounded."""
     weights = image.new_tensor(LUMA).view(1, 3, 1, 1)
     return (image * weights).sum(1, keepdim=True)

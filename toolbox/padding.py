@@ -1,6 +1,8 @@
-"""Padding an image at the bottom and right to the multiples that a network needs."""
+"""Pad an image at the bottom and right to the multiples that a network needs."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,20 +14,35 @@ from toolbox.config import Padding
 def padded(image: Tensor, padding: Padding) -> Tensor:
     """(B, C, H, W) → the same, larger at the bottom and right, both sides multiples of ``padding.multiple``.
 
-    Reflection repeats no edge, and goes back and forth where an image is smaller than its padding.
+    Reflection repeats no edge pixel. It goes back and forth if the image is smaller than its padding.
     """
     height, width = image.shape[-2:]
-    down, right = -height % padding.multiple, -width % padding.multiple
-    if padding.multiple == 1 or (down == 0 and right == 0):
+    down, right = (_multiple(length, padding.multiple) - length for length in (height, width))
+    if padding.multiple == 1 or (not torch.compiler.is_compiling() and down == 0 and right == 0):
         return image
     if padding.mode == "reflect":
-        return image.index_select(-2, _reflected(height, down, image)).index_select(-1, _reflected(width, right, image))
+        return image.index_select(-2, reflected(height, down, image)).index_select(-1, reflected(width, right, image))
     mode = "constant" if padding.mode == "zeros" else "replicate"
     return F.pad(image, (0, right, 0, down), mode)
 
 
-def _reflected(length: int, more: int, image: Tensor) -> Tensor:
-    """Which pixel of an axis each pixel of the padded one is."""
-    period = max(2 * length - 2, 1)
-    position = torch.arange(length + more, device=image.device) % period
-    return torch.minimum(position, period - position) if length > 1 else torch.zeros_like(position)
+def cropped(image: Tensor, height: int, width: int) -> Tensor:
+    """(B, C, more, more) → (B, C, height, width): crop the padding at the bottom and right.
+
+    A plain slice would make a trace check whether it covers everything, and fix the answer for all images.
+    """
+    if not torch.compiler.is_compiling():
+        return image[..., :height, :width]
+    return F.pad(image, (0, width - image.shape[-1], 0, height - image.shape[-2]))
+
+
+def _multiple(length: int, multiple: int) -> int:
+    """The least multiple that is at least the length, written so that a trace recognizes it as a multiple."""
+    return (length + multiple - 1) // multiple * multiple
+
+
+def reflected(length: int, after: int, image: Tensor, before: int = 0) -> Tensor:
+    """For each pixel of the padded axis, the pixel of the axis that it repeats."""
+    period: Any = torch.sym_max(2 * length - 2, 1)
+    position = torch.arange(-before, length + after, device=image.device) % period
+    return torch.minimum(position, period - position)

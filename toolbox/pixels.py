@@ -1,4 +1,4 @@
-"""Values of pixels: fractions of white, and the 8 bits that files hold."""
+"""Convert pixel values between fractions of white and the 8 bits of files."""
 
 from __future__ import annotations
 

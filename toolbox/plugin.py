@@ -1,12 +1,12 @@
-"""All that an author of plugins needs, from one module; what is here, the plugin API promises.
+"""Everything that an author of plugins imports. The plugin API promises all names of this module.
 
-A plugin is a module named by an entry point in the group ``toolbox``, whose functions are marked with
+A plugin is a module named by an entry point in the group ``toolbox``. It marks its functions with
 ``hookimpl``::
 
     from toolbox.plugin import ComponentInfo, EncoderConfig, hookimpl
 
-Within one version of the API these names only grow: a hook is added, a record gets a field with a default, a
-config class a method with one.
+Within one version of the API these names only grow: a new hook, a new field with a default in a record, a new
+method with a default in a config class.
 """
 
 from toolbox.catalog import read_catalog, shipped
@@ -22,16 +22,28 @@ from toolbox.config import (
     located,
 )
 from toolbox.conversion import Checkpoint, Conversion, TensorSource, hint_needed
-from toolbox.decoders.coordinates import Positions, grid, nearest, offset, pixel_centers, stack
-from toolbox.decoders.corners import Corner, along, area_weights, corners
-from toolbox.decoders.implicit import Content, ImplicitDecoder
+from toolbox.decoders.coordinates import (
+    Positions,
+    clipped_cell,
+    grid,
+    nearest,
+    nearest_upward,
+    offset,
+    pixel_centers,
+    stack,
+)
+from toolbox.decoders.corners import Corner, along, area_weights, center, corners, covering
+from toolbox.decoders.implicit import Content, ImplicitDecoder, assembled
 from toolbox.decoders.plain import linear, plain_area_weights, plain_centers, plain_corners, sampled
+from toolbox.encoders.edsr import EDSRConfig
 from toolbox.errors import SpecError, WeightsError
 from toolbox.hookspecs import API_VERSION, hookimpl
 from toolbox.learning import Degraded, Example, LossInput
 from toolbox.luma import LUMA, LUMA_OF_BLACK, luma
 from toolbox.nonlocal_blocks.attention import Correlation, attend
+from toolbox.nonlocal_blocks.cross_scale import CrossScaleAttention
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, TopK, Whole, Window
+from toolbox.nonlocal_blocks.plain import cross_scale_attention
 from toolbox.records import (
     ArchitectureInfo,
     ComponentInfo,
@@ -46,6 +58,7 @@ from toolbox.recurrent.per_state import PerStateBatchNorm2d
 from toolbox.resize import resize
 from toolbox.spec import DecoderSpec, EncoderSpec, NonLocalSpec, TransitionSpec
 from toolbox.weights.formats.any_encoder import HALF, encoder_plan
+from toolbox.weights.formats.cross_scale import cross_scale_plan
 
 __all__ = [
     "API_VERSION",
@@ -61,11 +74,13 @@ __all__ = [
     "ConverterInfo",
     "Corner",
     "Correlation",
+    "CrossScaleAttention",
     "DatasetInfo",
     "DecoderConfig",
     "DecoderSpec",
     "DegradationInfo",
     "Degraded",
+    "EDSRConfig",
     "EncoderConfig",
     "EncoderSpec",
     "Example",
@@ -91,8 +106,14 @@ __all__ = [
     "Window",
     "along",
     "area_weights",
+    "assembled",
     "attend",
+    "center",
+    "clipped_cell",
     "corners",
+    "covering",
+    "cross_scale_attention",
+    "cross_scale_plan",
     "encoder_plan",
     "fault",
     "grid",
@@ -102,6 +123,7 @@ __all__ = [
     "located",
     "luma",
     "nearest",
+    "nearest_upward",
     "offset",
     "pixel_centers",
     "plain_area_weights",

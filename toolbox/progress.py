@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar(*, hidden: bool = False, time_left: bool = True) -> Iterator[Progress]:
-    """Bars on the standard error that vanish when the work ends; none where that is no terminal.
+    """Bars on standard error that vanish when the work ends. Without a terminal there are none.
 
     Args:
-        hidden: show none in any case.
+        hidden: never show a bar.
         time_left: show an estimate behind each bar.
     """
     from rich.console import Console
@@ -30,18 +30,18 @@ def progress_bar(*, hidden: bool = False, time_left: bool = True) -> Iterator[Pr
         console=console,
         transient=True,
         disable=hidden or not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),  # else what a pipe is to get would go to the terminal
+        redirect_stdout=sys.stdout.isatty(),  # else output for a pipe would go to the terminal
     ) as bar:
         yield bar
 
 
 class ItemBars:
-    """A bar for all items of a run, if they are several, and one for each item at work.
+    """One bar for the whole run, if it has several items, and one for each item in progress.
 
     Args:
         bar: where they are drawn.
         total: how many items there are.
-        words: what stands behind the name of an item, and behind the count.
+        words: the text behind the name of an item, and behind the count.
     """
 
     def __init__(self, bar: Progress, total: int, words: str) -> None:
@@ -51,7 +51,7 @@ class ItemBars:
         self._done: dict[Hashable, float] = {}
 
     def update(self, item: Hashable, part: float) -> None:
-        """That part of an item is done, from 0 to 1."""
+        """Report how much of an item is done, from 0 to 1."""
         if item not in self._tasks:
             self._tasks[item] = self._bar.add_task(f"{item} {self._words}", total=1.0)
         self._done[item] = part
@@ -59,7 +59,7 @@ class ItemBars:
         self._bar.update(self._whole, completed=sum(self._done.values()))
 
     def finish(self, item: Hashable) -> None:
-        """An item is done, or has failed."""
+        """Report that an item is done or has failed."""
         self._done[item] = 1.0
         if item in self._tasks:
             self._bar.remove_task(self._tasks.pop(item))

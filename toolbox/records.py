@@ -1,4 +1,4 @@
-"""What plugins register: frozen records with a name, a summary, and whatever builds or describes it."""
+"""The frozen records that plugins register: a name, a summary, and the means to build or describe it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Record(Protocol):
-    """What a registry can hold: something with a name that knows which plugin brought it."""
+    """A record that a registry can hold: it has a name and knows its plugin."""
 
     @property
     def name(self) -> str: ...
@@ -26,18 +26,18 @@ class Record(Protocol):
 
 @dataclass(frozen=True)
 class ComponentInfo:
-    """A part that a spec can name: how to build it, what configures it, where it comes from."""
+    """A component that a spec can name: how to build and configure it, and where it comes from."""
 
     kind: Kind
     name: str
-    factory: Callable[..., Any]  # called as factory(config, **what the kind's contract passes)
+    factory: Callable[..., Any]  # called as factory(config, **arguments of the kind)
     config: type[Config]
     summary: str
     paper: str
-    provider: str = ""  # the plugin; filled in when the record is registered
-    # The same written plainly, called as plain(module, *inputs): `toolbox bench` measures against it.
+    provider: str = ""  # name of the plugin, set on registration
+    # The plain version, called as plain(module, *inputs). `toolbox bench` times the component against it.
     plain: Callable[..., Any] | None = None
-    # Small settings with which it is built and run in no time: the conformance kit and the docs use them.
+    # Small settings that build and run fast. The conformance kit and the documentation use them.
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     url: str = ""  # of the paper, or of its code
 
@@ -56,57 +56,64 @@ class ArchitectureInfo:
 
 @dataclass(frozen=True)
 class ConverterInfo:
-    """A published checkpoint format: how to recognize it, and what network and weights it is."""
+    """A published checkpoint format: how to recognize it and turn it into a network with weights."""
 
     name: str
     recognize: Callable[[Checkpoint], bool]
     plan: Callable[[Checkpoint, Any], Conversion]  # called with the validated hints
-    hints: type[Config]  # what the checkpoint itself cannot tell
+    hints: type[Config]  # settings that the checkpoint leaves open
     summary: str
     provider: str = ""
-    url: str = ""  # of the code that writes such checkpoints
+    url: str = ""  # address of the code that writes such checkpoints
 
 
 @dataclass(frozen=True)
 class ProtocolInfo:
-    """How a score is made, so that it can be made again; scores of different protocols do not compare.
+    """The full definition of a score. Scores of different protocols cannot be compared.
 
-    What is restored is always clipped to [0, 1] before it is compared.
+    The restored picture is always clipped to [0, 1] before the comparison.
     """
 
     name: str
     summary: str
-    source: str  # who scores so
-    # What is compared; luma is MATLAB's, of RGB, and all is every channel that a picture has.
-    color: Literal["gray", "rgb", "luma", "all"]
+    source: str  # the papers or programs that score this way
+    color: Literal["gray", "rgb", "luma", "all"]  # the compared channels; luma is MATLAB's, of RGB
     metrics: tuple[str, ...]  # names of metrics, the first one leading
     rounds: bool = False  # whether the restored picture is rounded to 8 bits first
     shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
-    noise_seed: int | None = None  # of each picture's noise; None: the input is a low-resolution picture without any
-    noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture that has noise, too
-    patches: tuple[int, int] | None = None  # (side, stride) of patches restored one by one and averaged
-    paired: bool = False  # whether the input is the degraded picture of a pair, of the same size
-    conditions: Mapping[str, float] = field(default_factory=dict, hash=False)  # what networks are told, beside sigma
+    noise_seed: int | None = None  # of the noise; None: the protocol adds none
+    noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture with noise
+    patches: tuple[int, int] | None = None  # (side, stride) of patches that are restored one by one and averaged
+    compresses: bool = False  # whether the input is the original after JPEG
+    same_size_pairs: bool = False  # whether the input is a picture beside the original, as large as it
+    conditions: Mapping[str, float] = field(default_factory=dict, hash=False)  # told to networks, beside sigma, quality
     provider: str = ""
 
     @property
     def enlarges(self) -> bool:
         """Whether the input is smaller than the original."""
-        return (self.noise_seed is None and not self.paired) or self.noise_on_low_resolution
+        if self.compresses or self.same_size_pairs:
+            return False
+        return self.noise_seed is None or self.noise_on_low_resolution
 
-    def tells(self, sigma: float) -> dict[str, float]:
-        """What a network may be told of the input, where noise of that level is added."""
-        return {**self.conditions, **({} if self.noise_seed is None else {"sigma": sigma})}
+    def tells(self, sigma: float = 0.0, quality: int = 0) -> dict[str, float]:
+        """The conditions that a network may ask for, when the input has noise or JPEG of these strengths."""
+        told = dict(self.conditions)
+        if self.noise_seed is not None:
+            told["sigma"] = sigma
+        if self.compresses:
+            told["quality"] = quality
+        return told
 
 
 @dataclass(frozen=True)
 class DegradationInfo:
-    """What makes a bad picture of a good one, for training.
+    """A way to make a good picture worse, for training.
 
-    ``degrade(config, picture, scale, generator)`` takes (C, H, W) in [0, 1] and gives the same, worse:
-    smaller by ``scale`` where it reduces, of the same size where it does not. All that it draws comes
-    from the generator, so that a run can be repeated. Where a network may want to know what was done, such
-    as the strength of noise, it gives a ``Degraded``: the picture and its conditions.
+    ``degrade(config, picture, scale, generator)`` takes (C, H, W) in [0, 1] and returns a worse picture,
+    smaller by ``scale`` if it reduces and else of the same size. It draws only from the generator, so that
+    a run can be repeated. It may return a ``Degraded``, the picture with its conditions, such as the strength
+    of the noise, for networks that ask for them.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Registries of records: they refuse duplicates, add all or nothing, and suggest close names."""
+"""Registries of records. They refuse duplicates, add all or nothing, and suggest close names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from toolbox.records import (
     Record,
 )
 
-# Kinds that one field of a spec takes alike, so that a name must not be in both.
+# Kinds that share a field of a spec, so that they must not share a name.
 SAME_SLOT: Mapping[Kind, tuple[Kind, ...]] = {"encoder": ("recurrent-wrapper",), "recurrent-wrapper": ("encoder",)}
 
 # What else a user names beside components and architectures: what one is called, and its registry.
@@ -40,9 +40,9 @@ class Registry(Generic[R]):
     """Records of one kind by name.
 
     Args:
-        kind: what the records are, as error messages call it.
-        provided_elsewhere: names that are known to exist, and the plugin each would come from;
-            consulted only to explain a name that is missing.
+        kind: the name of the kind in error messages.
+        provided_elsewhere: names that are known to exist, each with its plugin; only used to explain a
+            missing name.
     """
 
     def __init__(self, kind: str, provided_elsewhere: Mapping[str, str] | None = None) -> None:
@@ -54,7 +54,7 @@ class Registry(Generic[R]):
         """Add all records, or none of them.
 
         Raises:
-            PluginError: a name is taken, by another record or by another of these.
+            PluginError: a name is taken, or occurs twice.
         """
         added: dict[str, R] = {}
         for record in records:
@@ -94,7 +94,7 @@ class Registry(Generic[R]):
 
 @dataclass(frozen=True)
 class SetAside:
-    """A plugin that is broken: why, and what its user can do about it."""
+    """A broken plugin, the reason, and a remedy for its user."""
 
     plugin: str
     package: str
@@ -106,7 +106,7 @@ class SetAside:
 
 @dataclass
 class Registries:
-    """One registry per kind of component, and one each of the other records."""
+    """One registry for each kind of component, and one for each other kind of record."""
 
     components: dict[Kind, Registry[ComponentInfo]]
     architectures: Registry[ArchitectureInfo]
@@ -116,7 +116,7 @@ class Registries:
     metrics: Registry[MetricInfo]
     losses: Registry[LossInfo]
     datasets: Registry[DatasetInfo]
-    set_aside: list[SetAside] = field(default_factory=list)  # what is broken
+    set_aside: list[SetAside] = field(default_factory=list)  # broken plugins
     left_out: list[str] = field(default_factory=list)  # plugins that the user did not select
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
 
@@ -126,7 +126,7 @@ class Registries:
         component_providers: Mapping[str, str] | None = None,
         architecture_providers: Mapping[str, str] | None = None,
     ) -> Self:
-        """No records; the providers map names to plugins, to explain a name that is missing."""
+        """Empty registries. The providers map names to plugins, to explain a missing name."""
         return cls(
             components={kind: Registry(kind.replace("-", " "), component_providers) for kind in KINDS},
             architectures=Registry("architecture", architecture_providers),
@@ -181,7 +181,7 @@ class Registries:
             setattr(self, name, registry)
 
     def with_architectures(self, provider: str, architectures: Iterable[ArchitectureInfo]) -> Registries:
-        """A copy that has these architectures too; this one is unchanged.
+        """A copy with these architectures added; the original stays unchanged.
 
         Raises:
             PluginError: a name is taken.
@@ -191,16 +191,16 @@ class Registries:
         return more
 
     def why_inactive(self, plugin: str) -> str:
-        """The reason for which a plugin that is asked for is not there."""
+        """The reason why a plugin is not active."""
         if plugin in self.left_out:
             return "TOOLBOX_PLUGINS leaves it out"
         return next((each.reason for each in self.set_aside if each.plugin == plugin), "it is not installed")
 
     def component(self, kinds: tuple[Kind, ...], name: str) -> ComponentInfo:
-        """The record of that name among several kinds: a recurrent wrapper, say, is an encoder too.
+        """The record of a name among several kinds; a recurrent wrapper, for example, is an encoder too.
 
         Raises:
-            UnknownComponent: none of the kinds has it; the message names close ones.
+            UnknownComponent: none of the kinds has it; the message suggests close names.
         """
         for kind in kinds:
             if name in self.components[kind]:
@@ -229,7 +229,7 @@ def _check_component(info: object) -> None:
 
 
 def _with(registry: Registry[R], provider: str, kind: type[R], records: Iterable[object]) -> Registry[R]:
-    """A copy that has a plugin's records too."""
+    """A copy with a plugin's records added."""
     copy = _copy(registry)
     for record in records:
         if not isinstance(record, kind):

@@ -1,23 +1,33 @@
-"""Bicubic resizing of tensors: what every network is measured against, and what joins sizes inside them."""
+"""Bicubic resizing of tensors: the baseline of every network, and a part inside many."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from toolbox.symbolic import exact, known
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (B, C, H, W) bicubically, in the same range (with overshoot); the same size is exact.
 
-    Enlarging is torch's bicubic (a = −0.75); where an axis shrinks, the kernel is widened against
-    aliasing (a = −0.5).
+    Enlarging is torch's bicubic (a = −0.75). Where an axis shrinks, the kernel (a = −0.5) is widened against
+    aliasing.
     """
     height, width = image.shape[-2:]
-    if size == (height, width):
+    if is_size(image, size):
         return image
-    if size[0] >= height and size[1] >= width:
+    if known(size[0] >= height) and known(size[1] >= width):
         return F.interpolate(image, size=size, mode="bicubic")
+    if any(isinstance(length, torch.SymInt) for length in (height, width, *size)):
+        return _resampled(image, size)
     return antialiased(image, size)
+
+
+def is_size(image: Tensor, size: tuple[int, int]) -> bool:
+    """Whether (B, C, H, W) has that size; for symbolic sizes, whether it always has."""
+    return known(size[0] == image.shape[-2]) and known(size[1] == image.shape[-1])
 
 
 def antialiased(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -25,3 +35,29 @@ def antialiased(image: Tensor, size: tuple[int, int]) -> Tensor:
     if size[1] == 1 < size[0]:  # torch repeats the first row in outputs of width 1
         return antialiased(image.mT, (1, size[0])).mT
     return F.interpolate(image, size=size, mode="bicubic", antialias=True)
+
+
+def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """The result of ``resize`` by one formula for all sizes: a matrix of weights for each axis."""
+    axes = list(zip(image.shape[-2:], size, strict=True))
+    larger = [exact(after, image.device) >= exact(before, image.device) for before, after in axes]
+    rows, columns = (_weights(before, after, larger[0] & larger[1]).to(image.dtype) for before, after in axes)
+    for dim, (before, _) in zip((-2, -1), axes, strict=True):
+        image = image.index_select(dim, torch.arange(-2, before + 2, device=image.device).clamp(0, before - 1))
+    return rows @ image @ columns.mT
+
+
+def _weights(before: int, after: int, enlarges: Tensor) -> Tensor:
+    """(after, before + 4): the weight of each input pixel in each output pixel; both end pixels count three times."""
+    device = enlarges.device
+    ratio = exact(before, device) / exact(after, device)
+    pixel = torch.arange(-2, before + 2, dtype=torch.float64, device=device) + 0.5
+    center = (torch.arange(after, dtype=torch.float64, device=device) + 0.5) * ratio
+    distance = ((pixel - center[:, None]) / torch.where(enlarges, 1.0, ratio.clamp(min=1))).abs()
+    a = torch.where(enlarges, -0.75, -0.5).double()
+    near = ((a + 2) * distance - (a + 3)) * distance.square() + 1
+    far = a * (((distance - 5) * distance + 8) * distance - 4)
+    weights = torch.where(distance < 1, near, far) * (distance < 2)
+    inside = (pixel > 0) & (pixel < exact(before, device))
+    weights = weights * (inside | enlarges)  # the widened kernel is cut off at the border
+    return weights / weights.sum(1, keepdim=True)

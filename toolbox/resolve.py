@@ -1,4 +1,4 @@
-"""From a name, a mapping or a YAML file to a validated spec."""
+"""Turn a name, a mapping or a YAML file into a validated spec."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def resolve(
     registries: Registries | None = None,
     **overrides: Any,
 ) -> ArchitectureSpec:
-    """The validated spec that ``build`` builds; takes the same arguments and raises the same errors."""
+    """The validated spec for ``build``, which takes the same arguments and raises the same errors."""
     registries = in_use(registries)
     prefix = ""
     data: Any
@@ -42,7 +42,7 @@ def resolve(
 
 
 def without_preset_fields(data: Any, changes: Any, registries: Registries) -> Any:
-    """``data`` without the settings of components that a preset among the changes stands for."""
+    """``data`` without the settings that a preset among the changes replaces."""
     if not isinstance(changes, Mapping) or not isinstance(data, (str, Mapping)):
         return data
     data = {"name": data} if isinstance(data, str) else data
@@ -55,7 +55,7 @@ def without_preset_fields(data: Any, changes: Any, registries: Registries) -> An
 
 
 def merged(data: Any, changes: Mapping[str, Any]) -> Any:
-    """``data`` with ``changes``; mappings are merged unless they name another component or kind."""
+    """``data`` with ``changes``. Mappings are merged unless they name another component or kind."""
     if isinstance(data, str):  # the shorthand of a component
         data = {"name": data}
     if not isinstance(data, Mapping):

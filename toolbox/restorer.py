@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from toolbox.close_names import did_you_mean
 from toolbox.decoders.skip import REACH, resized
 from toolbox.errors import SpecError
-from toolbox.padding import padded
+from toolbox.padding import cropped, padded
 from toolbox.registry import Registries
 from toolbox.resolve import resolve
 from toolbox.spec import RESERVED, ArchitectureSpec
 
-MOST_PIXELS = 2**30  # of an output; more is a slip, and no machine's memory holds it
+MOST_PIXELS = 2**30  # of an output; a larger one is a mistake that no memory holds
 
 
 class Restorer(nn.Module):
@@ -58,7 +58,7 @@ class Restorer(nn.Module):
 
     @property
     def receptive_field(self) -> int | None:
-        """Radius in input pixels of what one output pixel sees; None when it is the whole image."""
+        """Radius in input pixels around an output pixel that it depends on; None for the whole image."""
         parts = [self.spec.encoder.config.receptive_field(), self.spec.decoder.config.receptive_field()]
         if None in parts:
             return None
@@ -66,9 +66,13 @@ class Restorer(nn.Module):
 
     @property
     def sizes(self) -> str | int:
-        """Output sizes that the decoder accepts: ``"same"``, ``"any"``, or a fixed integer scale."""
+        """The output sizes that the decoder accepts: ``"same"``, ``"any"``, or a fixed integer scale."""
         sizes: str | int = self.spec.decoder.config.sizes()
         return sizes
+
+    @property
+    def _own_scale(self) -> int:
+        return self.sizes if isinstance(self.sizes, int) else 1
 
     def output_size(
         self,
@@ -77,15 +81,15 @@ class Restorer(nn.Module):
         size: tuple[int, int] | None = None,
         scale: float | tuple[float, float] | None = None,
     ) -> tuple[int, int]:
-        """The (height, width) that an image of ``height`` × ``width`` is restored to.
+        """The output (height, width) for an image of ``height`` × ``width``.
 
-        With neither size nor scale it is the decoder's own scale, or the same size.
+        Without size and scale, the decoder's own scale decides, or the size stays the same.
 
         Raises:
             SpecError: both were given, a value is not positive and finite, or the decoder does not
                 accept the size.
         """
-        own = self.sizes if isinstance(self.sizes, int) else 1
+        own = self._own_scale
         if size is not None and scale is not None:
             raise SpecError(f"got size {size} and scale {scale}, expected one of them")
         if size is None:
@@ -93,11 +97,11 @@ class Restorer(nn.Module):
         elif (
             not isinstance(size, (tuple, list))
             or len(size) != 2
-            or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in size)
+            or not all(isinstance(n, (Integral, torch.SymInt)) and not isinstance(n, bool) and n > 0 for n in size)
         ):
             raise SpecError(f"got size {size}, expected (height, width), both positive integers")
         else:
-            size = int(size[0]), int(size[1])
+            size = _count(size[0]), _count(size[1])
         if size[0] * size[1] > MOST_PIXELS:
             raise SpecError(f"got output size {size[0]}x{size[1]}, expected at most {MOST_PIXELS} pixels")
         if self.sizes != "any" and size != (own * height, own * width):
@@ -160,7 +164,7 @@ class Restorer(nn.Module):
         return torch.cat(maps, 1)
 
     def pad(self, image: Tensor) -> Tensor:
-        """The image (B, C, H, W), with conditions or without, larger at the bottom and right as the parts need it."""
+        """The image (B, C, H, W), with or without conditions, padded at the bottom and right as the parts need it."""
         return padded(image, self.spec.padding)
 
     def encode(self, image: Tensor) -> Tensor:
@@ -171,30 +175,31 @@ class Restorer(nn.Module):
     def decode(self, features: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
         """Features of the padded image, and the image itself → (B, output channels, *size).
 
-        A decoder of the same size or a fixed scale decodes all the features, and what is of the padding is
-        cut off its result, as published networks do it. A decoder of any size gets the features of the image
-        alone, so that its positions are those of the image.
+        A decoder of the same size or a fixed scale decodes all features, and the result is cropped, as published
+        networks do it. A decoder of any size gets only the features of the image, so that its positions are
+        those of the image.
         """
         image = image[:, : self.channels]  # without conditions
-        height, width = image.shape[-2:]
+        pads = self.spec.padding.multiple > 1
         decoded_size = size
-        if self.sizes == "any":
-            features = features[..., :height, :width]
-        else:
-            decoded_size = size[0] // height * features.shape[-2], size[1] // width * features.shape[-1]
+        if pads and self.sizes == "any":
+            features = cropped(features, image.shape[-2], image.shape[-1])
+        elif pads:
+            decoded_size = self._own_scale * features.shape[-2], self._own_scale * features.shape[-1]
         more = {"image": self._seen(self.pad(image))} if self.spec.decoder.config.takes_image else {}
         decoded: Tensor = self.decoder(features, decoded_size, **more)
-        if decoded_size != size:
-            decoded = decoded[..., : size[0], : size[1]]
+        if pads:
+            decoded = cropped(decoded, *size)
         restored = decoded * self.std
-        if len(restored) > len(image):  # in training, the states of a recurrent encoder one after the other
-            image = image.repeat(len(restored) // len(image), 1, 1, 1)
+        # In training, the states of a recurrent encoder one after the other. len() would fix the batch of a trace.
+        if restored.shape[0] > image.shape[0]:
+            image = image.repeat(restored.shape[0] // image.shape[0], 1, 1, 1)
         skip = self.spec.global_skip
-        # The mean is either part of the input that is added again, or was taken off before.
+        # Either the skip adds the mean with the input, or it was subtracted before and is added here.
         return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
 
     def _seen(self, image: Tensor) -> Tensor:
-        """The image as the network sees it; conditions behind it are that already."""
+        """The image as the network sees it, normalized; conditions behind it stay as they are."""
         if image.shape[1] == self.channels:
             return (image - self.mean) / self.std
         image, maps = image[:, : self.channels], image[:, self.channels :]
@@ -228,10 +233,24 @@ def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> 
         SpecError: a scale is not a positive, finite number.
     """
     scales = scale if isinstance(scale, tuple) else (scale, scale)
-    if len(scales) != 2 or not all(isinstance(s, Real) and 0 < s * max(height, width) < math.inf for s in scales):
+    lengths = height, width
+    if len(scales) != 2 or not all(
+        isinstance(s, Real) and s > 0 and n * s < math.inf for n, s in zip(lengths, scales, strict=True)
+    ):
         raise SpecError(f"got scale {scale!r}, expected a positive number or two of them")
-    vertical, horizontal = (max(1, math.floor(n * s + 0.5)) for n, s in zip((height, width), scales, strict=True))
+    vertical, horizontal = (_scaled(n, s) for n, s in zip(lengths, scales, strict=True))
     return vertical, horizontal
+
+
+def _scaled(length: Any, scale: float) -> Any:
+    if isinstance(scale, int):  # a trace sees more of a product of integers than of rounding
+        return length * scale
+    return max(1, math.floor(length * scale + 0.5))
+
+
+def _count(length: Any) -> Any:
+    """A length as a plain integer; one that is traced remains a symbol."""
+    return length if isinstance(length, torch.SymInt) else int(length)
 
 
 def build(
@@ -240,13 +259,13 @@ def build(
     registries: Registries | None = None,
     **overrides: Any,
 ) -> Restorer:
-    """An untrained restorer.
+    """Build an untrained restorer.
 
     Args:
         name_or_spec: a name of the catalog, a spec as a mapping, the path of a YAML file with one
             spec, or a validated spec.
-        registries: where names are looked up; what is installed unless given.
-        overrides: keys of the spec to change, merged into mappings:
+        registries: where to look up names; by default the installed ones.
+        overrides: keys of the spec to change. Mappings are merged, as in
             ``build("nlrn", encoder={"steps": 3})``.
 
     Raises:

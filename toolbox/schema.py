@@ -1,4 +1,4 @@
-"""JSON Schema of components and catalogs, by which an editor completes them."""
+"""JSON Schema of components and catalogs, for completion in an editor."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _names(registry: Any) -> list[str]:
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with pydantic's definitions in place, and component fields as references by kind."""
+    """The schema with pydantic's definitions inlined, and component fields as references by kind."""
     definitions = schema.pop("$defs", {})
 
     def resolve(node: Any) -> Any:
@@ -78,7 +78,7 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
         if str(node.get("$ref", "")).startswith("#/$defs/"):
             target = definitions[node["$ref"].removeprefix("#/$defs/")]
             return resolve({**target, **{key: value for key, value in node.items() if key != "$ref"}})
-        # A discriminator's mapping points to definitions that are in place now.
+        # A discriminator's mapping points to definitions that are now inlined.
         return {key: resolve(value) for key, value in node.items() if key != "discriminator"}
 
     inlined: dict[str, Any] = resolve(schema)

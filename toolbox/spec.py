@@ -1,4 +1,4 @@
-"""An architecture as data: component specs nested in an architecture spec, validated whole."""
+"""An architecture as data: component specs nested in an architecture spec, validated as a whole."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class ComponentSpec(Configured):
         return self.info.factory(self.config, **context)
 
     def to_data(self) -> dict[str, Any]:
-        """The spec as JSON data, complete: every default is written out."""
+        """The spec as JSON data, with every default written out."""
         return {"name": self.name, **self.config.model_dump(mode="json")}
 
     def trained(self) -> ComponentSpec:
-        """The same for weights that are at hand: nothing in it says where first ones come from."""
+        """The same spec for existing weights, without the settings that say where first weights come from."""
         return replace(self, config=_trained(self.config))
 
     def parts(self) -> Iterator[ComponentSpec]:
@@ -60,7 +60,7 @@ class ComponentSpec(Configured):
 
 
 def _trained(value: Any) -> Any:
-    """A value of a config whose components, also in lists and mappings, are for weights that are at hand."""
+    """A value of a config with every component in it, also in lists and mappings, for existing weights."""
     if isinstance(value, ComponentSpec):
         return value.trained()
     if isinstance(value, Config):
@@ -106,7 +106,7 @@ class OfKind:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"x-component": list(self.kinds)}  # toolbox.schema replaces it by what is registered
+        return {"x-component": list(self.kinds)}  # toolbox.schema replaces it by the registered components
 
 
 EncoderSpec = Annotated[ComponentSpec, OfKind("encoder", "recurrent-wrapper")]
@@ -116,7 +116,7 @@ NonLocalSpec = Annotated[ComponentSpec, OfKind("nonlocal-block")]
 
 
 class Normalization(Config):
-    """What the network sees: (image − mean) / std, per channel or one value for all."""
+    """The network sees (image − mean) / std, with a value for each channel or one for all."""
 
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
@@ -146,7 +146,7 @@ class ArchitectureSpec(Config):
     summary: str = ""
     paper: str = ""
     channels: int = Field(gt=0, description="channels of the image: 1 is gray, 3 is RGB")
-    output_channels: int | None = Field(default=None, gt=0, description="channels of the output, unless the image's")
+    output_channels: int | None = Field(default=None, gt=0, description="channels of the output; default: the image's")
     normalization: Normalization = Normalization()
     global_skip: Literal["none", "bicubic", "bilinear", "nearest"] = Field(
         default="none",
@@ -198,7 +198,7 @@ class ArchitectureSpec(Config):
 
     @property
     def decoded_channels(self) -> int:
-        """Channels that the decoder gives."""
+        """The number of channels of the decoder's result."""
         return self.channels if self.output_channels is None else self.output_channels
 
     @property
@@ -218,9 +218,9 @@ class ArchitectureSpec(Config):
         yield from self.decoder.parts()
 
     def trained(self) -> ArchitectureSpec:
-        """The same for weights that are at hand: building it reads and fetches none."""
+        """The same spec for existing weights: building it reads and fetches none."""
         return self.model_copy(update={"encoder": self.encoder.trained(), "decoder": self.decoder.trained()})
 
     def to_json(self) -> str:
-        """Complete JSON: reading it back gives an equal spec, whatever the defaults become."""
+        """Complete JSON. Reading it back gives an equal spec, even if defaults change."""
         return json.dumps(self.model_dump(mode="json"), separators=(",", ":"))

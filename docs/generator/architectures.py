@@ -36,12 +36,12 @@ def _page(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArch
         _facts(info, spec, measured),
         *_run(info, measured),
         "## Spec",
-        "Complete; what the catalog leaves out is a default.",
+        "This is the complete spec, with every default written out.",
         code(as_yaml(_shown(spec)), "yaml"),
-        f"## Cost\n\nFor an input of {SIDE} × {SIDE} pixels{scale}. Memory is the most that is held at once beside "
-        "input and weights; larger pictures are [cut into tiles](../../explanation/tiles.md). Measured times are in "
-        f"the README's section on performance; [`toolbox bench {info.name}`](../command-line.md#toolbox-bench) "
-        "measures them on your machine.",
+        f"## Cost\n\nFor an input of {SIDE} × {SIDE} pixels{scale}. Memory is the most that the network holds at once "
+        "besides input and weights; larger pictures are [cut into tiles](../../explanation/tiles.md). "
+        f"[`toolbox bench {info.name}`](../command-line.md#toolbox-bench) measures the time on your machine. "
+        "[Speed](../speed.md) has measured times.",
         _costs(spec, measured),
         *_training(info),
     )
@@ -88,17 +88,17 @@ def _run(info: ArchitectureInfo, measured: MeasuredArchitecture) -> list[str]:
     if info.weights is not None:
         return [
             "## Run it",
-            "It ships with trained weights.",
+            "This network ships with trained weights.",
             f"`toolbox restore photo.png -o out.png -m {info.name}{' --scale 2' if any_size else ''}`",
             f"![Before and after {info.name}](../../pictures/{info.name}.webp)",
-            "The picture is made by [these commands](../../how-to/pictures.md).",
+            "[These commands](../../how-to/pictures.md) made the picture.",
         ]
     if not measured.parameters:
-        return ["## Run it", f"It needs no weights: `toolbox restore photo.png -o out.png -m {info.name}`."]
+        return ["## Run it", f"This network needs no weights: `toolbox restore photo.png -o out.png -m {info.name}`."]
     call = "module(image, scale=2)" if any_size else "module(image)"
     return [
         "## In code",
-        f"Untrained: `toolbox.build({info.name!r})` gives a module, `{call}` the restored image.",
+        f"`module = toolbox.build({info.name!r})` builds the network, untrained. `{call}` restores an image.",
     ]
 
 
@@ -116,7 +116,7 @@ def _training(info: ArchitectureInfo) -> list[str]:
     rows = {key: value.replace("\n", "; ") if isinstance(value, str) else value for key, value in plain.items()}
     return [
         "## How it was trained",
-        "As the header of its weights file tells; `toolbox show` prints the same.",
+        "The header of the weights file holds this record, and `toolbox show` prints it.",
         facts({key: f"`{value}`" if isinstance(value, str) and ":" in value else value for key, value in rows.items()}),
     ]
 
@@ -167,8 +167,8 @@ def _index(measured: dict[str, MeasuredArchitecture]) -> str:
     ]
     return page(
         "Architectures",
-        "Every named network of the [catalog](../spec.md#a-catalog). Each is built by `toolbox.build(NAME)`; those "
-        "with trained weights, and those that need none, restore pictures at once.",
+        "These are the named networks of the [catalog](../spec.md#a-catalog). `toolbox.build(NAME)` builds each of "
+        "them. Networks with trained weights, and those that need none, can restore pictures at once.",
         table(("name", "encoder", "decoder", "sizes", "parameters", "multiply-adds", "weights"), rows),
-        f"Multiply-adds are for an input of {SIDE} × {SIDE} pixels, at ×{SCALE:g} where any size goes.",
+        f"Multiply-adds are for an input of {SIDE} × {SIDE} pixels, at ×{SCALE:g} if the network takes any size.",
     )

@@ -11,9 +11,9 @@ from generator.markdown import code, page
 from generator.running import toolbox_command
 from toolbox.cli import app
 
-INTRODUCTION = """Also as `python -m toolbox`. Exit codes: 0, done; 1, an input failed; 2, wrong usage. An error is one
-sentence on the standard error; `--debug` before the command shows the traceback. `--json`, where a command has it,
-prints what a program would read."""
+INTRODUCTION = """You can also run `python -m toolbox`. The exit code is 0 when everything worked, 1 when an input
+failed, and 2 when the command was used wrongly. An error is one sentence on standard error; `--debug` before the
+command shows the traceback as well. `--json`, where a command has it, prints the result for a program to read."""
 
 
 def pages() -> Iterator[tuple[str, str]]:

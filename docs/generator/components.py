@@ -19,12 +19,12 @@ from toolbox.records import ComponentInfo
 
 FOLDER = "reference/components"
 DEFAULTS = "its defaults"  # whose settings a page shows
-ENCODER = """An encoder turns an image into features of the same height and width, and says how many channels they have
+ENCODER = """An encoder turns an image into features of the same height and width. It says how many channels they have
 and how far one of them sees."""
-TRANSITION = """A transition is the function that a recurrent wrapper repeats: from one state, and the correlation of
-the state before, to the next."""
-NONLOCAL_BLOCK = """A non-local block lets every pixel gather from the pixels that look like it, and keeps the shape of
-the features. It can hand its correlation on to the next block."""
+TRANSITION = """A transition is the function that a recurrent wrapper repeats. It takes one state, and the correlation
+of the state before, to the next."""
+NONLOCAL_BLOCK = """A non-local block lets every pixel gather from pixels that look like it, and keeps the shape of the
+features. It can pass its correlation on to the next block."""
 # Of each kind: what it is, what goes in, what comes out.
 CONTRACT: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "encoder": (
@@ -48,7 +48,7 @@ CONTRACT: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("features B × C × H × W", "correlation or None"),
     ),
     "decoder": (
-        "A decoder turns features into an image of the size that is asked for, and says which sizes it can.",
+        "A decoder turns features into an image of the requested size. It says which sizes it accepts.",
         ("features B × {features} × H × W", "size (H′, W′)"),
         ("image B × C × H′ × W′",),
     ),
@@ -93,12 +93,12 @@ def _page(info: ComponentInfo) -> str:
         "## Settings",
         settings(info.config, ".."),
         table(("preset", "stands for"), presets),
-        f"## Spec\n\nWith {whose}, complete:",
+        f"## Spec\n\nThis is the complete spec with {whose}:",
         code(as_yaml({"name": info.name, **config.model_dump(mode="json")}), "yaml"),
         "## Cost",
         _cost(info, config, whose),
         "## Used by",
-        f"{links}." if links else "No architecture of the catalog.",
+        f"{links}." if links else "No architecture of the catalog uses it.",
         "## In code",
         _object(info),
     )
@@ -110,13 +110,13 @@ def _cost(info: ComponentInfo, config: Any, whose: str) -> str:
         how = f", at ×{SCALE:g}"
     timed = ""
     if info.kind in TIMED and whose == DEFAULTS:
-        timed = f" Times are measured by [`toolbox bench {info.name}`](../../command-line.md#toolbox-bench)."
+        timed = f" [`toolbox bench {info.name}`](../../command-line.md#toolbox-bench) measures the time."
     measured = _measured(info)
     head = ("input", "output", "parameters", "multiply-adds", "memory")
     row = (measured.input, measured.output, *cells(measured.parameters, measured.cost))
     return (
-        f"With the settings above, for an input of {SIDE} × {SIDE} pixels{how}; memory is the most that is held at "
-        f"once beside input and weights.{timed}\n\n{table(head, [row])}"
+        f"With the settings above, for an input of {SIDE} × {SIDE} pixels{how}. Memory is the most that the component "
+        f"holds at once besides input and weights.{timed}\n\n{table(head, [row])}"
     )
 
 
@@ -184,19 +184,19 @@ def _kind_index(kind: Kind) -> str:
     return page(
         f"{title[0].upper()}{title[1:]}",
         CONTRACT[kind][0],
-        table(("name", "what it is", "paper", "plugin"), rows),
+        table(("name", "description", "paper", "plugin"), rows),
     )
 
 
 def _index() -> str:
     hook = "[`toolbox_components`](../hooks.md#toolbox.hookspecs.toolbox_components)"
-    blocks = [f"Every part that a spec can name. A plugin adds more by the hook {hook}."]
+    blocks = [f"A spec can name these parts. A plugin adds more by the hook {hook}."]
     for kind in KINDS:
         rows = [(f"[{info.name}]({kind}/{info.name}.md)", info.summary) for info in components(kind)]
         title = PLURAL[kind]
         blocks += [
             f"## [{title[0].upper()}{title[1:]}]({kind}/index.md)",
             CONTRACT[kind][0],
-            table(("name", "what it is"), rows),
+            table(("name", "description"), rows),
         ]
     return page("Components", *blocks)

@@ -30,11 +30,11 @@ def pages() -> Iterator[tuple[str, str]]:
         "reference/hooks.md",
         page(
             "Hooks",
-            "All that a plugin can tell the toolbox. A plugin is a module, named by an entry point in the group "
-            "`toolbox`, whose functions are marked with `toolbox.hookspecs.hookimpl`. Each hook is optional, and a "
-            "plugin registers all it has or, when something is wrong with it, nothing. "
-            "[Write a plugin](../tutorials/plugin.md) shows one from the start; the records that hooks return are in "
-            "[`toolbox.registry`](python/toolbox.md#toolbox.registry).",
+            "A plugin registers its parts through these hooks. A plugin is a module, named by an entry point in the "
+            "group `toolbox`, that marks its functions with `toolbox.plugin.hookimpl`. Each hook is optional. When "
+            "something is wrong with a plugin, Toolbox registers nothing of it. "
+            "[Write a plugin](../tutorials/plugin.md) shows one from the start. "
+            "[`toolbox.records`](python/toolbox.md#toolbox.records) describes the records that hooks return.",
             table(("hook", "implemented by"), rows),
             *(f"::: toolbox.hookspecs.{hook}\n    options:\n      show_source: false" for hook in hooks()),
         ),

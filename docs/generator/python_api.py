@@ -29,8 +29,8 @@ def pages() -> Iterator[tuple[str, str]]:
         f"{FOLDER}/index.md",
         page(
             "Python",
-            "The public calls. Importing `toolbox` is quick: each name loads what it needs when it is first used.",
-            table(("call", "what it does"), rows),
+            "These are the public calls. Importing `toolbox` is quick: each name loads its modules on first use.",
+            table(("call", "description"), rows),
             *(_directive(_path(item), f"toolbox.{name}") for name, item in zip(toolbox.__all__, public, strict=True)),
         ),
     )

@@ -13,25 +13,25 @@ from toolbox.evaluation.protocols import describe
 
 FOLDER = "reference"
 INTRODUCTION = {
-    "protocols": "How a score is made: what `toolbox eval --protocol NAME` does, in full. Scores of different "
-    "protocols do not compare; [why](../explanation/protocols.md). A plugin adds protocols by the hook "
-    "[`toolbox_protocols`](hooks.md#toolbox.hookspecs.toolbox_protocols).",
-    "metrics": "How far a restored picture is from the original, or from the input, as one number. "
-    "[Protocols](protocols.md) name them, and `toolbox eval --metric NAME` adds one. A plugin adds metrics by the hook "
-    "[`toolbox_metrics`](hooks.md#toolbox.hookspecs.toolbox_metrics).",
-    "losses": "What the training of a [recipe](recipe.md) makes smaller: one by its name, or several that are summed "
-    "up, `loss: [l1, {name: frequency, weight: 0.05}]`. A plugin adds losses by the hook "
+    "protocols": "A protocol defines in full how `toolbox eval --protocol NAME` makes a score. You cannot compare "
+    "scores of different protocols; [What a protocol is](../explanation/protocols.md) explains why. A plugin adds "
+    "protocols by the hook [`toolbox_protocols`](hooks.md#toolbox.hookspecs.toolbox_protocols).",
+    "metrics": "A metric is one number for the distance of a restored picture from the original or from the input. "
+    "[Protocols](protocols.md) name their metrics, and `toolbox eval --metric NAME` adds one. A plugin adds metrics by "
+    "the hook [`toolbox_metrics`](hooks.md#toolbox.hookspecs.toolbox_metrics).",
+    "losses": "Training makes a loss smaller. A [recipe](recipe.md) names one, or several to sum up: "
+    "`loss: [l1, {name: frequency, weight: 0.05}]`. A plugin adds losses by the hook "
     "[`toolbox_losses`](hooks.md#toolbox.hookspecs.toolbox_losses).",
-    "datasets": "Where a [recipe](recipe.md) takes its pictures from: `data: photos` are those of a folder, `data: "
-    "{clean: sharp, degraded: blurred}` pairs of two, and `data: {name: NAME, ...}` any other. A plugin adds datasets "
-    "by the hook [`toolbox_datasets`](hooks.md#toolbox.hookspecs.toolbox_datasets).",
-    "degradations": "What a [training recipe](recipe.md) can make of good pictures, one after the other, for a network "
-    "to undo. A plugin adds degradations by the hook "
+    "datasets": "A [recipe](recipe.md) takes its pictures from datasets: `data: photos` are the pictures of a folder, "
+    "`data: {clean: sharp, degraded: blurred}` the pairs of two folders, and `data: {name: NAME, ...}` any other. A "
+    "plugin adds datasets by the hook [`toolbox_datasets`](hooks.md#toolbox.hookspecs.toolbox_datasets).",
+    "degradations": "A [training recipe](recipe.md) applies degradations to good pictures, one after the other, and "
+    "the network learns to undo them. A plugin adds degradations by the hook "
     "[`toolbox_degradations`](hooks.md#toolbox.hookspecs.toolbox_degradations).",
-    "converters": "Published checkpoints that `toolbox convert` turns into "
-    "[weights files](weights-file.md). The format is recognized, nothing in the file is executed, and a tensor that is "
-    "missing, unexpected or of another shape is named. What the file cannot tell is given as `--hint KEY=VALUE`. "
-    "A plugin adds formats by the hook [`toolbox_converters`](hooks.md#toolbox.hookspecs.toolbox_converters).",
+    "converters": "`toolbox convert` turns these published checkpoints into [weights files](weights-file.md). It "
+    "recognizes the format, executes nothing in the file, and names a tensor that is missing, unexpected or of another "
+    "shape. When the file leaves something open, give it as `--hint KEY=VALUE`. A plugin adds formats by the hook "
+    "[`toolbox_converters`](hooks.md#toolbox.hookspecs.toolbox_converters).",
 }
 TITLE = {"converters": "Checkpoint formats"}
 
@@ -42,7 +42,7 @@ def pages() -> Iterator[tuple[str, str]]:
         rows = [(f"[`{each.name}`](#{each.name})", each.summary) for each in records(kind)]
         entries = [block for record in records(kind) for block in _entry(kind, record)]
         title = TITLE.get(kind, kind.replace("_", " ").capitalize())
-        head = table(("name", "what it is"), rows)
+        head = table(("name", "description"), rows)
         yield f"{FOLDER}/{kind.replace('_', '-')}.md", page(title, INTRODUCTION.get(kind, ""), head, *entries)
 
 

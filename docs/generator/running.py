@@ -4,7 +4,7 @@
   for blanks; ``...`` stands for anything.
 - A block with a title, or whose first line is a comment that begins with a file's name, is written to that file.
 - Any other ``yaml`` block is a spec, or part of one, and has to be valid.
-- A command may fail only where the page shows its error.
+- A command, or Python, may fail only where the page shows its error.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import yaml
 from toolbox import discovery
 from toolbox.cli import main
 from toolbox.config import validated
+from toolbox.errors import ToolboxError
 from toolbox.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
@@ -103,8 +104,13 @@ class PageRunner:
         printed = io.StringIO()
         # Lines are counted as in the page, for tracebacks.
         code = compile("\n" * block.line + block.text, str(block), "exec")
-        with contextlib.redirect_stdout(printed):
-            exec(code, self.names)  # noqa: S102  # our own pages
+        try:
+            with contextlib.redirect_stdout(printed):
+                exec(code, self.names)  # noqa: S102  # our own pages
+        except ToolboxError as error:
+            if "Error: " not in (block.shown or ""):
+                raise
+            printed.write(f"{type(error).__name__}: {error}\n")
         return printed.getvalue()
 
     def _line(self, line: str, block: Block) -> str:

@@ -30,7 +30,7 @@ def settings(config: type[Config], links: str = "") -> str:
         )
         for key, each in schema.get("properties", {}).items()
     ]
-    return table(("key", "value", "default", "what it is"), rows) or "It has no settings."
+    return table(("key", "value", "default", "description"), rows) or "It has no settings."
 
 
 def type_text(schema: dict[str, Any], links: str = "") -> str:

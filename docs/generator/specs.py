@@ -18,35 +18,36 @@ def pages() -> Iterator[tuple[str, str]]:
         "reference/spec.md",
         page(
             "Specs and catalogs",
-            "A network is data: a mapping, in YAML or in Python, that is validated whole before any tensor exists. "
-            "[How to compose one](../tutorials/compose.md).",
+            "A network is data: a mapping, in YAML or in Python. Toolbox validates the whole mapping before any tensor "
+            "exists. [Compose a hybrid](../tutorials/compose.md) shows how to write one.",
             "## Architecture",
             settings(ArchitectureSpec, "components"),
-            "A component is its name, or a mapping with its `name` and its settings, which are on "
-            "[its page](components/index.md).",
+            "Write a component as its name, or as a mapping with its `name` and its settings. "
+            "[Its page](components/index.md) lists the settings.",
             "## Normalization",
-            "The network sees (image − mean) / std, and what it gives is turned back.",
+            "The network sees (image − mean) / std, and its output is mapped back.",
             settings(Normalization),
             "## Condition",
             "What a network is told beside the image, by its name: `restorer(image, sigma=25)`, or `toolbox restore "
             "--sigma 25`. Degradations tell it in training, and protocols in scoring.",
             settings(Condition),
             "## Neighborhood",
-            "Which pixels a [non-local block](components/nonlocal-block/index.md) sees, by `kind`.",
+            "The `kind` says which pixels a [non-local block](components/nonlocal-block/index.md) sees.",
             *(f"### {kind}\n\n{_first(config.__doc__)}\n\n{settings(config)}" for kind, config in _NEIGHBORHOODS),
             "## A catalog",
-            "A YAML file that maps names to architectures. Beside the keys above an entry may have `weights`, a file "
-            "relative to the catalog. `toolbox schema > schema.json` writes the JSON Schema by which an editor "
-            "completes it, and the option `--catalog` of the commands reads it. The toolbox's own is "
-            "`registry.yaml`: [its architectures](architectures/index.md).",
+            "A catalog is a YAML file that maps names to architectures. Besides the keys above, an entry may have "
+            "`weights`, a file relative to the catalog, and `url`, the address of its paper. All commands read a "
+            "catalog by `--catalog`. `toolbox schema > schema.json` writes a JSON Schema, by which your editor can "
+            "complete the file. Toolbox's own catalog is `registry.yaml`; [Architectures](architectures/index.md) "
+            "shows its entries.",
         ),
     )
     yield (
         "reference/recipe.md",
         page(
             "Recipes",
-            "All that decides what `toolbox train` ends with. On the command line any key is changed by `KEY=VALUE`, "
-            "such as `optimizer.lr=0.0005`. [How to train](../tutorials/train.md).",
+            "A recipe fully determines a run of `toolbox train`. Change any key on the command line with `KEY=VALUE`, "
+            "such as `optimizer.lr=0.0005`. [Train it](../tutorials/train.md) shows how to write a recipe.",
             settings(Recipe, "components"),
             *(f"## {config.__name__}\n\n{_first(config.__doc__)}\n\n{settings(config)}" for config in _RECIPE),
         ),

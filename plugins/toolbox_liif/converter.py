@@ -1,4 +1,4 @@
-"""LIIF's published checkpoints, whose spec is inside, and bare state dicts."""
+"""LIIF's published checkpoints, which contain their spec, and bare state dicts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from toolbox.plugin import HALF, Checkpoint, Config, Conversion, ConverterInfo, 
 
 
 class LIIFHints(Config):
-    """What a bare state dict cannot tell."""
+    """Settings that a bare state dict leaves open."""
 
-    local_ensemble: bool | None = None  # None: as the file's spec has it, or on
+    local_ensemble: bool | None = None  # None: as in the file's spec, or true
 
 
 def _plan(checkpoint: Checkpoint, hints: LIIFHints) -> Conversion:
@@ -24,7 +24,7 @@ def _plan(checkpoint: Checkpoint, hints: LIIFHints) -> Conversion:
     while f"imnet.layers.{2 * len(hidden) + 2}.weight" in checkpoint.tensors:
         hidden.append(checkpoint.shape(f"imnet.layers.{2 * len(hidden)}.weight", 2)[0])
     if not hidden:
-        raise WeightsError("missing 'imnet.layers.2.weight', which says what the rest of the network is")
+        raise WeightsError("missing 'imnet.layers.2.weight', which determines the rest of the network")
     width = checkpoint.shape("imnet.layers.0.weight", 2)[1]
     layouts = {
         (features * (9 if unfolds else 1)) + (4 if cell else 2): (unfolds, cell)
@@ -80,7 +80,8 @@ def _position(weight: Tensor, count: int) -> Tensor:
 
 def _recognize(checkpoint: Checkpoint) -> bool:
     first = checkpoint.tensors.get("imnet.layers.0.weight")
-    return first is not None and first.ndim == 2 and first.shape[1] > 3
+    later = {"coef.weight", "hypernet.layers.0.weight"}  # of decoders that have more than LIIF's one network
+    return first is not None and first.ndim == 2 and first.shape[1] > 3 and not later & checkpoint.tensors.keys()
 
 
 LIIF_FORMAT = ConverterInfo(

@@ -151,8 +151,8 @@ def not_finite(path: Path) -> None:
         (Path.mkdir, "cannot be read: Is a directory"),
         (Path.touch, "not a checkpoint"),
         (lambda path: path.write_text("hello", encoding="utf-8"), "refused"),
-        (bomb, "refused, since it is damaged or holds more than tensors and plain data"),
-        (truncated, "a damaged archive"),
+        (bomb, "the file is damaged or holds more than tensors and plain data"),
+        (truncated, "the archive is damaged"),
         (another_network, "its names fit no known format"),
         (two_halves, ""),
         (half, "missing"),
@@ -185,5 +185,5 @@ def test_a_bad_target_is_refused(name: str, sentence: str, run: Run, source: Pat
 
 def test_the_checkpoint_is_not_overwritten(run: Run, source: Path) -> None:
     before = source.read_bytes()
-    assert "edsr.pt: is the input itself" in run("convert", source, "-o", source).sentence
+    assert "edsr.pt is the input itself" in run("convert", source, "-o", source).sentence
     assert source.read_bytes() == before

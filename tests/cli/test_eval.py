@@ -186,7 +186,7 @@ def test_a_plot_without_scales_goes_from_one_and_a_half_to_eight(run: Run, pictu
 
 def test_a_file_in_the_place_of_the_folder_is_refused(run: Run, pictures: Path, weights: Path) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "sr-y", "--scale", "2", "--save", weights)
-    assert run(*command).sentence.startswith(f"{weights / 'bicubic'}: no folder can be made there: ")
+    assert run(*command).sentence.startswith(f"{weights / 'bicubic'}: the folder cannot be created: ")
 
 
 @pytest.mark.parametrize("option", ["--sheet", "--plot", "--results"])
@@ -194,7 +194,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_scored(
     run: Run, pictures: Path, tmp_path: Path, option: str
 ) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-gray")
-    assert "does not exist; make it first" in run(*command, option, tmp_path / "nowhere" / "a.png").sentence
+    assert "does not exist; create it first" in run(*command, option, tmp_path / "nowhere" / "a.png").sentence
 
 
 # Going on
@@ -241,7 +241,7 @@ def test_scores_of_another_protocol_never_stand_in_one_table(run: Run, pictures:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--scale", "2", "--results", tmp_path / "scores.json")
     run(*command, "--protocol", "diinn")
     sentence = run(*command, "--protocol", "sr-y").sentence
-    assert sentence.endswith("holds scores of protocol diinn, these are of sr-y; give another file for the results")
+    assert sentence.endswith("holds scores of protocol diinn, these are of sr-y; choose another file for the results")
 
 
 # What cannot be scored
@@ -302,8 +302,9 @@ def test_identical_pictures_are_noted(run: Run, pictures: Path) -> None:
     ("arguments", "sentence"),
     [
         (("--protocol", "sr-x"), "unknown protocol 'sr-x'; did you mean 'sr-y' (toolbox)?"),
-        (("--protocol", "sr-y", "--scale", "2", "--sigma", "15"), "got --sigma, but sr-y adds no noise; leave it out"),
-        (("--protocol", "denoise-gray", "--scale", "2"), "got --lr or --scale, but denoise-gray adds noise"),
+        (("--protocol", "sr-y", "--scale", "2", "--sigma", "15"), "got sigma 15, but sr-y adds no noise; leave it out"),
+        (("--protocol", "sr-y", "--scale", "2", "--quality", "9"), "got quality 9, but sr-y does not compress"),
+        (("--protocol", "denoise-gray", "--scale", "2"), "got low resolution or scales, but denoise-gray adds noise"),
     ],
 )
 def test_what_does_not_fit_the_protocol_is_refused(
@@ -320,6 +321,15 @@ def test_a_model_that_keeps_the_size_is_refused_for_enlarging(run: Run, pictures
 def test_an_empty_folder_is_refused(run: Run, tmp_path: Path) -> None:
     sentence = run("eval", "-m", "bicubic", "--data", tmp_path, "--protocol", "denoise-gray").sentence
     assert "nothing to score, expected pictures" in sentence
+
+
+def test_artifacts_are_scored_at_the_asked_quality(run: Run, pictures: Path) -> None:
+    command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "jpeg", "--json")
+    results = [run(*command, "--quality", str(quality)).data for quality in (10, 90)]
+    assert [result["quality"] for result in results] == [10, 90]
+    means = [result["means"][0]["psnr"] for result in results]
+    assert means[0] < means[1]
+    assert run(*command).data["quality"] == 40
 
 
 # toolbox show protocol

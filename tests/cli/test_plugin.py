@@ -33,9 +33,12 @@ def test_example_plugins_and_a_new_one_pass_their_own_tests(tmp_path: Path) -> N
     [
         ("My_Plugin", "got the name 'My_Plugin', expected lower-case words joined by dashes, such as my-plugin"),
         ("class", "got the name 'class', expected lower-case words joined by dashes, such as my-plugin"),
-        ("json", "got the name 'json', but a module json is installed already; give another"),
-        ("toolbox-plugin-rdn", "got the name 'toolbox-plugin-rdn', but toolbox has the encoder 'rdn'; give another"),
-        ("taken", "taken exists; give another name or --folder"),
+        ("json", "got the name 'json', but a module json is already installed; choose another name"),
+        (
+            "toolbox-plugin-rdn",
+            "got the name 'toolbox-plugin-rdn', but toolbox has the encoder 'rdn'; choose another name",
+        ),
+        ("taken", "taken exists; choose another name or --folder"),
     ],
 )
 def test_a_name_that_a_new_plugin_cannot_have_is_refused(

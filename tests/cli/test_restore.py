@@ -139,7 +139,7 @@ def test_a_network_of_one_s_own_without_weights_warns(run: Run, photo: Path, tmp
     arguments = ("-o", tmp_path / "out.png", "-m", "my-net", "--scale", "2", "--catalog", catalog(tmp_path))
     result = run("restore", photo, *arguments)
     assert result.code == 0
-    warning = "warning: 'my-net' has no weights: it restores with random ones; train it, and add `weights: FILE`"
+    warning = "warning: 'my-net' has no weights, so it restores with random ones; train it and add `weights: FILE`"
     assert result.err.startswith(warning)
     first = (tmp_path / "out.png").read_bytes()
     run("restore", photo, *arguments)
@@ -271,9 +271,9 @@ def truncated(path: Path) -> None:
     ("make", "sentence"),
     [
         (lambda path: None, "cannot be read: No such file or directory"),
-        (text_file, "not a picture in a format that can be read"),
+        (text_file, "not a picture in a supported format"),
         (truncated, "cannot be read: image file is truncated"),
-        (Path.touch, "not a picture in a format that can be read"),
+        (Path.touch, "not a picture in a supported format"),
     ],
     ids=["missing", "text", "truncated", "empty"],
 )
@@ -351,12 +351,12 @@ def test_a_bad_weights_file_is_refused(
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("none/out.png", "none does not exist; make it first"),
+        ("none/out.png", "none does not exist; create it first"),
         ("out.xyz", "no picture format has the suffix '.xyz'; use .png, .jpg, .tif or .webp"),
-        ("photo.png", "photo.png: is the input itself; give another name"),
-        ("./photo.png", "photo.png: is the input itself; give another name"),
-        ("link.png", "link.png: is the input itself; give another name"),
-        ("folder.png", "folder.png: is a folder, expected the name of a picture file"),
+        ("photo.png", "photo.png is the input itself; choose another name"),
+        ("./photo.png", "photo.png is the input itself; choose another name"),
+        ("link.png", "link.png is the input itself; choose another name"),
+        ("folder.png", "folder.png is a folder, expected the name of a picture file"),
         ("x" * 300 + ".png", ".png: "),
     ],
     ids=["folder", "suffix", "same", "same-again", "link", "is-folder", "long"],

@@ -55,12 +55,12 @@ def test_a_folder_is_restored_with_a_summary_and_what_failed_last(run: Run, scan
     assert re.fullmatch(r"restored +4  0\.0 megapixels in \d+ s", restored)
     assert (skipped.split(), failed.split()) == (["skipped", "0"], ["failed", "1"])
     assert result.err.splitlines() == [
-        "note: scans/inks.jpg: CMYK was converted to RGB",
+        "note: scans/inks.jpg: converted CMYK to RGB",
         "error: scans/cut.png: cannot be read: image file is truncated",
     ]
     assert first_page(Path("out/deep.tif")).deep
     again = run("restore", "scans", "-r", "-o", "out/", "-m", "bicubic", "--scale", "2", "--skip-existing")
-    assert "skipped scans/deep.tif: out/deep.tif is there" in again.out
+    assert "skipped scans/deep.tif: out/deep.tif exists" in again.out
     assert again.out.splitlines()[-2].split() == ["skipped", "4"]
 
 
@@ -77,7 +77,7 @@ def test_many_files_are_json_for_programs(run: Run, scans: Path) -> None:
     }
     pages = files["scans/more/pages.tif"]
     assert (pages["status"], pages["output"], pages["pages"]) == ("restored", "out/more/pages.tif", 3)
-    assert files["scans/inks.jpg"]["notes"] == ["CMYK was converted to RGB"]
+    assert files["scans/inks.jpg"]["notes"] == ["converted CMYK to RGB"]
     assert "error: scans/cut.png" in result.err
 
 
@@ -128,7 +128,7 @@ def test_format_and_quality_are_as_asked(run: Run, scans: Path) -> None:
         run("restore", "scans/inks.jpg", "-o", f"q{quality}.jpg", "-m", "bicubic", "--scale", "9", "--quality", quality)
     assert Path("q20.jpg").stat().st_size < Path("q95.jpg").stat().st_size / 2
     result = run("restore", "scans/deep.tif", "-o", "out.jpg", "-m", "bicubic")
-    assert result.err == "note: scans/deep.tif: 16 bits per channel became 8, as JPEG holds no more\n"
+    assert result.err == "note: scans/deep.tif: reduced 16 bits per channel to 8, the most that JPEG holds\n"
     wrong = run("restore", "scans/deep.tif", "-o", "out.jpg", "--format", "gpeg")
     assert wrong.sentence == "got the format 'gpeg', expected one that can be written, such as png, jpeg, tiff or webp"
 
@@ -136,7 +136,7 @@ def test_format_and_quality_are_as_asked(run: Run, scans: Path) -> None:
 def test_an_input_is_replaced_only_on_request(run: Run, scans: Path) -> None:
     before = (scans / "deep.tif").read_bytes()
     result = run("restore", "scans/deep.tif", "-o", "scans/", "-m", "bicubic", "--scale", "2")
-    assert result.sentence == "scans/deep.tif: is the input itself; give another name, or --overwrite"
+    assert result.sentence == "scans/deep.tif is the input itself; choose another name, or use --overwrite"
     assert (scans / "deep.tif").read_bytes() == before
     assert run("restore", "scans/deep.tif", "-o", "scans/", "-m", "bicubic", "--scale", "2", "--overwrite").code == 0
     assert first_page(scans / "deep.tif").pixels.shape == (16, 12, 3)
@@ -209,7 +209,7 @@ def test_standard_input_goes_to_standard_output(run: Run, scans: Path, monkeypat
         assert file.asarray().shape == (16, 12, 3)
         assert file.asarray().dtype == np.uint16
     monkeypatch.setattr(sys, "stdin", Pipe(b"no picture"))
-    assert "error: standard input: not a picture in a format that can be read" in run("restore", "-", "-o", "-").err
+    assert "error: standard input: not a picture in a supported format" in run("restore", "-", "-o", "-").err
 
 
 def test_a_notebook_has_no_bytes_and_needs_none(run: Run, scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The score tables of the README are those of the weights that ship."""
+"""The score tables of the documentation are those of the weights that ship."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tests.shared import reference
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "score_tables.py"
+PAGE = ROOT / "docs" / "reference" / "scores.md"
 SMALLEST = {"set12": "01.png", "set5/x2": "img_003_SRF_2_HR.png"}  # one picture of each table is scored again
 
 
@@ -32,7 +33,7 @@ def cells(text: str) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class Written:
-    """One table of the README: its command, the means, and each picture's scores."""
+    """One table of the page: its command, the means, and each picture's scores."""
 
     command: str
     means: list[list[str]]
@@ -40,7 +41,7 @@ class Written:
 
     @classmethod
     def of(cls, command: str, text: str) -> Written:
-        means, pictures = text.split("<details>")
+        means, pictures = text.split("<details")
         return cls(command, cells(means), cells(pictures))
 
     @property
@@ -52,7 +53,7 @@ TABLES = [
     Written.of(command, text)
     for command, text in re.findall(
         r"`(toolbox eval [^`]* --markdown)`\n(.*?)<!-- end of table -->",
-        (ROOT / "README.md").read_text(encoding="utf-8"),
+        PAGE.read_text(encoding="utf-8"),
         re.DOTALL,
     )
 ]
@@ -67,7 +68,7 @@ def test_every_shipped_network_has_its_scores_and_they_are_of_the_weights_that_s
     }
     assert shipped
     again = "; run examples/score_tables.py"
-    assert shipped <= written, f"the README's scores are of other weights than those that ship{again}"
+    assert shipped <= written, f"the page has scores of other weights than those that ship{again}"
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.data)
@@ -107,12 +108,13 @@ def test_the_script_writes_the_tables_again(tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 20), dtype=np.uint8)).save(
         tmp_path / "data" / "a.png"
     )
-    readme = tmp_path / "README.md"
+    page = tmp_path / "scores.md"
     command = "`toolbox eval -m bicubic --data data --protocol denoise-gray --markdown`"
-    readme.write_text(f"before `toolbox eval`\n{command}\n\nold\n\n<!-- end of table -->\nafter\n", encoding="utf-8")
-    subprocess.run([sys.executable, SCRIPT, "--data", tmp_path, "--readme", readme], check=True)
-    text = readme.read_text(encoding="utf-8")
+    page.write_text(f"before `toolbox eval`\n{command}\n\nold\n\n<!-- end of table -->\nafter\n", encoding="utf-8")
+    subprocess.run([sys.executable, SCRIPT, "--data", tmp_path, "--page", page], check=True)
+    text = page.read_text(encoding="utf-8")
     assert text.startswith(f"before `toolbox eval`\n{command}\n\n| model | PSNR | parameters |")
     assert text.endswith("</details>\n\n<!-- end of table -->\nafter\n")
     assert "old" not in text
+    assert "<details markdown>" in text
     assert "| a.png | 2" in text

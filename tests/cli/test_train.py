@@ -109,11 +109,13 @@ def test_a_run_is_not_overwritten_but_resumed(run: Run, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     assert run("train", recipe, "--resume").code == 0  # there is none yet: it starts
     before = load_file("runs/mine/mine.safetensors")
-    assert run("train", recipe).sentence == ("runs/mine: has a run already; go on with --resume, or give another --run")
+    assert run("train", recipe).sentence == (
+        "runs/mine already has a run; continue it with --resume, or choose another --run"
+    )
     assert run("train", recipe, "--resume").code == 0
     assert all((load_file("runs/mine/mine.safetensors")[key] == value).all() for key, value in before.items())
     sentence = run("train", recipe, "--resume", "batch=3").sentence
-    assert sentence.startswith(f"runs/mine/{CHECKPOINT}: cannot go on with another recipe: batch was 2, is 3; give")
+    assert sentence.startswith(f"runs/mine/{CHECKPOINT}: cannot continue with another recipe: batch was 2, is 3; use")
 
 
 def test_a_recipe_of_a_catalog_of_one_s_own(run: Run, tmp_path: Path) -> None:
@@ -128,12 +130,12 @@ def test_bad_input_is_said_before_anything_is_written(run: Run, tmp_path: Path) 
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     assert run("train", "nothing.yaml").sentence == "nothing.yaml: cannot be read: No such file or directory"
     assert run("train", recipe, "model=bicubic").sentence.endswith(
-        "model: has no weight that could be trained; choose another architecture"
+        "model: has no weights to train; choose another architecture"
     )
     assert run("train", recipe, "data=empty").sentence.startswith("empty: no picture found, expected some")
-    assert run("train", recipe, "data=nowhere").sentence.startswith("nowhere: is no folder, expected one")
+    assert run("train", recipe, "data=nowhere").sentence.startswith("nowhere is not a folder, expected one")
     assert run("train", recipe, "--run", "file").sentence == (
-        "file: cannot be written: File exists; give another --run"
+        "file: cannot be written: File exists; choose another --run"
     )
     validation = "validation={folder: empty, protocol: denoise-gray}"
     assert run("train", recipe, validation).sentence.startswith("empty: nothing to score")

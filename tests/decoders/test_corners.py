@@ -36,7 +36,7 @@ def test_the_weights_are_those_of_bilinear_interpolation(
     shape: tuple[int, int], points: list[tuple[float, float]]
 ) -> None:
     y, x = torch.tensor(points, dtype=torch.float64).unbind(-1)
-    around = corners(Positions(y, x, (0.1, 0.1)), *shape)
+    around = corners(Positions(y, x, (0.1, 0.1), (20, 20)), *shape)
     weights = area_weights(around, y)
     torch.testing.assert_close(torch.stack(weights).sum(0), torch.ones_like(y))
     # At the border one pixel is seen twice.
@@ -73,7 +73,7 @@ def test_without_the_ensemble_it_is_the_covering_pixel_alone() -> None:
 
 def test_a_shift_may_be_of_any_length() -> None:
     position = torch.tensor([-0.9, 0.1, 0.9], dtype=torch.float64)
-    (left, away), (right, _) = along(position, 0.1, 10, (-0.4, 0.4))
+    (left, away), (right, _) = along(position, 20, 10, (-4, 4))
     assert left.tolist() == [0, 3, 7]
     assert right.tolist() == [2, 7, 9]
     assert away.tolist() == pytest.approx([0, 4, 4], abs=1e-5)

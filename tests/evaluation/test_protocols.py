@@ -26,7 +26,8 @@ Array = npt.NDArray[np.float64]
 
 NAMES = {
     *("sr-y", "liif-benchmark", "liif-div2k", "diinn", "noisy-sr"),
-    *("denoise-gray", "denoise-color", "denoise-bands", "nlrn-patches", "pairs-rgb"),
+    *("denoise-gray", "denoise-color", "denoise-bands", "nlrn-patches"),
+    *("jpeg", "jpeg-luma", "real-pairs"),
 }
 
 
@@ -85,8 +86,7 @@ def test_descriptions_say_what_differs() -> None:
     assert "seed 0 for each picture" in words["denoise-color"]["input"]
     assert "the noisy input is not" in words["denoise-gray"]["clipping"]
     assert words["nlrn-patches"]["run"] == "patches of 45x45 at stride 7, averaged"
-    assert words["pairs-rgb"]["input"] == "the degraded picture of a pair, of the same size"
-    assert (words["denoise-gray"]["tells"], words["sr-y"]["tells"]) == ("sigma", "nothing")
+    assert [words[name]["tells"] for name in ("denoise-gray", "jpeg", "sr-y")] == ["sigma", "quality", "nothing"]
 
 
 # Super-resolution

@@ -32,6 +32,7 @@ def report(*scores: Score, **changes: Any) -> Report:
         "data": "set5",
         "low": None,
         "sigma": None,
+        "quality": None,
         "metrics": ["psnr"],
         "versions": {"toolbox": "0.1.0"},
         "models": [ModelFacts("net", 1234, SHA, {"toolbox_net": "2"}), ModelFacts("bicubic", 0, None, {})],
@@ -151,7 +152,7 @@ def test_scores_that_do_not_compare_stay_apart(tmp_path: Path, change: dict[str,
     path = tmp_path / "scores.json"
     write_report(report(score("net", "a", 30.0)), path)
     text = path.read_text(encoding="utf-8")
-    with pytest.raises(SpecError, match=rf"{complaint}; give another file for the results$"):
+    with pytest.raises(SpecError, match=rf"{complaint}; choose another file for the results$"):
         resume(report(**change), path, [])
     assert path.read_text(encoding="utf-8") == text
 
@@ -160,7 +161,7 @@ def test_scores_that_do_not_compare_stay_apart(tmp_path: Path, change: dict[str,
 def test_a_file_without_scores_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "scores.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(SpecError, match=r"scores\.json: no scores can be read from it"):
+    with pytest.raises(SpecError, match=r"scores\.json: cannot be read as scores"):
         read_report(path)
 
 

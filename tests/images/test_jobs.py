@@ -50,7 +50,7 @@ def test_a_name_with_the_signs_of_a_pattern_is_a_name(scans: Path) -> None:
 
 def test_a_folder_without_a_picture_is_refused(scans: Path) -> None:
     (scans / "empty").mkdir()
-    with pytest.raises(ImageError, match=r"^scans/empty: no picture in it; --recursive looks into its folders, too$"):
+    with pytest.raises(ImageError, match=r"^scans/empty: no picture found; use --recursive to search subfolders$"):
         found("scans/empty")
 
 

@@ -58,7 +58,7 @@ def scans(tmp_path: Path) -> Path:
 def test_a_bad_file_stops_no_other(workers: int, scans: Path, tmp_path: Path) -> None:
     outcomes = run(batch([scans], f"{tmp_path}/out/", workers))
     assert [outcome.error is None for outcome in outcomes] == [True, True, False, True, True]
-    assert str(outcomes[2].error) == f"{scans / 'c.png'}: not a picture in a format that can be read"
+    assert str(outcomes[2].error) == f"{scans / 'c.png'}: not a picture in a supported format"
     for name in ("a.png", "b.png", "sub/d.png", "sub/e.png"):
         assert first_page(tmp_path / "out" / name).pixels.shape == (12, 10, 3)
     assert not (tmp_path / "out" / "c.png").exists()
@@ -76,7 +76,7 @@ def test_a_fault_of_ours_stops_no_other_either(scans: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(batch_module, "restore_file", failing)
     first, second, *_, last = run(batch([scans], f"{tmp_path}/out/"))
-    assert str(first.error) == f"{scans}/a.png: the memory was used up; give --max-memory, or fewer --workers"
+    assert str(first.error) == f"{scans}/a.png: the memory ran out; set --max-memory, or use fewer --workers"
     assert str(second.error) == f"{scans}/b.png: failed with KeyError: 'something'"
     assert isinstance(second.error, ImageError)
     assert isinstance(second.error.__cause__, KeyError)
@@ -129,7 +129,7 @@ def test_an_input_is_overwritten_only_on_request(scans: Path) -> None:
     pattern = f"{scans}/{{stem}}{{suffix}}"
     outcomes = run(batch([scans / "a.png", scans / "b.png"], pattern))
     assert [str(outcome.error) for outcome in outcomes] == [
-        f"{scans / name}: is the input itself; give another name, or --overwrite" for name in ("a.png", "b.png")
+        f"{scans / name} is the input itself; choose another name, or use --overwrite" for name in ("a.png", "b.png")
     ]
     crossed = run(batch([scans / "a.png", scans / "b.png"], f"{scans}/b{{suffix}}"))
     assert f"{scans / 'b.png'}: is one of the inputs" in str(crossed[0].error)
@@ -152,7 +152,7 @@ def test_two_files_never_get_one_name(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_said(scans: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file", encoding="utf-8")
     outcome, *_ = run(batch([scans], f"{tmp_path}/out/"))
-    assert "out: cannot be made: " in str(outcome.error)
+    assert "out: the folder cannot be created: " in str(outcome.error)
 
 
 def test_a_dry_run_touches_nothing(scans: Path, tmp_path: Path) -> None:

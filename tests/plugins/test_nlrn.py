@@ -74,7 +74,7 @@ def test_propagation_changes_the_second_state_and_not_the_first() -> None:
         result: torch.Tensor = encoder(image)
         return result
 
-    assert torch.equal(features("none", 1), features("accumulate", 1))
+    torch.testing.assert_close(features("none", 1), features("accumulate", 1))
     assert not torch.allclose(features("none", 2), features("accumulate", 2))
 
 

@@ -278,9 +278,9 @@ class Averaging(ImplicitDecoder):
 
     def sample(self, content: Content, positions: Positions) -> Tensor:
         rows, columns = (
-            nearest(axis, cell, count)
-            for axis, cell, count in zip(
-                (positions.y, positions.x), positions.cell, (content.height, content.width), strict=True
+            nearest(axis, outputs, count)
+            for axis, outputs, count in zip(
+                (positions.y, positions.x), positions.counts, (content.height, content.width), strict=True
             )
         )
         return content.at(rows, columns)

@@ -37,12 +37,12 @@ def test_a_plugin_has_a_case_for_each_rule_component_and_setting_and_for_each_ar
 
 
 def test_a_component_is_checked_with_its_example_unless_other_settings_are_given() -> None:
-    info = installed().components["decoder"]["meta-upscale"]
     cases = [case for case in conformance_cases("toolbox_metasr") if isinstance(case, RuleCase)]
-    assert [case.settings for case in cases] == [info.example] * len(RULES)
-    check_component(component("mine", "decoder", info.factory, info.config, example={"hidden": 3}))
-    with pytest.raises(ConformanceError, match=r"breaks the rule example: decoder\.hidden: got 0, "):
-        check_component(component("mine", "decoder", info.factory, info.config, example={"hidden": 0}), {"hidden": 3})
+    assert [case.settings for case in cases] == [cases[0].info.example] * len(RULES)
+    info = installed().components["decoder"]["pixel-shuffle"]
+    check_component(component("mine", "decoder", info.factory, info.config, example={"scale": 3}))
+    with pytest.raises(ConformanceError, match=r"breaks the rule example: decoder\.scale: got 0, "):
+        check_component(component("mine", "decoder", info.factory, info.config, example={"scale": 0}), {"scale": 3})
 
 
 def test_cases_of_a_plugin_that_is_not_active_are_refused_with_the_reason() -> None:

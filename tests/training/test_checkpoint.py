@@ -12,6 +12,7 @@ from torch import nn
 
 from toolbox.errors import TrainingError, WeightsError
 from toolbox.training.checkpoint import (
+    ResumeWarning,
     RunProgress,
     RunState,
     check_checkpoint,
@@ -42,6 +43,20 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
         assert all(torch.equal(got[key], value) for key, value in expected.items())
 
 
+def test_another_number_of_threads_is_warned_of(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        save_checkpoint(tmp_path / "c.safetensors", state_of(), {})
+        torch.set_num_threads(3)
+        with pytest.warns(ResumeWarning, match=r"had 2 threads before and has 3 now, .*; set OMP_NUM_THREADS=2 to get"):
+            load_checkpoint(tmp_path / "c.safetensors", state_of())
+        torch.set_num_threads(2)
+        load_checkpoint(tmp_path / "c.safetensors", state_of())  # warnings are errors
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_one_of_another_network_is_refused_with_what_differs(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "c.safetensors", state_of(), {})
     with pytest.raises(WeightsError, match=r"is the checkpoint of another network: of another shape bias \(got \[3\]"):
@@ -50,7 +65,7 @@ def test_one_of_another_network_is_refused_with_what_differs(tmp_path: Path) -> 
 
 def test_another_safetensors_file_is_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "c.safetensors")
-    with pytest.raises(WeightsError, match=r"c\.safetensors: is no checkpoint of a training run$"):
+    with pytest.raises(WeightsError, match=r"c\.safetensors is not the checkpoint of a training run$"):
         check_checkpoint(tmp_path / "c.safetensors", {})
 
 

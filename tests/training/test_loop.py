@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,15 @@ def run_cut_before(step: int, recipe: Recipe, folder: Path) -> None:
         run(recipe, folder)
 
 
+@pytest.fixture
+def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """As many threads as the parameter says: the order in which they add decides how sums round."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
 RECIPES: dict[str, dict[str, Any]] = {
     "adam": {},
     "momentum, many scales": {
@@ -71,7 +81,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize(
+    ("name", "_threads"), [*((name, 1) for name in RECIPES), ("adam", 2), ("adam", 3)], indirect=["_threads"]
+)
 def test_a_run_that_was_cut_ends_as_one_that_was_not(name: str, data: Path, tmp_path: Path) -> None:
     make = recipe_of if name == "adam" else implicit_recipe
     recipe = make(data, **RECIPES[name])
@@ -92,6 +105,8 @@ def _train_quickly(recipe: Recipe, folder: Path) -> None:
     run(recipe, folder, resume=True)
 
 
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("_threads", [1], indirect=True)  # as in the processes that are killed
 def test_killed_at_any_moment_it_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
     recipe = recipe_of(data, budget={"steps": 60})
     expected = run(recipe, tmp_path / "whole")
@@ -227,7 +242,9 @@ CHANGED = [
 def test_a_changed_recipe_is_not_resumed(change: dict[str, Any], sentence: str, data: Path, tmp_path: Path) -> None:
     run(recipe_of(data), tmp_path / "run")
     before = (tmp_path / "run" / CHECKPOINT).read_bytes()
-    with pytest.raises(TrainingError, match=rf"{CHECKPOINT}: cannot go on with another recipe: {sentence}; give what"):
+    with pytest.raises(
+        TrainingError, match=rf"{CHECKPOINT}: cannot continue with another recipe: {sentence}; give what"
+    ):
         run(recipe_of(data, **change), tmp_path / "run", resume=True)
     assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
 

@@ -33,7 +33,13 @@ def test_the_recipes_of_the_shipped_networks_are_valid(path: Path) -> None:
 
 
 def test_every_network_that_is_meant_to_be_trained_here_has_a_recipe() -> None:
-    assert {path.stem for path in RECIPES} == {"nlrn-lite", "nlrn-lite-blind", "diinn-lite", "nlrn-diinn-lite"}
+    assert {path.stem for path in RECIPES} == {
+        "nlrn-lite",
+        "nlrn-lite-blind",
+        "diinn-lite",
+        "nlrn-diinn-lite",
+        "photo",
+    }
 
 
 def test_a_recipe_comes_back_from_what_it_dumps(tmp_path: Path) -> None:
@@ -92,8 +98,8 @@ def test_a_named_model_can_be_changed(tmp_path: Path) -> None:
 
 WRONG = [
     ({"model": "nlrn-litle"}, r"model: unknown architecture 'nlrn-litle'; did you mean .*'nlrn-lite'"),
-    ({"model": "bicubic"}, r"model: has no weight that could be trained; choose another architecture$"),
-    ({"model": "nl-means"}, r"model: has no weight that could be trained; choose another architecture$"),
+    ({"model": "bicubic"}, r"model: has no weights to train; choose another architecture$"),
+    ({"model": "nl-means"}, r"model: has no weights to train; choose another architecture$"),
     (
         {"model": {"output_channels": 2, "global_skip": "none"}},
         r"model: gives 2 channels for 1, expected as many$",
@@ -110,7 +116,7 @@ WRONG = [
         r"points: got 9, expected none, since the loss 'frequency' compares whole patches$",
     ),
     ({"loss": "distill"}, r"loss\.0\.teacher: missing; this key is required$"),
-    ({"freeze": ["encodr"]}, r"freeze: got 'encodr', no part with weights; did you mean 'encoder', 'decoder'\?$"),
+    ({"freeze": ["encodr"]}, r"freeze: got 'encodr', no part with weights; did you mean 'encoder', "),
     ({"freeze": ["encoder", "decoder"]}, r"freeze: leaves nothing to train; leave a part out$"),
     (
         {"optimizer": {"rates": {"decodr": 1}}},
@@ -142,7 +148,7 @@ WRONG = [
     ),
     (
         {"degradation": {"name": "jpeg", "quality": 101}},
-        r"degradation\.quality: got 101, expected less than or equal to 95",
+        r"degradation\.quality: got 101, expected less than or equal to 100",
     ),
     ({"degradation": [5]}, r"degradation\.0: got 5, expected a degradation's name, or a mapping"),
     ({"scale": 2}, r"scale: got \{'each': \(2\.0,\)\}, expected 1\.0, the only one of this decoder$"),

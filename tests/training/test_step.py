@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.parts import restorer_of
+from tests.parts import DECODERS, restorer_of
 from tests.training.runs import IMPLICIT, NLRN, implicit_recipe, pictures_of, recipe_of, write_pictures
+from toolbox.discovery import installed
 from toolbox.points import at_points, decode_at
 from toolbox.restorer import Restorer
 from toolbox.training.data import Batches
@@ -21,20 +22,24 @@ from toolbox.training.losses import WeightedLosses
 from toolbox.training.settings import Clip
 from toolbox.training.step import TrainedModule, clip, take_step
 
+IMPLICIT_DECODERS = sorted(
+    name for name in DECODERS if hasattr(installed().components["decoder"][name].factory, "query")
+)
+
 
 @given(
     size=st.tuples(st.integers(5, 12), st.integers(5, 12)),
     skip=st.sampled_from(["none", "bicubic", "bilinear", "nearest"]),
-    decoder=st.sampled_from(["dual-interactive", "local-ensemble"]),
+    decoder=st.sampled_from(IMPLICIT_DECODERS),
 )
 def test_points_are_pixels_of_the_whole_picture(size: tuple[int, int], skip: str, decoder: str) -> None:
-    spec = {**IMPLICIT, "global_skip": skip, "decoder": {"name": decoder, "hidden": [4, 3]}}
+    spec = {**IMPLICIT, "global_skip": skip, "decoder": {"name": decoder, **DECODERS[decoder]}}
     restorer = restorer_of(spec)
     image = torch.rand(2, 3, 4, 5, dtype=torch.float64)
     points = torch.stack([torch.randperm(size[0] * size[1])[:7] for _ in range(2)])
     expected = at_points(restorer(image, size=size), points)
     features = restorer.encode(restorer.pad(image))
-    torch.testing.assert_close(decode_at(restorer, features, image, size, points), expected)
+    torch.testing.assert_close(decode_at(restorer, features, image, size, points), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_points_are_numbered_row_by_row() -> None:

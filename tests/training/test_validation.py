@@ -39,7 +39,7 @@ def test_the_score_is_the_mean_that_eval_gives(tmp_path: Path) -> None:
 def test_scores_are_checked_before_they_are_needed(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path)
     assert check_validation(validation(folder, "denoise-gray")) == sorted(folder.iterdir())
-    with pytest.raises(SpecError, match=r"got --lr or --scale, but denoise-gray adds noise"):
+    with pytest.raises(SpecError, match=r"got low resolution or scales, but denoise-gray adds noise"):
         check_validation(validation(folder, "denoise-gray", scales=[2]))
     with pytest.raises(ImageError, match=r"nothing to score"):
         check_validation(validation(folder, "sr-y"))

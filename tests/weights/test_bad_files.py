@@ -264,7 +264,7 @@ def test_thousands_of_mutants_are_refused_in_little_memory(tmp_path: Path) -> No
 
 def test_a_spec_of_far_more_layers_than_the_file_has_is_refused_at_once(path: Path) -> None:
     with_spec(path, lambda spec: spec.update(encoder={"name": "rdn", "channels": 4, "blocks": 1000, "layers": 1000}))
-    refused(path, r": its spec is of a far larger network than its 17 tensors$")
+    refused(path, r": its spec describes a far larger network than its 17 tensors$")
     assert torch.is_grad_enabled()
 
 

@@ -172,7 +172,9 @@ def test_the_full_edsr_multiplies_its_residuals_by_a_tenth() -> None:
 @pytest.mark.parametrize("modulation_input", ["modulation+content", "synthesis+content"])
 def test_a_hint_that_is_needed_is_named_with_its_choices(modulation_input: str) -> None:
     choices = r"modulation_input='modulation\+content' or modulation_input='synthesis\+content'$"
-    with pytest.raises(WeightsError, match=rf"diinn: its keys cannot tell modulation_input; give the hint {choices}"):
+    with pytest.raises(
+        WeightsError, match=rf"diinn: its tensors do not determine modulation_input; give the hint {choices}"
+    ):
         toolbox.convert(diinn(modulation_input=modulation_input).arrays)
 
 

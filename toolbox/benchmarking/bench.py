@@ -1,4 +1,4 @@
-"""A component or an architecture against its plain version and against the machine's peak."""
+"""Time a component or an architecture against its plain version and against the machine's peak."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from toolbox.errors import UnknownComponent
 from toolbox.registry import Registries
 from toolbox.restorer import build, scaled_size
 
-TIMED: tuple[Kind, ...] = ("decoder", "nonlocal-block", "encoder")  # components that can be timed alone
-CHANNELS = 64  # of the features that a decoder or a non-local block is timed on
+TIMED: tuple[Kind, ...] = ("decoder", "nonlocal-block", "encoder")  # kinds of components that can be timed alone
+CHANNELS = 64  # channels of the features for a decoder or a non-local block
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one piece of work."""
+    """The measurements of one piece of work."""
 
     name: str
     input: str
     output: str
     seconds: float
-    spread: float  # half the distance of the quartiles over the median
+    spread: float  # half the distance of the quartiles, divided by the median
     microseconds_per_pixel: float  # of the output
-    share_of_peak: float  # multiply-adds per second over those of a large matrix product
-    times_faster: float | None  # than the plain version; None where there is none
-    difference: float | None  # largest, from the plain version, over its largest value
+    share_of_peak: float  # multiply-adds per second, divided by those of a large matrix product
+    times_faster: float | None  # speed-up over the plain version; None without one
+    difference: float | None  # largest difference from the plain version, divided by its largest value
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The row as data for JSON."""
         return asdict(self)
 
 
@@ -52,15 +52,15 @@ def bench(
     """Time an architecture or a component, built with drawn weights, on drawn input.
 
     Args:
-        name: of an architecture, or of a decoder, a non-local block or an encoder with defaults.
-        registries: where the name is looked up.
-        size: (height, width) of the input; 128 × 128 unless given, 48 × 48 for a decoder.
-        scale: of the output; 4 for a decoder of any size unless given.
-        repeats: how often each piece is timed.
+        name: the name of an architecture, or of a decoder, a non-local block or an encoder with defaults.
+        registries: where to look up the name.
+        size: (height, width) of the input; by default 128 × 128, and 48 × 48 for a decoder.
+        scale: scale of the output; by default 4 for a decoder of any size.
+        repeats: how often to time each piece.
 
     Raises:
         UnknownComponent: nothing has that name.
-        SpecError: it does not do that scale, or cannot be built without settings.
+        SpecError: it does not do that scale, or needs settings.
     """
     torch.manual_seed(0)
     case = _case(name, registries, size, scale)
@@ -94,7 +94,7 @@ def bench(
 
 @dataclass(frozen=True)
 class _Case:
-    """A module in eval mode, what it is called with, and its plain version."""
+    """A module in eval mode, its arguments, and its plain version."""
 
     module: nn.Module
     inputs: tuple[Any, ...]
@@ -134,7 +134,7 @@ def _case(
 
 
 def _drawn(module: nn.Module) -> nn.Module:
-    """Blocks that start as the identity would give nothing to compare; what is zero is drawn."""
+    """Draw zero parameters at random, since blocks that start as the identity give nothing to compare."""
     for parameter in module.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.05)
@@ -142,5 +142,5 @@ def _drawn(module: nn.Module) -> nn.Module:
 
 
 def _first(output: Any) -> Tensor:
-    """The image or the features: a non-local block gives its correlation, too."""
+    """The image or the features, without the correlation of a non-local block."""
     return output[0] if isinstance(output, tuple) else output

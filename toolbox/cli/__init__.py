@@ -31,7 +31,7 @@ from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
 app = typer.Typer(
     name="toolbox",
     cls=Commands,
-    help="Restore pictures, and compose the networks that do it: an encoder feeds a decoder.",
+    help="Restore pictures, and compose the networks that restore them: an encoder feeds a decoder.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -58,7 +58,7 @@ def options(
     no_plugins: Annotated[
         bool,
         typer.Option(
-            "--no-plugins", help=f"Only what Toolbox itself brings. {SELECTION}=a,b: and the plugins a and b alone."
+            "--no-plugins", help=f"Use only the built-in plugins; to add plugins a and b alone, set {SELECTION}=a,b."
         ),
     ] = False,
 ) -> None:

@@ -17,21 +17,28 @@ def bench(
         typer.Argument(metavar="NAME", help="Architectures, decoders, non-local blocks or encoders."),
     ],
     size: Annotated[
-        Any, typer.Option("--size", metavar="WxH", parser=parse_size, help="Of the input. Default: 128x128.")
+        Any, typer.Option("--size", metavar="WxH", parser=parse_size, help="Input size. Default: 128x128.")
     ] = None,
     scale: Annotated[
-        Any, typer.Option("--scale", metavar="N", parser=parse_scale, help="Output over input size, such as 2.5.")
+        Any,
+        typer.Option(
+            "--scale", metavar="N", parser=parse_scale, help="Output size divided by input size, such as 2.5."
+        ),
     ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", metavar="N", min=1, help="How often each is timed.")] = 7,
-    threads: Annotated[int | None, typer.Option("--threads", metavar="N", min=1, help="Of PyTorch.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write JSON.")] = None,
+    repeats: Annotated[int, typer.Option("--repeats", metavar="N", min=1, help="How often to time each.")] = 7,
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", min=1, help="Number of PyTorch threads.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write JSON to this file.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="PICTURE", help="Also draw a chart.")] = None,
     catalog: Catalog = None,
 ) -> None:
-    """Time parts and networks with drawn weights; all that is compared takes turns in one run.
+    """Time networks and their parts.
 
-    The share of the peak is that of a large matrix product. A part with a plain version is measured
-    against it, and checked to give the same.
+    Weights are random, and everything that is compared takes turns in one run. The share of the peak is relative to
+    a large matrix product. A part with a plain version is timed against it; the two must give the same result.
     """
     import torch
 

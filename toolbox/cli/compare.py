@@ -12,17 +12,18 @@ from toolbox.cli.options import Json
 
 
 def compare(
-    photos: Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Two pictures or more.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Two or more pictures.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="File to write.")],
     reference: Annotated[
         Path | None,
-        typer.Option("--reference", metavar="PICTURE", help="What they should be; each is shown with its PSNR."),
+        typer.Option("--reference", metavar="PICTURE", help="Ground truth; each picture is shown with its PSNR."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Draw pictures side by side, whole and magnified where they differ most.
+    """Draw pictures side by side.
 
-    Pictures of another size than the largest, or the reference, are resized to it bicubically; the sheet says so.
+    The sheet shows each picture whole, and magnified where the pictures differ most. Pictures are resized bicubically
+    to the reference, or else to the largest of them; the sheet says so.
     """
     from toolbox.errors import ImageError
     from toolbox.files import is_file
@@ -34,7 +35,7 @@ def compare(
     check_writable(output)
     for path in (*photos, *([reference] if reference is not None else [])):
         if is_file(path) and is_file(output) and output.samefile(path):
-            raise ImageError(f"{output}: is one of the pictures itself; give another name")
+            raise ImageError(f"{output} is one of the pictures; choose another name")
     names = [path.name for path in photos]
     labels = names if len(set(names)) == len(names) else [str(path) for path in photos]
     pictures = [read_picture(path) for path in photos]

@@ -20,16 +20,17 @@ def compose(
         list[str],
         typer.Argument(
             metavar="SPEC | NAME [NAME]",
-            help="A YAML file, JSON, or an architecture's name; an encoder and a decoder; or one of them, to see "
-            "what fits it. An architecture also stands for its encoder or decoder.",
+            help="A spec (a YAML file, JSON or an architecture's name), an encoder and a decoder, or one of the two "
+            "to see what fits it. An architecture's name also stands for its encoder or decoder.",
         ),
     ],
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what fits together and why; exit code 2 when it does not.
+    """Check whether parts fit together, and why.
 
-    A component that cannot do without settings takes those of an architecture that uses it, which is named.
+    The exit code is 2 if they do not fit. A component that needs settings takes those of an architecture that uses
+    it, which is named, or else those of its example.
     """
     from toolbox.composition import judge_pair, judge_source, other_partners, slot_of
 

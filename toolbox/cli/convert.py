@@ -16,24 +16,25 @@ def convert(
     source: Annotated[
         Path, typer.Argument(metavar="INPUT", help="A .pth, .pt, .ckpt, .npz, .safetensors or TensorFlow checkpoint.")
     ],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT", help="The weights file to write.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT", help="Weights file to write.")] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="NAME", help="The format, if it is not recognized.")
+        str | None, typer.Option("--format", metavar="NAME", help="Format of the checkpoint, if it is not recognized.")
     ] = None,
     hint: Annotated[
         list[str] | None,
         typer.Option(
-            "--hint", metavar="KEY=VALUE", help="What the file cannot tell, such as mean_shift=true; may be repeated."
+            "--hint",
+            metavar="KEY=VALUE",
+            help="A setting that the file does not determine, such as mean_shift=true. Repeat it for several.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what was recognized.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what was recognized, and write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Convert a published checkpoint of EDSR, RDN, LIIF, Meta-SR, DIINN or NLRN to one self-describing file.
+    """Convert a published checkpoint to a weights file.
 
-    Nothing in the checkpoint is executed.
+    Toolbox recognizes the formats of the networks that it and its plugins have, and writes one file that describes
+    itself. Nothing in the checkpoint is executed.
     """
     from toolbox.errors import WeightsError
     from toolbox.files import is_file
@@ -43,9 +44,9 @@ def convert(
     if output is None and not dry_run:
         raise typer.BadParameter("expected --output OUT, or --dry-run")
     if output is not None and not output.parent.is_dir():
-        raise WeightsError(f"{output}: the folder {output.parent} does not exist; make it first")
+        raise WeightsError(f"{output}: the folder {output.parent} does not exist; create it first")
     if output is not None and is_file(output) and is_file(source) and output.samefile(source):
-        raise WeightsError(f"{output}: is the input itself; give another name")
+        raise WeightsError(f"{output} is the input itself; choose another name")
     hints = dict(_parse_hint(text) for text in hint or [])
     recognized = recognize(source, format=format_, hints=hints)
     report: dict[str, Any] = {

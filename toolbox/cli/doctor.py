@@ -20,9 +20,10 @@ def doctor(
     ] = 20.0,
     as_json: Json = False,
 ) -> None:
-    """Show versions, devices and plugins, and check every plugin; exit code 1 when something is wrong.
+    """Check the installation and every plugin.
 
-    Plugins are imported in another process, so that one that hangs or crashes is named too.
+    The command prints versions, devices and plugins. It imports the plugins in another process, so that it can name
+    one that hangs or crashes. The exit code is 1 if something is wrong.
     """
     from toolbox.inspection.inspect import inspect
 

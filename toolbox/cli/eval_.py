@@ -45,12 +45,16 @@ def eval_(
     sigma: Annotated[
         float | None, typer.Option("--sigma", min=0, help="Noise level, of 255, for denoising. Default: 25.")
     ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option("--quality", min=1, max=100, help="JPEG quality, for removing its artifacts. Default: 40."),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
             "--metric",
             metavar="NAME",
-            help="Add a metric to the protocol's: ssim, ms-ssim, lpips or lr-psnr. Repeat it for several.",
+            help="Add a metric to the protocol's: ssim, ms-ssim, lpips, psnr-b or lr-psnr. Repeat it for several.",
         ),
     ] = None,
     results: Annotated[
@@ -82,9 +86,10 @@ def eval_(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line per score.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print tables in Markdown.")] = False,
 ) -> None:
-    """Score models on a folder of pictures by a protocol, which adds noise, reduces the originals, or reads pairs.
+    """Score models on a folder of pictures.
 
-    A picture that fails is listed and does not stop the others; the exit code is then 1.
+    A protocol says how: it adds noise to the originals, reduces them, or reads pairs. A picture that fails is listed
+    and does not stop the others; the exit code is then 1.
     """
     from toolbox.evaluation.evaluate import evaluate
     from toolbox.evaluation.plots import BASELINE, SCALES, load_figure
@@ -112,6 +117,7 @@ def eval_(
             data,
             protocol,
             sigma=sigma,
+            quality=quality,
             low=low,
             scales=scales,
             metrics=metric or (),

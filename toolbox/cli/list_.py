@@ -19,7 +19,7 @@ def list_(
         typer.Argument(
             metavar="[KIND]",
             help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block, decoder, protocol, metric, "
-            "degradation, loss or dataset; default: all.",
+            "degradation, loss or dataset. Default: all.",
         ),
     ] = None,
     catalog: Catalog = None,

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from toolbox.registry import Registries
 
 Catalog = Annotated[
-    list[Path] | None, typer.Option("--catalog", metavar="YAML", help="A catalog of your own; may be repeated.")
+    list[Path] | None, typer.Option("--catalog", metavar="YAML", help="A catalog of your own. Repeat it for several.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def registries_with(catalogs: list[Path] | None) -> Registries:

@@ -15,19 +15,20 @@ import typer
 
 TEMPLATE = "toolbox-plugin-minimal"  # the example that a new plugin begins as
 
-app = typer.Typer(help="Make a plugin of your own.", no_args_is_help=True)
+app = typer.Typer(help="Create a plugin of your own.", no_args_is_help=True)
 
 
 @app.command("new")
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package, such as toolbox-plugin-swin.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the package, such as toolbox-plugin-swin.")],
     folder: Annotated[
-        Path | None, typer.Option("--folder", metavar="FOLDER", help="Where to make it. Default: NAME, here.")
+        Path | None, typer.Option("--folder", metavar="FOLDER", help="Folder to create. Default: ./NAME.")
     ] = None,
 ) -> None:
-    """Write a package with one encoder, which is installed and tested as it is.
+    """Create a package with one encoder.
 
-    The encoder has the package's name without `toolbox-plugin-`; write your own network into its module.
+    You can install and test it as it is. The encoder has the package's name without `toolbox-plugin-`; write your
+    own network in its module.
     """
     module = name.replace("-", "_")
     component = name.removeprefix("toolbox-plugin-")
@@ -47,7 +48,7 @@ def new(
                 written.write_text(_renamed(source.read_text(encoding="utf-8"), renamed), encoding="utf-8")
         shutil.move(Path(partial, "new"), target)
     typer.echo(f"wrote {target}: pip install -e '{target}[test]', then pytest {target}")
-    typer.echo(f"your network goes into {target / f'{module}.py'}, and is `encoder: {component}` in any spec")
+    typer.echo(f"write your network in {target / f'{module}.py'}; specs use it as `encoder: {component}`")
 
 
 def template() -> Path:
@@ -63,15 +64,15 @@ def _check(name: str, module: str, component: str, target: Path) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(module) or not component:
         raise PluginError(f"got the name {name!r}, expected lower-case words joined by dashes, such as my-plugin")
     if target.exists():
-        raise PluginError(f"{target} exists; give another name or --folder")
+        raise PluginError(f"{target} exists; choose another name or --folder")
     if not target.absolute().parent.is_dir():
-        raise PluginError(f"{target}: the folder {target.absolute().parent} does not exist; make it first")
+        raise PluginError(f"{target}: the folder {target.absolute().parent} does not exist; create it first")
     if find_spec(module) is not None:
-        raise PluginError(f"got the name {name!r}, but a module {module} is installed already; give another")
+        raise PluginError(f"got the name {name!r}, but a module {module} is already installed; choose another name")
     for kind in ("encoder", "recurrent-wrapper"):
         if component in installed().components[kind]:
             holder = installed().components[kind][component].provider
-            raise PluginError(f"got the name {name!r}, but {holder} has the {kind} {component!r}; give another")
+            raise PluginError(f"got the name {name!r}, but {holder} has the {kind} {component!r}; choose another name")
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:

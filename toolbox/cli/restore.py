@@ -143,11 +143,12 @@ def restore(
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """Remove noise from pictures, or enlarge or reduce them when you give a size.
+    """Denoise pictures, or resize them.
 
-    A gray model restores each channel of a color picture by itself. Toolbox keeps 8 or 16 bits per channel, alpha,
-    EXIF, XMP, resolution and ICC profile, and restores pages and frames one by one. It writes each result completely
-    or not at all, and a file that fails does not stop the others.
+    Toolbox removes noise, or enlarges or reduces the pictures when you give a size. A gray model restores
+    each channel of a color picture by itself. Results keep 8 or 16 bits per channel, alpha, EXIF, XMP, resolution and
+    ICC profile, and all pages and frames. Each result is written completely or not at all, and a file that fails does
+    not stop the others.
     """
     from toolbox.images.engine import hardware
     from toolbox.images.engine.request import Request
@@ -219,7 +220,7 @@ def _target(
         return None
     target = output_of(output, inputs, kind)
     if target.is_standard and sys.stdout.isatty():
-        raise typer.BadParameter("got - for --output at a terminal, expected a pipe or a file behind it")
+        raise typer.BadParameter("got - for --output at a terminal, expected a pipe or a redirection to a file")
     return target
 
 
@@ -277,7 +278,7 @@ def _comparison(
         raise typer.BadParameter("got --compare for several pictures, expected one")
     check_writable(compare)
     if photo is not None and is_file(photo) and is_file(compare) and compare.samefile(photo):
-        raise ImageError(f"{compare}: is the input itself; give another name")
+        raise ImageError(f"{compare} is the input itself; choose another name")
     if output is not None and compare.resolve() == Path(output).resolve():
         raise typer.BadParameter(f"got {output} for --output and --compare, expected two files")
     return Comparison(compare, truth)

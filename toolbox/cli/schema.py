@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import typer
 
-if TYPE_CHECKING:
-    pass
-
 
 def schema() -> None:
-    """Print the JSON Schema of a catalog, with every component that is installed.
+    """Print the JSON Schema of a catalog.
 
-    In VS Code's YAML extension: `# yaml-language-server: $schema=schema.json` as the file's first line.
+    It has every installed component. VS Code's YAML extension completes a catalog whose first line is
+    `# yaml-language-server: $schema=schema.json`.
     """
     from toolbox.discovery import installed
     from toolbox.schema import catalog_schema

@@ -27,11 +27,15 @@ def show(
     ],
     catalog: Catalog = None,
     size: Annotated[
-        str, typer.Option("--size", metavar="WxH", help="The image that shapes and multiply-adds are for.")
+        str, typer.Option("--size", metavar="WxH", help="Image size for shapes and multiply-adds.")
     ] = "64x64",
     as_json: Json = False,
 ) -> None:
-    """Show a network part by part: shapes, parameters, multiply-adds; and where its weights come from."""
+    """Show a network or a component.
+
+    A network is shown part by part, with shapes, parameters and multiply-adds, and with the origin of its weights.
+    Components, protocols and degradations are shown with their settings and sources.
+    """
     from toolbox.cli.show_network import describe_network, print_network
     from toolbox.files import is_file
     from toolbox.registry import NAMED

@@ -138,7 +138,10 @@ def _add_settings(branch: Tree, settings: dict[str, Any], path: str, parts: dict
     for key, value in settings.items():
         if key == "name" or value in (None, []):
             continue
-        if isinstance(value, dict) and "name" in value:
+        if isinstance(value, list) and all(isinstance(each, dict) and "name" in each for each in value):
+            numbered = {f"{key}.{number}": each for number, each in enumerate(value)}
+            _add_settings(branch, numbered, path, parts)
+        elif isinstance(value, dict) and "name" in value:
             inner = f"{path}.{key}"
             headline = _headline(key, parts[inner]) if inner in parts else f"{key}: [bold]{value['name']}[/bold]"
             _add_settings(branch.add(headline), value, inner, parts)

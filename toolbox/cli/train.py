@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file; examples/recipes has some.")],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file; see examples/recipes.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="What to change of it, such as data=photos optimizer.lr=0.001."),
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, such as data=photos optimizer.lr=0.001."),
     ] = None,
     run: Annotated[
         Path | None, typer.Option("--run", metavar="FOLDER", help="Folder of the run. Default: runs/RECIPE.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the run's checkpoint, if there is one yet.")
+        bool, typer.Option("--resume", help="Continue from the run's checkpoint, if there is one.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only check everything, and tell what the run will take.")
+        bool, typer.Option("--dry-run", help="Check everything, and print what the run would take.")
     ] = False,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Processes that prepare data; they change only the speed.")
@@ -37,10 +37,10 @@ def train(
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network as a recipe says.
+    """Train a network from a recipe.
 
-    The run's folder gets a checkpoint, log.csv, and in the end RECIPE.safetensors with a model card. Ctrl-C saves
-    and stops. `accelerate launch -m toolbox train ...` trains on several devices.
+    The run's folder gets a checkpoint, log.csv, and finally RECIPE.safetensors with a model card. Ctrl-C saves and
+    stops the run. `accelerate launch -m toolbox train ...` trains on several devices.
     """
     from accelerate import PartialState
 
@@ -63,7 +63,7 @@ def train(
     if not PartialState().is_main_process:
         return
     if trained is None:
-        typer.echo(f"stopped; the same command with --resume goes on from {folder / CHECKPOINT}", err=as_json)
+        typer.echo(f"stopped; repeat the command with --resume to continue from {folder / CHECKPOINT}", err=as_json)
         return
     written = finish(trained, recipe.stem)
     if as_json:
@@ -94,13 +94,13 @@ def _prepare(folder: Path, has_checkpoint: bool, resume: bool) -> None:
     from toolbox.errors import TrainingError
 
     if has_checkpoint and not resume:
-        raise TrainingError(f"{folder}: has a run already; go on with --resume, or give another --run")
+        raise TrainingError(f"{folder} already has a run; continue it with --resume, or choose another --run")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise TrainingError(f"{folder}: cannot be written: {error.strerror}; give another --run") from None
+        raise TrainingError(f"{folder}: cannot be written: {error.strerror}; choose another --run") from None
 
 
 def _told(facts: dict[str, Any], recipe: Recipe) -> str:

@@ -1,1 +1,1 @@
-"""Decoders: features go in, an image of the size asked for comes out."""
+"""Decoders: features go in, an image of the requested size comes out."""

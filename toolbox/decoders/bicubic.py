@@ -26,7 +26,7 @@ class BicubicConfig(DecoderConfig):
 
 
 class Bicubic(nn.Module):
-    """(B, C, H, W) → (B, C, *size), as ``resize`` does it.
+    """(B, C, H, W) → (B, C, *size), by ``resize``.
 
     Source: Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE TASSP 1981.
     """

@@ -1,8 +1,8 @@
-"""Where output pixels lie among feature pixels: the conventions of every implicit decoder.
+"""The positions of output pixels among feature pixels: the conventions of every implicit decoder.
 
-Pixels are squares and y comes before x. The image covers [−1, 1] on both axes, whatever its size:
-of n pixels, pixel i covers [−1 + 2i / n, −1 + 2(i + 1) / n], its center is in the middle, and its
-extent 2 / n is the *cell* of that axis. A position is nearest to the feature pixel that covers it.
+Pixels are squares and y comes before x. An image of any size covers [−1, 1] on both axes. Of n pixels,
+pixel i covers [−1 + 2i / n, −1 + 2(i + 1) / n]. Its center is in the middle, and its extent 2 / n is
+the *cell* of that axis. A position is nearest to the feature pixel that covers it.
 Offsets are counted in half feature pixels, so that within the nearest pixel they are in (−1, 1).
 Each decoder says where it departs from this.
 """
@@ -11,27 +11,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from toolbox.symbolic import exact
 
 
 @dataclass(frozen=True)
 class Positions:
     """Output positions in [−1, 1]; ``y`` and ``x`` broadcast to their shape: (H', W') or (N,).
 
-    Coordinates are float64, so that they are exact enough to tell which pixel covers them.
+    Coordinates are float64, so that they are exact enough to tell which pixel covers them. ``counts`` is the size of
+    the image that has pixels of that cell: (H', W') of a grid, and the nearest integers where a cell divides no axis.
     """
 
     y: Tensor
     x: Tensor
     cell: tuple[float, float]
+    counts: tuple[int, int]
+
+    def at(self, y: Tensor, x: Tensor) -> Positions:
+        """Other positions in the same image."""
+        return Positions(y, x, self.cell, self.counts)
 
     def chunks(self, most: int) -> Iterator[Positions]:
-        """The same positions, about ``most`` at a time, cut along the first axis."""
+        """The same positions, about ``most`` at a time, cut along the first axis; all at once when traced."""
+        if torch.compiler.is_compiling():
+            yield self
+            return
         _, *rest = torch.broadcast_shapes(self.y.shape, self.x.shape)
-        return self.bands(max(1, most // max(1, rest[0] if rest else 1)))
+        yield from self.bands(max(1, most // max(1, rest[0] if rest else 1)))
 
     def bands(self, rows: int) -> Iterator[Positions]:
         """The same positions, ``rows`` of the first axis at a time; all at once when traced, for any number of them."""
@@ -39,15 +50,15 @@ class Positions:
             yield self
             return
         count = torch.broadcast_shapes(self.y.shape, self.x.shape)[0]
-        for start in range(0, max(1, count), rows):  # no positions are one empty band
+        for start in range(0, max(1, count), rows):  # without positions there is one empty band
             y, x = (axis[start : start + rows] if axis.shape[0] == count else axis for axis in (self.y, self.x))
-            yield Positions(y, x, self.cell)
+            yield self.at(y, x)
 
 
 def grid(size: tuple[int, int], device: torch.device) -> Positions:
     """The pixel centers of an image of ``size``, as (H', 1) and (1, W')."""
     y, x = (pixel_centers(n, device) for n in size)
-    return Positions(y[:, None], x[None, :], (2 / size[0], 2 / size[1]))
+    return Positions(y[:, None], x[None, :], (2 / size[0], 2 / size[1]), size)
 
 
 def pixel_centers(count: int, device: torch.device) -> Tensor:
@@ -55,23 +66,46 @@ def pixel_centers(count: int, device: torch.device) -> Tensor:
     return (2 * torch.arange(count, dtype=torch.float64, device=device) + 1) / count - 1
 
 
-def nearest(position: Tensor, cell: float, features: int) -> Tensor:
-    """Index of the feature pixel nearest to each position.
+def nearest(position: Tensor, count: int, features: int) -> Tensor:
+    """Index of the feature pixel nearest to each position, along an axis with ``count`` output pixels.
 
-    On the output grid that the cell implies it is the one that torch's ``nearest-exact`` picks: with
-    its float32 rounding where a center falls on the edge of two pixels, as the published code has it.
+    For the centers of output pixels, this is the pixel that torch's ``nearest-exact`` picks. Where a center falls on
+    the edge of two pixels, its float32 rounding decides, as in the published code.
     """
-    outputs = max(1, round(2 / cell))
+    outputs, inputs = (exact(each, position.device) for each in (count, features))
     output = (position + 1) * (outputs / 2) - 0.5
-    closest = output.round().clamp(0, outputs - 1)
-    pixels = torch.arange(features, dtype=torch.float32, device=position.device)
-    picked = F.interpolate(pixels[None, None], size=outputs, mode="nearest-exact")[0, 0].long()
-    covering = ((position + 1) * (features / 2)).floor().clamp(0, features - 1).long()
-    return torch.where((output - closest).abs() < 1e-3, picked[closest.long()], covering)
+    closest = output.round().clamp(0, count - 1)
+    # In float32 with the product not rounded, as a processor multiplies and adds at once.
+    source = ((closest + 0.5) * (inputs / outputs).float().double() - 0.5).float().clamp(min=0)
+    picked = (source.double() + 0.5).float().floor()
+    covering = ((position + 1) * (inputs / 2)).floor()
+    return torch.where((output - closest).abs() < 1e-3, picked.double(), covering).long().clamp(0, features - 1)
+
+
+def clipped_cell(cell: tuple[float, float], largest_scale: float | None) -> tuple[float, float]:
+    """A cell in half feature pixels, enlarged to that of ``largest_scale`` where the picture's scale is larger.
+
+    The scale is the vertical one, 2 / cell, and both axes are enlarged alike. A network that is told the cell knows
+    nothing of cells smaller than those it was trained with.
+    """
+    if largest_scale is None:
+        return cell
+    excess = max(2 / cell[0] / largest_scale, 1.0)
+    return cell[0] * excess, cell[1] * excess
+
+
+def nearest_upward(half: Any, features: int) -> Any:
+    """The feature pixel that covers each position; of two that it lies between, the later one.
+
+    ``half`` is half the position, in float32: in its arithmetic, as jax's code and Thera's have it, rounding decides
+    what lies on an edge. Tensors or NumPy's arrays.
+    """
+    place = half * features + (features - 1) / 2
+    return ((place - 0.5) // 1 + 1).clip(0, features - 1)  # exact, where place + 0.5 would be rounded
 
 
 def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:
-    """From the center of feature pixel ``pixel`` to the position, in half feature pixels."""
+    """The offset from the center of feature pixel ``pixel`` to the position, in half feature pixels."""
     return (position + 1) * features - 2 * pixel - 1
 
 

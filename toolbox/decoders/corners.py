@@ -1,29 +1,31 @@
-"""The feature pixels around a position and what each weighs, as LIIF and the decoders after it have them.
+"""The four feature pixels around a position and their weights, as in LIIF and the decoders after it.
 
-A position is seen from four corners: the feature pixels that cover it when it is shifted by half a
-feature pixel up or down, and left or right. Each is weighted by the area between the position and
-the opposite corner. Pixels and offsets are found in float32 with the published code's rounding,
-which at the border of odd scales decides the weights. Axes are apart until the end, so that a grid
-of positions costs no more than its two axes.
+The four corners of a position are the feature pixels that cover it when it is shifted by half a
+feature pixel up or down, and left or right. The weight of each is the area between the position and
+the opposite corner. Pixels and offsets are computed in float32 with the rounding of the published code,
+which decides the weights at the border of odd scales. The axes stay separate until the end, so that a
+grid of positions costs no more than its two axes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from toolbox.decoders.coordinates import Positions
+from toolbox.symbolic import exact
 
-EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
-SMALLEST_AREA = 1e-9  # so that the weights of a position on a feature pixel's center have a sum to be divided by
+EPSILON = 1e-6  # the published shift and clamp, which keep positions off the edges between pixels
+SMALLEST_AREA = 1e-9  # keeps the sum of weights positive at the center of a feature pixel
 
 
 @dataclass(frozen=True)
 class Corner:
-    """A feature pixel as each position sees it; rows and columns broadcast to the shape of the positions."""
+    """One corner of each position; rows and columns broadcast to the shape of the positions."""
 
     row: Tensor  # of the feature pixel
     column: Tensor
@@ -34,55 +36,59 @@ class Corner:
 def corners(positions: Positions, height: int, width: int, *, ensemble: bool = True) -> list[Corner]:
     """The four corners of each position among height × width feature pixels.
 
-    Their order is top left, top right, bottom left, bottom right, so that opposite corners are as far
-    from the two ends of the list. Without ``ensemble`` it is one: the feature pixel that covers the position.
+    Their order is top left, top right, bottom left, bottom right, so that reversing the list gives the
+    opposite corners. Without ``ensemble`` there is one: the feature pixel that covers the position.
     """
     rows, columns = (
-        along(position, cell, count, (-1 / count, 1 / count) if ensemble else (0.0,))
-        for position, cell, count in zip((positions.y, positions.x), positions.cell, (height, width), strict=True)
+        along(position, outputs, count, (-1, 1) if ensemble else (0,))
+        for position, outputs, count in zip((positions.y, positions.x), positions.counts, (height, width), strict=True)
     )
     return [Corner(row, column, down, right) for row, down in rows for column, right in columns]
 
 
-def along(position: Tensor, cell: float, count: int, shifts: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
-    """On one axis of ``count`` feature pixels: for each shift, the pixel and the offset of each position.
+def along(position: Tensor, outputs: int, count: int, shifts: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
+    """On an axis of ``outputs`` pixels over ``count`` feature pixels: for each shift, the pixel and offset of each.
 
-    The pixel covers the shifted position, clamped inside the image; the offset, in half feature
-    pixels, is from its center to the position itself. Shifts are in the unit of the positions.
+    The pixel covers the shifted position, clamped inside the image; the offset is from its center to the
+    position itself. Shifts and offsets are in half feature pixels.
     """
-    exact = published(position, cell)
-    pixels = [_covering(exact, shift, count) for shift in shifts]
-    return [(pixel, (exact - _center(pixel, count)) * count) for pixel in pixels]
+    features = exact(count, position.device)
+    rounded = published(position, outputs)
+    pixels = [covering(rounded, shift, features) for shift in shifts]
+    return [(pixel.long(), (rounded - center(pixel, features)) * features) for pixel in pixels]
 
 
 def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
-    """The weight of each corner: the area opposite to it over the sum of all; they sum to 1.
+    """The weight of each corner: the opposite area divided by the sum of all. The weights sum to 1.
 
-    Of the shape of the positions, in the dtype of ``like``.
+    They have the shape of the positions and the dtype of ``like``.
     """
     areas = [(corner.down * corner.right).abs().to(like.dtype) + SMALLEST_AREA for corner in around]
     total = torch.stack(torch.broadcast_tensors(*areas)).sum(0)
     return [opposite / total for opposite in reversed(areas)]
 
 
-def published(position: Tensor, cell: float) -> Tensor:
-    """Positions in float32; centers of the grid that the cell implies are rounded as published.
+def published(position: Tensor, count: int) -> Tensor:
+    """Positions in float32; centers of the grid of ``count`` pixels are rounded as published.
 
     It matters at the border of odd scales: there both pixels of an axis are the same one, its
     offset is zero but for rounding, and it is this rounding that weighs the other axis.
     """
-    count = max(1, round(2 / cell))
-    center = _center(((position + 1) * (count / 2) - 0.5).round(), count)
-    return torch.where((center - position).abs() < 5e-7, center, position.float())
+    outputs = exact(count, position.device)
+    closest = center(((position + 1) * (outputs / 2) - 0.5).round().float(), outputs)
+    return torch.where((closest - position).abs() < 5e-7, closest, position.float())
 
 
-def _center(pixel: Tensor, count: int) -> Tensor:
-    """The center of pixel ``pixel`` of ``count``, in float32 and rounded as the published code rounds it."""
-    return (-1 + 1 / count) + (2 / count) * pixel.float()
+def center(pixel: Any, count: Any) -> Any:
+    """The center of each pixel of ``count``, rounded as published; of float32 tensors or NumPy's arrays."""
+    return (-1 + 1 / count) + (2 / count) * pixel
 
 
-def _covering(position: Tensor, shift: float, count: int) -> Tensor:
-    """The feature pixel that covers the shifted position; halves are rounded to even, as grid_sample does."""
-    shifted = position + shift + (EPSILON if shift else 0)
-    inside = shifted.clamp(-1 + EPSILON, 1 - EPSILON)
-    return (((inside + 1) * count - 1) / 2).round().long()
+def covering(position: Any, shift: float, count: Any) -> Any:
+    """The feature pixel that covers the position, shifted by half feature pixels; of tensors or NumPy's arrays.
+
+    Positions are float32. Halves are rounded to even, as grid_sample does.
+    """
+    shifted = position + shift / count + (EPSILON if shift else 0)
+    inside = shifted.clip(-1 + EPSILON, 1 - EPSILON)
+    return (((inside + 1) * count - 1) / 2).round()

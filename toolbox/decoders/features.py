@@ -1,4 +1,4 @@
-"""The decoder that does nothing: for networks whose features are what is wanted."""
+"""A decoder that does nothing, for networks that return features."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FeaturesConfig(DecoderConfig):
 
 
 class Features(nn.Module):
-    """The features are the output: (B, C, H, W), unchanged."""
+    """Return the features: (B, C, H, W), unchanged."""
 
     def __init__(self, config: FeaturesConfig, features: int, channels: int) -> None:
         super().__init__()

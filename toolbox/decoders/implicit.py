@@ -1,7 +1,7 @@
-"""What implicit decoders share: any output size, any list of points, in memory that does not grow with them.
+"""The base of implicit decoders: any output size and any list of points, in memory that does not grow with them.
 
-A grid is decoded band by band: the rows of features that a band of output rows needs are prepared,
-and its positions decoded from them a few at a time, so that what is computed stays in the cache.
+A grid is decoded band by band. For each band of output rows the decoder prepares the rows of features that it
+needs, and decodes its positions a few at a time, so that intermediate values stay in the cache.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from toolbox.errors import SpecError
 
 @dataclass(frozen=True)
 class Content:
-    """What a decoder prepared of some rows of the features, for the positions near them."""
+    """The prepared content of some rows of the features, for the positions near them."""
 
     values: Tensor  # (B, rows, W, C)
-    top: int  # which row of the features the first one is
+    top: int  # the row of the features that is the first one
     height: int  # of all the features
 
     @property
     def width(self) -> int:
-        """Of the features, in pixels."""
+        """The width of the features, in pixels."""
         return self.values.shape[2]
 
     def at(self, rows: Tensor, columns: Tensor) -> Tensor:
@@ -38,9 +38,9 @@ class Content:
 
 
 class ImplicitDecoder(nn.Module):
-    """A decoder that answers at any position, given what it prepares once for all positions.
+    """A decoder that prepares its content once, and then answers at any position.
 
-    A subclass defines ``prepare``, ``sample``, and how far each looks. The grid call and ``query`` are
+    A subclass defines ``prepare``, ``sample`` and, by ``reach``, how far each looks. The grid call and ``query`` are
     then the same function of position.
     """
 
@@ -48,78 +48,88 @@ class ImplicitDecoder(nn.Module):
     band = 8192  # feature pixels prepared at a time
 
     def prepare(self, features: Tensor) -> Tensor:
-        """(B, features, H, W) → content (B, H, W, C): all the work that is the same for every position."""
+        """(B, features, H, W) → content (B, H, W, C): the work that is the same for every position."""
         raise NotImplementedError
 
+    def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
+        """``prepare``, for content that also depends on the size of an output pixel or of all the features.
+
+        Args:
+            features: some rows of them.
+            shape: height and width of all of them.
+            cell: height and width of the pixel around a position; a grid of H' × W' has 2 / H', 2 / W'.
+        """
+        return self.prepare(features)
+
     def sample(self, content: Content, positions: Positions) -> Tensor:
-        """→ (B, *shape of the positions, channels)."""
+        """Content and positions → (B, *shape of the positions, channels)."""
         raise NotImplementedError
 
     def reach(self, pixel: float) -> tuple[int, int] | None:
-        """How many feature pixels around a pixel ``prepare`` sees, and around a position ``sample`` does.
+        """How many feature pixels ``prepare`` sees around a pixel, and ``sample`` around a position.
 
-        ``pixel`` is the height of an output pixel in feature pixels. None is all of them: then everything is
-        prepared at once, and the config says None for its receptive field.
+        ``pixel`` is the height of an output pixel in feature pixels. None means all of them. Then everything is
+        prepared at once, and the receptive field of the config is None too.
         """
         return 1, 1
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
-        if torch.compiler.is_compiling():  # also by torch.export: each pass of a loop would be a copy of its body
-            (part,) = self.decode(_whole(self.prepare(features)), grid(size, features.device))
+        if torch.compiler.is_compiling():  # or exporting, where each pass of a loop would be a copy
+            content = self.whole(features, (2 / size[0], 2 / size[1]))
+            (part,) = self.decode(content, grid(size, features.device))
             return part.permute(0, 3, 1, 2).contiguous()
-        parts = self._parts(features, size)
-        first = next(parts)
-        image = first.new_empty(len(first), first.shape[-1], *size)
-        top = 0
-        for part in chain((first,), parts):
-            image[:, :, top : top + part.shape[1]] = part.permute(0, 3, 1, 2)
-            top += part.shape[1]
-        return image
+        bands = self.bands(features, size)
+        return assembled((part for band in bands for part in self.decode_rows(band[0], size, *band[1:])), size)
 
-    def _parts(self, features: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
-        """The decoded grid from top to bottom, in pieces (B, some rows, W', channels)."""
+    def bands(self, features: Tensor, size: tuple[int, int]) -> Iterator[tuple[Content, int, int]]:
+        """A grid from top to bottom: rows [start, stop), and what was prepared for them."""
         height, width = features.shape[-2:]
         if self.reach(height / size[0]) is None:
-            yield from self.decode(_whole(self.prepare(features)), grid(size, features.device))
+            yield self.whole(features, (2 / size[0], 2 / size[1])), 0, size[0]
             return
-        feature_rows = max(8, self.band // width)  # fewer would be prepared twice too often, for their neighbors
+        feature_rows = max(8, self.band // width)  # with fewer rows, too many would be prepared twice
         output_rows = max(1, feature_rows * size[0] // height)
-        positions = grid(size, features.device)
         for start in range(0, size[0], output_rows):
-            band = Positions(positions.y[start : start + output_rows], positions.x, positions.cell)
-            yield from self.decode(self._content(features, start, start + len(band.y), size[0]), band)
+            stop = min(start + output_rows, size[0])
+            yield self._content(features, start, stop, size), start, stop
 
-    def _content(self, features: Tensor, start: int, stop: int, rows: int) -> Content:
-        """What the output rows [start, stop) of ``rows`` need."""
-        height = features.shape[2]
-        pixel = height / rows  # of the output, in feature pixels
+    def _content(self, features: Tensor, start: int, stop: int, size: tuple[int, int]) -> Content:
+        """The content for the output rows [start, stop) of a grid."""
+        height, width = features.shape[2:]
+        pixel = height / size[0]  # height of an output pixel, in feature pixels
         prepared_reach, sampled_reach = self.reach(pixel) or (height, height)
-        # One more than needed: where a position lies on an edge between pixels, rounding decides.
+        # One row more than needed, because rounding decides where a position lies on an edge between pixels.
         first = max(math.floor((start + 0.5) * pixel) - sampled_reach - 1, 0)
         last = min(math.floor((stop - 0.5) * pixel) + sampled_reach + 1, height - 1)
         outer = max(first - prepared_reach, 0)
-        prepared = self.prepare(features[:, :, outer : last + prepared_reach + 1])
-        # Contiguous, else each chunk would copy all of it.
+        seen = features[:, :, outer : last + prepared_reach + 1]
+        prepared = self.prepare_for(seen, (height, width), (2 / size[0], 2 / size[1]))
+        # Contiguous, or else each chunk would copy everything.
         return Content(prepared[:, first - outer :][:, : last - first + 1].contiguous(), first, height)
+
+    def decode_rows(self, content: Content, size: tuple[int, int], start: int, stop: int) -> Iterator[Tensor]:
+        """Rows [start, stop) of a grid of ``size`` from top to bottom, in pieces (B, some rows, W', channels)."""
+        positions = grid(size, content.values.device)
+        return self.decode(content, positions.at(positions.y[start:stop], positions.x))
 
     def decode(self, content: Content, positions: Positions) -> Iterator[Tensor]:
         """A band of a grid from top to bottom, in pieces (B, some rows, W', channels)."""
         return (self.sample(content, chunk) for chunk in positions.chunks(self.chunk // content.values.shape[0]))
 
     def query(self, features: Tensor, points: Tensor, cell: Tensor | tuple[float, float]) -> Tensor:
-        """Values at arbitrary points; at the centers of a grid's pixels, the same as the grid call.
+        """Values at arbitrary points. At the centers of a grid's pixels they equal the grid call.
 
         Args:
             features: (B, features, H, W).
             points: (N, 2), or (B, N, 2) with other points for each image: (y, x) in [−1, 1].
-            cell: (2,): height and width of the pixel around a point; a grid of H' × W' has 2 / H', 2 / W'.
+            cell: (2,): height and width of the pixel around a point, 2 / H' and 2 / W' for a grid of H' × W'.
 
         Returns:
             (B, N, channels).
 
         Raises:
-            SpecError: points or cell have another shape, or values that are no place or extent.
+            SpecError: points or cell have a wrong shape or invalid values.
         """
         height, width = (float(extent) for extent in cell)
         if not (0 < height < math.inf and 0 < width < math.inf):
@@ -131,12 +141,28 @@ class ImplicitDecoder(nn.Module):
         if points.ndim == 3:
             pairs = zip(features.split(1), points, strict=True)
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
-        content = _whole(self.prepare(features))
         y, x = points.double().unbind(-1)
-        chunks = Positions(y, x, (height, width)).chunks(self.chunk // features.shape[0])
+        counts = max(1, round(2 / height)), max(1, round(2 / width))
+        return self.at(features, Positions(y, x, (height, width), counts))
+
+    def at(self, features: Tensor, positions: Positions) -> Tensor:
+        """(B, features, H, W) → (B, N, channels) at N positions."""
+        content = self.whole(features, positions.cell)
+        chunks = positions.chunks(self.chunk // features.shape[0])
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
 
+    def whole(self, features: Tensor, cell: tuple[float, float]) -> Content:
+        """What was prepared of all the features."""
+        height, width = features.shape[2:]
+        return Content(self.prepare_for(features, (height, width), cell).contiguous(), 0, height)
 
-def _whole(prepared: Tensor) -> Content:
-    """What was prepared of all the features."""
-    return Content(prepared.contiguous(), 0, prepared.shape[1])
+
+def assembled(parts: Iterator[Tensor], size: tuple[int, int]) -> Tensor:
+    """Pieces (B, some rows, W', channels) of a grid from top to bottom → (B, channels, *size)."""
+    first = next(parts)
+    image = first.new_empty(len(first), first.shape[-1], *size)
+    top = 0
+    for part in chain((first,), parts):
+        image[:, :, top : top + part.shape[1]] = part.permute(0, 3, 1, 2)
+        top += part.shape[1]
+    return image

@@ -21,7 +21,7 @@ class PixelShuffleConfig(DecoderConfig):
         return self.scale
 
     def receptive_field(self) -> int | None:
-        # One convolution at feature resolution, one at each further stage, one at the output's.
+        # One convolution at the features' resolution, one at each further stage, one at the output's.
         return 3 if self.scale in (4, 8) else 2
 
 

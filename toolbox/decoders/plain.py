@@ -1,4 +1,4 @@
-"""What plain versions of implicit decoders share: published sampling, corners and 1×1 convolutions."""
+"""Shared by plain versions of implicit decoders: published sampling, corners and 1×1 convolutions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def sampled(shape: tuple[int, int], y: Tensor, x: Tensor) -> Tensor:
-    """Numbers of the pixels that nearest ``grid_sample`` picks at float32 coordinates, clamped inside."""
+    """The numbers of the pixels that nearest ``grid_sample`` picks at float32 coordinates, clamped inside."""
     edge = 1 - 1e-6
     grid = torch.stack(torch.broadcast_tensors(x[None, :].clamp(-edge, edge), y[:, None].clamp(-edge, edge)), -1)
     numbers = torch.arange(shape[0] * shape[1], dtype=torch.float32).view(1, 1, *shape)
@@ -20,7 +20,7 @@ def sampled(shape: tuple[int, int], y: Tensor, x: Tensor) -> Tensor:
 def plain_corners(
     shape: tuple[int, int], size: tuple[int, int], *, ensemble: bool = True
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """For each of the four corners, or the nearest: numbers of feature pixels and offsets (y, x), all (H', W').
+    """The numbers of feature pixels and offsets (y, x), all (H', W'), for each of the four corners or the nearest.
 
     The offsets are in half feature pixels, in float32.
     """
@@ -45,7 +45,7 @@ def plain_area_weights(found: Sequence[tuple[Tensor, Tensor, Tensor]], like: Ten
 
 
 def plain_centers(count: int) -> Tensor:
-    """In float32: where both pixels of an axis are the same one, the published weights are its rounding."""
+    """Pixel centers in float32. Their rounding decides the weights where both pixels of an axis are the same."""
     return -1 + 1 / count + 2 / count * torch.arange(count).float()
 
 

@@ -25,8 +25,8 @@ class ResidualConvConfig(DecoderConfig):
 class ResidualConv(nn.Module):
     """Batch norm, ReLU and a 3×3 convolution: (B, features, H, W) → (B, channels, H, W).
 
-    Source: the head of Liu et al., NeurIPS 2018. The sum with the input image is the
-    architecture's ``global_skip: bicubic``.
+    Source: the head of Liu et al., NeurIPS 2018. The architecture's ``global_skip: bicubic`` adds
+    the input image.
     """
 
     def __init__(self, config: ResidualConvConfig, features: int, channels: int) -> None:

@@ -1,1 +1,1 @@
-"""Degradations: what makes a bad picture of a good one, so that a network can learn the way back."""
+"""Degradations: ways to make a good picture worse, so that a network can learn to undo them."""

@@ -18,7 +18,7 @@ class EightBitsConfig(Config):
 
 
 def round_some(config: EightBitsConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Clipped and rounded, as a saved picture is."""
+    """Clip and round some patches, like a saved picture."""
     rounded = float(torch.rand((), generator=generator)) < config.share
     return rounded_to_bytes(picture) if rounded else picture
 
@@ -27,6 +27,6 @@ EIGHT_BITS = DegradationInfo(
     name="eight-bits",
     degrade=round_some,
     config=EightBitsConfig,
-    summary="clipping and rounding to 8 bits, as a saved picture has it, of all patches or a share",
+    summary="clipping and rounding to 8 bits, as in a saved picture, of all patches or a share",
     source="none: what every saved picture went through",
 )

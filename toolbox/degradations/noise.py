@@ -30,14 +30,14 @@ def add_noise(clean: Tensor, sigma: float, generator: Generator) -> Tensor:
     Args:
         clean: image in [0, 1], any shape.
         sigma: standard deviation on the scale of 0 to 255.
-        generator: where the noise is drawn.
+        generator: source of the noise.
     """
     noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype).to(clean.device)
     return clean + noise * (sigma / 255)
 
 
 def gaussian_noise(config: GaussianNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
-    """Noise of one or of a drawn strength, not clipped; it tells ``sigma``."""
+    """Add noise of a fixed or drawn strength, not clipped, and tell ``sigma``."""
     sigma = drawn(config.sigma, generator)
     return Degraded(add_noise(picture, sigma, generator), {"sigma": sigma})
 

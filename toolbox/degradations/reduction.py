@@ -11,11 +11,11 @@ from toolbox.records import DegradationInfo
 
 
 class BicubicReductionConfig(Config):
-    """No settings: the recipe's ``scale`` says by how much."""
+    """No settings: the ``scale`` of the recipe decides."""
 
 
 def reduce_bicubically(config: BicubicReductionConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """MATLAB's reduction of an 8-bit picture by ``scale``; the same size stays as it is."""
+    """Reduce an 8-bit picture by ``scale`` as MATLAB does; a scale of 1 changes nothing."""
     height, width = (round(side / scale) for side in picture.shape[-2:])
     return imresize(to_bytes(picture), size=(height, width)).to(picture.dtype) / 255
 

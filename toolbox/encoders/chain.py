@@ -16,7 +16,7 @@ class ChainConfig(EncoderConfig):
     """Settings of a chain."""
 
     encoders: Annotated[tuple[EncoderSpec, ...], Field(min_length=1)] = Field(
-        description="each encodes the features of the one before; the first encodes the image"
+        description="the first encodes the image, each other one the features of the one before"
     )
 
     def out_channels(self, channels: int) -> int:

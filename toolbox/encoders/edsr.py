@@ -68,10 +68,10 @@ class EDSR(nn.Module):
     """Image (B, channels, H, W) → features (B, config.channels, H, W), any range.
 
     Source: Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPRW
-    2017. The mean shift of the published code is the restorer's normalization here, and its
-    upsampler is the pixel-shuffle decoder. Non-local blocks after some of the residual blocks, as
-    Liu et al. (NeurIPS 2018) and Wang et al. (CVPR 2018) put them into networks, start as the
-    identity: with untrained ones the features are the same bit for bit.
+    2017. The restorer's normalization replaces the mean shift of the published code, and the
+    pixel-shuffle decoder its upsampler. Non-local blocks may follow some of the residual blocks, as
+    in Liu et al. (NeurIPS 2018) and Wang et al. (CVPR 2018). They start as the identity, so with
+    untrained ones the features are the same bit for bit.
     """
 
     def __init__(self, config: EDSRConfig, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""The encoder that does nothing: for decoders that work on the image itself."""
+"""An encoder that does nothing, for decoders that work on the image itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class IdentityConfig(EncoderConfig):
 
 
 class Identity(nn.Module):
-    """The image is the features: (B, C, H, W), unchanged."""
+    """Return the image as the features: (B, C, H, W), unchanged."""
 
     def __init__(self, config: IdentityConfig, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A non-local block on the image itself, and nothing else."""
+"""A single non-local block on the image itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toolbox.spec import NonLocalSpec
 
 
 class NonLocalOnlyConfig(EncoderConfig):
-    """Settings of the encoder that is one non-local block."""
+    """Settings of the encoder that consists of one non-local block."""
 
     nonlocal_block: NonLocalSpec = Field(alias="nonlocal")
 

@@ -17,7 +17,7 @@ class ParallelConfig(EncoderConfig):
     """Settings of encoders in parallel."""
 
     encoders: Annotated[tuple[EncoderSpec, ...], Field(min_length=1)] = Field(description="each encodes the image")
-    join: Literal["concat", "sum"] = Field(default="concat", description="how their features become one")
+    join: Literal["concat", "sum"] = Field(default="concat", description="how to join their features")
 
     def out_channels(self, channels: int) -> int:
         widths = [encoder.config.out_channels(channels) for encoder in self.encoders]

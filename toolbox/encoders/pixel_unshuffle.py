@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig, Padding
+from toolbox.padding import cropped, padded
 from toolbox.records import ComponentInfo
 from toolbox.spec import EncoderSpec
 
@@ -41,7 +42,7 @@ class PixelUnshuffleConfig(EncoderConfig):
 
 
 class PixelUnshuffle(nn.Module):
-    """Run an encoder on pixels folded into channels: ``factor``² times fewer positions to compute.
+    """Run an encoder on pixels folded into channels, with ``factor``² times fewer positions to compute.
 
     Image (B, channels, H, W) → features (B, inner channels / factor², H, W). Sizes that the factor
     does not divide are padded at the right and bottom by repeating the edge, and cropped again.
@@ -59,9 +60,9 @@ class PixelUnshuffle(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""
         height, width = image.shape[-2:]
-        padded = F.pad(image, (0, -width % self.factor, 0, -height % self.factor), mode="replicate")
-        features = self.encoder(F.pixel_unshuffle(padded, self.factor))
-        return F.pixel_shuffle(features, self.factor)[..., :height, :width]
+        whole = padded(image, Padding(self.factor, "replicate"))
+        features = self.encoder(F.pixel_unshuffle(whole, self.factor))
+        return cropped(F.pixel_shuffle(features, self.factor), height, width)
 
 
 PIXEL_UNSHUFFLE = ComponentInfo(

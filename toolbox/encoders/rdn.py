@@ -1,4 +1,4 @@
-"""RDN: densely connected blocks, each with a local skip, fused globally."""
+"""RDN: densely connected blocks with local skips, fused globally."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toolbox.records import ComponentInfo
 
 
 class RDNConfig(EncoderConfig):
-    """Settings of RDN; presets ``A`` and ``B`` are the published ones, B the default."""
+    """Settings of RDN. The presets ``A`` and ``B`` are the published ones; B is the default."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "A": {"channels": 64, "blocks": 20, "layers": 6, "growth": 32},
@@ -34,7 +34,7 @@ class RDNConfig(EncoderConfig):
 
 
 class ResidualDenseBlock(nn.Module):
-    """Each convolution sees all before it; a 1×1 fusion and a skip close the block."""
+    """Each convolution sees the outputs of all before it. A 1×1 fusion and a skip close the block."""
 
     def __init__(self, config: RDNConfig) -> None:
         super().__init__()

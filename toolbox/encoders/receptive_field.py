@@ -1,7 +1,7 @@
-"""The receptive field of a network that nobody declared: followed, operation by operation, on tensors without data.
+"""Find the receptive field of a network by following each operation on tensors without data.
 
-Operations that are known to be local say how they widen what a feature sees. Any other, such as
-attention, a mean over the picture or a reshape, is taken to see the whole image.
+Known local operations state how much they widen the receptive field. Any other operation, such as
+attention, a mean over the picture or a reshape, counts as seeing the whole image.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Span:
-    """On one axis, the value at index i sees pixels i · jump + first to i · jump + last."""
+    """On one axis, the value at index i sees the pixels from i · jump + first to i · jump + last."""
 
     jump: Fraction = Fraction(1)
     first: Fraction = Fraction(0)
     last: Fraction = Fraction(0)
 
     def windowed(self, size: int, stride: int, padding: int, dilation: int = 1) -> Span:
-        """After a convolution or a pooling: index i sees indices i · stride − padding and on."""
+        """After a convolution or a pooling: index i sees the indices from i · stride − padding on."""
         start, stop = -padding, (size - 1) * dilation - padding
         return Span(self.jump * stride, self.first + start * self.jump, self.last + stop * self.jump)
 
@@ -40,7 +40,7 @@ class Span:
 
 
 def united(spans: Sequence[Span]) -> Span | None:
-    """What one of several sees; None where they do not lie on the same grid."""
+    """The union of several spans; None if they do not lie on the same grid."""
     if len({span.jump for span in spans}) != 1:
         return None
     return Span(spans[0].jump, min(span.first for span in spans), max(span.last for span in spans))
@@ -48,17 +48,17 @@ def united(spans: Sequence[Span]) -> Span | None:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the values of a tensor see: a span on each of its two spatial dimensions."""
+    """The receptive field of a tensor's values: a span on each of its two spatial dimensions."""
 
     dims: tuple[int, int]
     spans: tuple[Span, Span]
 
 
-EVERYTHING = None  # in place of what is seen: the whole image
+EVERYTHING = None  # in place of a span: the whole image
 
 
 def measured_radius(network: nn.Module, image: Tensor) -> int | None:
-    """Radius in pixels of what one feature sees; None when it is the whole image, or cannot be told.
+    """Radius in pixels around a feature that it depends on; None for the whole image, or if it is unknown.
 
     Args:
         network: in eval mode and on the meta device, (B, C, H, W) → (B, C', H, W).
@@ -74,13 +74,13 @@ def measured_radius(network: nn.Module, image: Tensor) -> int | None:
 
 
 class _Follower(TorchDispatchMode):
-    """Keeps for every tensor that depends on the image what its values see."""
+    """Keeps the receptive field of every tensor that depends on the image."""
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
         self.tracked = WeakIdKeyDictionary()
         self.tracked[image] = Seen((2, 3), (Span(), Span()))
-        self.views: set[int] = set()  # storages that several tensors share
+        self.views: set[int] = set()  # storages shared by several tensors
         self.lost = False
 
     def seen(self, tensor: Tensor) -> Seen | None:
@@ -96,7 +96,7 @@ class _Follower(TorchDispatchMode):
         if function.is_view:
             self.views.update(each.untyped_storage()._cdata for each in inputs)
         if function._schema.is_mutable and outputs and outputs[0].untyped_storage()._cdata in self.views:
-            self.lost = True  # others see what was written here, and nobody follows them
+            self.lost = True  # other tensors share what was written, and nobody follows those
         if depends:
             seen = self._after(function, args, inputs, depends, outputs)
             for each in outputs:
@@ -118,13 +118,13 @@ class _Follower(TorchDispatchMode):
 
 
 def _joined(function: Any, args: Any, given: list[Seen], constants: list[Tensor], output: Tensor) -> Seen | None:
-    """Pointwise, or one after the other in a dimension that is not spatial."""
+    """Pointwise, or joined along a dimension that is not spatial."""
     dims = given[0].dims
     if any(each.dims != dims for each in given):
         return EVERYTHING
     if function.overloadpacket is aten.cat and (args[1] if len(args) > 1 else 0) % output.ndim in dims:
         return EVERYTHING
-    # A constant that differs from place to place ties the network to places.
+    # A constant that differs from place to place makes the network depend on places.
     for constant in constants:
         if any(constant.ndim >= output.ndim - dim and constant.shape[dim - output.ndim] != 1 for dim in dims):
             return EVERYTHING
@@ -173,7 +173,7 @@ def _enlargement(offsets: Callable[[int, int], Sequence[int]]) -> Callable[[Seen
 
 
 def _bilinear(phase: int, factor: int) -> Sequence[int]:
-    """Of the two pixels around (phase + 1/2) / factor − 1/2."""
+    """The mean of the two pixels around (phase + 1/2) / factor − 1/2."""
     if factor == 1:
         return (0,)
     return (-1, 0) if 2 * phase + 1 < factor else (0, 1)
@@ -189,7 +189,7 @@ def _layer_norm(seen: Seen, args: Any, output: Tensor) -> Seen | None:
 
 
 def _padding(seen: Seen, args: Any, output: Tensor) -> Seen | None:
-    """With zeros, of the spatial dimensions alone: indices move by what is put before them."""
+    """Padding with zeros in the spatial dimensions only: indices move by the padding before them."""
     left, _, top, _, *more = (*args[1], 0, 0) if len(args[1]) == 2 else args[1]
     if seen.dims != (output.ndim - 2, output.ndim - 1) or any(more):
         return EVERYTHING
@@ -202,7 +202,7 @@ def _unchanged(seen: Seen, args: Any, output: Tensor) -> Seen | None:
 
 
 def _split(seen: Seen, args: Any, output: Tensor) -> Seen | None:
-    """Into pieces of a dimension that is not spatial; a slice that takes all is no slice."""
+    """Pieces of a dimension that is not spatial; a slice that takes everything changes nothing."""
     spatial = [output.shape[dim] == args[0].shape[dim] for dim in seen.dims]
     return seen if output.ndim == args[0].ndim and all(spatial) else EVERYTHING
 
@@ -219,7 +219,7 @@ RULES: dict[Any, Rule] = {
     aten.native_layer_norm: _layer_norm,
     aten.native_batch_norm: _unchanged,
     aten._native_batch_norm_legit_no_training: _unchanged,
-    aten.replication_pad2d: _unchanged,  # of nothing, since the image has a size that needs no padding
+    aten.replication_pad2d: _unchanged,  # an empty padding, since the image has a size that needs none
     aten.alias: _unchanged,
     aten.detach: _unchanged,
     aten.hardswish: _unchanged,

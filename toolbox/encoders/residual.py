@@ -14,7 +14,7 @@ class ResidualConfig(EncoderConfig):
     """Settings of a skip around an encoder."""
 
     encoder: EncoderSpec
-    scale: float = Field(default=1.0, gt=0, description="the encoder's features are multiplied by this")
+    scale: float = Field(default=1.0, gt=0, description="factor for the encoder's features")
 
     def out_channels(self, channels: int) -> int:
         inner: int = self.encoder.config.out_channels(channels)
@@ -53,4 +53,5 @@ RESIDUAL = ComponentInfo(
     summary="a skip around any encoder that keeps its channels",
     paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
     example={"encoder": {"name": "pixel-unshuffle", "encoder": {"name": "edsr", "channels": 12, "blocks": 1}}},
+    url="https://arxiv.org/abs/1512.03385",
 )

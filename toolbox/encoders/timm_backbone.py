@@ -1,4 +1,4 @@
-"""timm's backbones: which there are, what their feature maps are, and first weights that are never unpickled."""
+"""timm's backbones: their names, their feature maps, and first weights without unpickling."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from torch.overrides import TorchFunctionMode
 from toolbox.close_names import did_you_mean
 from toolbox.errors import WeightsError
 
-# What lets a timm model take any size.
+# Arguments that let a timm model take any size.
 ANY_SIZE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
-WINDOWS = (1, 7, 8, 12, 14, 16)  # sides of attention windows, whose multiples the coarsest map may have to be
-SAFE = "model.safetensors"  # how timm's repositories call the file
+WINDOWS = (1, 7, 8, 12, 14, 16)  # sides of attention windows; the coarsest map may have to be a multiple of one
+SAFE = "model.safetensors"  # name of the file in timm's repositories
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a backbone says about itself, found by running it on tensors without data."""
+    """Facts about a backbone, found by running it on tensors without data."""
 
     channels: tuple[int, ...]  # of each map
     strides: tuple[int, ...]
@@ -41,14 +41,14 @@ class Stages:
     """The feature maps of a model, as timm numbers them."""
 
     count: int
-    usual: tuple[int, ...]  # those that timm gives unless told
-    settings: tuple[tuple[str, bool], ...]  # timm's, by which the model takes any size
+    usual: tuple[int, ...]  # timm's choice by default
+    settings: tuple[tuple[str, bool], ...]  # arguments for timm that let the model take any size
 
 
 def unknown(model: str) -> str | None:
-    """Why timm has no such model, with close names; None when it has.
+    """A sentence with close names if timm has no such model, else None.
 
-    Only names are asked for: nothing is built, and prefixes by which timm reads a hub or a folder are no names.
+    It only compares names and builds nothing. The prefixes by which timm reads a hub or a folder are no names.
     """
     import timm
 
@@ -67,17 +67,17 @@ def unknown(model: str) -> str | None:
 
 @functools.lru_cache(maxsize=256)
 def stages_of(model: str) -> Stages:
-    """Which feature maps a model has.
+    """The feature maps of a model.
 
     Raises:
-        ValueError: none.
+        ValueError: the model has none.
     """
     reason: Exception
     for settings in ANY_SIZE:
         try:
             with _without_data():
                 network = _create(model, **settings)
-        except Exception as error:  # each family of models refuses what it does not know in its own way
+        except Exception as error:  # each family of models refuses unknown arguments in its own way
             reason = error
         else:
             info = network.feature_info
@@ -87,10 +87,10 @@ def stages_of(model: str) -> Stages:
 
 @functools.lru_cache(maxsize=256)
 def facts(model: str, stages: tuple[int, ...]) -> Facts:
-    """What the backbone of these stages is.
+    """The facts about the backbone of these stages.
 
     Raises:
-        ValueError: it gives no such maps of pictures of any size.
+        ValueError: the backbone does not give such maps for pictures of any size.
     """
     with _without_data():
         try:
@@ -116,18 +116,18 @@ def _no_maps(model: str, reason: Exception) -> ValueError:
 
 @contextmanager
 def _without_data() -> Iterator[None]:
-    """Nothing is computed inside, so nothing is allocated."""
+    """Compute nothing inside, so that nothing is allocated."""
     with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of timm's initialization, which has nothing to initialize here
+        warnings.simplefilter("ignore")  # from timm's initialization, which has nothing to initialize here
         yield
 
 
 def _gives(network: Any, step: int, channels: tuple[int, ...], strides: tuple[int, ...], channels_last: bool) -> bool:
-    """Whether a picture of 2 × 3 steps has maps of the declared channels and sizes."""
+    """Whether a picture of 2 × 3 steps gives maps with the declared channels and sizes."""
     try:
         with torch.no_grad():
             maps = network(torch.empty(1, 3, 2 * step, 3 * step))
-    except Exception:  # what a model raises for a size that it does not take is its own
+    except Exception:  # each model raises an error of its own for a size that it does not take
         return False
     shapes = [(count, 2 * step // stride, 3 * step // stride) for count, stride in zip(channels, strides, strict=True)]
     if channels_last:
@@ -144,14 +144,14 @@ def _create(model: str, **settings: Any) -> Any:
 def create(
     model: str, stages: tuple[int, ...], channels: int, pretrained: Literal[True] | str | None = None
 ) -> nn.Module:
-    """The backbone: images (B, channels, H, W) → the maps of ``stages``, from the finest to the coarsest.
+    """Build the backbone: images (B, channels, H, W) → the maps of ``stages``, from the finest to the coarsest.
 
     Args:
         model: timm's name.
         stages: numbers of its feature maps.
-        channels: of the image; first weights for three are adapted by timm.
-        pretrained: the weights to start with: those of timm's hub, or those of a safetensors file. On
-            the meta device, where there are no values, nothing is read and nobody is asked.
+        channels: of the image; timm adapts first weights for three.
+        pretrained: the first weights, from timm's hub or from a safetensors file. On the meta device,
+            which has no values, nothing is read or downloaded.
 
     Raises:
         WeightsError: the hub cannot be reached, the file cannot be read, or does not fit the model.
@@ -170,17 +170,17 @@ def create(
             network = _create(
                 model,
                 pretrained=True,
-                # timm asks the source first, and a hub's name would win over the tensors.
+                # timm looks at the source first, so the name of a hub would win over the tensors.
                 pretrained_cfg_overlay={"state_dict": tensors, "source": "", "custom_load": False},
                 **settings,
             )
-    except KeyError as error:  # timm renames old tensors, and asks for those that tell it how
+    except KeyError as error:  # timm renames old tensors, and looks up some of them for that
         raise WeightsError(f"{path}: does not fit timm's {model!r}: missing {error.args[0]}") from None
     except (RuntimeError, ValueError) as error:
         complaints = str(error).split("\n\t")  # after a title, one for each tensor
         reason = complaints[min(1, len(complaints) - 1)].strip()
         raise WeightsError(f"{path}: does not fit timm's {model!r}: {reason}") from None
-    # timm itself passes over what a file lacks, and would leave it as drawn.
+    # timm ignores tensors that a file lacks, and would leave them random.
     if missing := [name for name, tensor in network.state_dict(keep_vars=True).items() if id(tensor) not in loaded]:
         names = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
         raise WeightsError(f"{path}: does not fit timm's {model!r}: missing {names}")
@@ -198,7 +198,7 @@ def _fetched(model: str) -> Path:
     file = (source.hf_hub_filename or SAFE).replace("pytorch_model.bin", SAFE)
     try:
         return Path(hf_hub_download(source.hf_hub_id, file))
-    except Exception as error:  # no network, no such file, offline by choice: each client has errors of its own
+    except Exception as error:  # no network, no such file, or offline by choice: each client has errors of its own
         reason = str(error).strip().split("\n", 1)[0].split(". ", 1)[0].rstrip(".")
         raise WeightsError(
             f"the weights {source.hf_hub_id}/{file} cannot be fetched ({reason}); "
@@ -211,7 +211,7 @@ class _Copies(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.targets: dict[int, Tensor] = {}  # kept alive, as the ids of others could be the same
+        self.targets: dict[int, Tensor] = {}  # kept alive, because new tensors could get the same ids
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function is Tensor.copy_:

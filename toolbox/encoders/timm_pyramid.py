@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from toolbox.config import EncoderConfig, fault, located
+from toolbox.config import EncoderConfig, Padding, fault, located
 from toolbox.encoders import timm_backbone
 from toolbox.encoders.receptive_field import measured_radius
+from toolbox.padding import cropped, padded
 from toolbox.records import ComponentInfo
 
 
@@ -25,7 +26,7 @@ class TimmConfig(EncoderConfig):
     model: str = Field(description="name of a timm model with features_only, such as resnet18")
     stages: tuple[int, ...] = Field(
         default=(),
-        description="numbers of its feature maps, finest first, counted from 0; those timm gives unless told",
+        description="numbers of its feature maps, finest first, counted from 0; by default timm's choice",
     )
     channels: int = Field(default=64, gt=0, description="channels that every map is projected to")
     pretrained: Literal[True] | str | None = Field(
@@ -37,7 +38,7 @@ class TimmConfig(EncoderConfig):
     @model_validator(mode="before")
     @classmethod
     def _name_stages(cls, data: Any) -> Any:
-        """A stored spec says which stages are meant, whatever timm gives by itself later."""
+        """Write the stages into the spec, so that a change of timm's default does not change a stored spec."""
         if not isinstance(data, Mapping) or not isinstance(data.get("model"), str) or data.get("stages"):
             return data
         return {**data, "stages": _stages(data["model"]).usual}
@@ -76,7 +77,7 @@ def _stages(model: str) -> timm_backbone.Stages:
 
 @functools.lru_cache(maxsize=256)
 def _receptive_field(model: str, stages: tuple[int, ...]) -> int | None:
-    """Followed through the network, whose width plays no part."""
+    """Follow the network; its width plays no part."""
     with torch.device("meta"):
         encoder = TimmPyramid(TimmConfig.model_construct(model=model, stages=stages, channels=1, pretrained=None), 3)
         return measured_radius(encoder.eval(), torch.empty(1, 3, 2 * encoder.step, 3 * encoder.step))
@@ -85,11 +86,10 @@ def _receptive_field(model: str, stages: tuple[int, ...]) -> int | None:
 class TimmPyramid(nn.Module):
     """Image (B, channels, H, W) → features (B, config.channels, H, W), any range.
 
-    The maps of a backbone are projected to the same channels and added from the coarsest to the
-    finest, each bilinearly enlarged to the next; the image itself, convolved, is the last of them, so
-    that no detail is lost to the backbone's strides. A 3×3 convolution then smooths the sum. Sizes that
-    the backbone does not take are padded at the right and bottom by repeating the edge, and cropped
-    again.
+    The encoder projects the maps of a backbone to the same channels and adds them from the coarsest to
+    the finest, each bilinearly enlarged to the next. The convolved image is the last map, so that the
+    strides of the backbone lose no detail. A 3×3 convolution then smooths the sum. Sizes that the
+    backbone does not take are padded at the right and bottom by repeating the edge, and cropped again.
 
     Source: Wightman, "PyTorch Image Models", 2019, for the backbones; Lin et al., "Feature Pyramid
     Networks for Object Detection", CVPR 2017, Section 3, for the fusion.
@@ -109,14 +109,14 @@ class TimmPyramid(nn.Module):
 
     @property
     def receptive_field(self) -> int | None:
-        """Radius in pixels of what one feature sees; None when it is the whole image."""
+        """Radius in pixels around a feature that it depends on; None for the whole image."""
         return self._config.receptive_field()
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""
         height, width = image.shape[-2:]
-        padded = F.pad(image, (0, -width % self.step, 0, -height % self.step), mode="replicate")
-        maps = self.backbone(padded)
+        whole = padded(image, Padding(self.step, "replicate"))
+        maps = self.backbone(whole)
         if self.channels_last:
             maps = [each.permute(0, 3, 1, 2) for each in maps]
         fused: Tensor | None = None
@@ -124,7 +124,7 @@ class TimmPyramid(nn.Module):
             projected = lateral(features)
             fused = projected if fused is None else projected + _enlarged(fused, projected.shape[-2:])
         assert fused is not None  # noqa: S101  # there is a stage
-        full = _enlarged(fused, padded.shape[-2:])[..., :height, :width]
+        full = cropped(_enlarged(fused, whole.shape[-2:]), height, width)
         smoothed: Tensor = self.smooth(self.image(image) + full)
         return smoothed
 

@@ -13,7 +13,7 @@ from toolbox.config import EncoderConfig
 from toolbox.records import ComponentInfo
 from toolbox.spec import EncoderSpec, NonLocalSpec
 
-SIDE = 16  # pixels of the picture without data on which the modules are tried
+SIDE = 16  # pixels of the picture without data that the modules are tried on
 
 
 class WithNonLocalConfig(EncoderConfig):
@@ -22,7 +22,7 @@ class WithNonLocalConfig(EncoderConfig):
     encoder: EncoderSpec
     nonlocal_block: NonLocalSpec = Field(alias="nonlocal", description="each place gets a block of its own")
     after: tuple[str, ...] = Field(
-        default=(), description="names of modules inside the encoder, such as blocks.3; without, behind the encoder"
+        default=(), description="names of modules inside the encoder, such as blocks.3; by default its end"
     )
 
     def out_channels(self, channels: int) -> int:
@@ -37,7 +37,7 @@ class WithNonLocalConfig(EncoderConfig):
     def widths(self, channels: int) -> list[int]:
         """The channels of the features that each block works on.
 
-        The encoder is built and run without data, since only the modules themselves can tell.
+        This builds the encoder and runs it without data, since only the modules themselves know.
 
         Raises:
             ValueError: a name is no module, or one that does not give the features of every pixel exactly once.
@@ -82,8 +82,8 @@ class Followed(nn.Module):
 class WithNonLocal(nn.Module):
     """Image (B, channels, H, W) → the encoder's features (B, out_channels, H, W), with non-local blocks.
 
-    Each block begins without correlations of another. Blocks that start as the identity leave the features
-    of an untrained network as they are.
+    No block gets the correlation of another. Blocks that start as the identity leave the features of a
+    network unchanged until they are trained.
 
     Source: Wang et al., "Non-local Neural Networks", CVPR 2018, who add such blocks to existing networks.
     """
@@ -121,4 +121,5 @@ WITH_NONLOCAL = ComponentInfo(
         },
         "after": ["blocks.0"],
     },
+    url="https://arxiv.org/abs/1711.07971",
 )

@@ -1,12 +1,13 @@
-"""How far a restored picture is from the original.
+"""Metrics: the distance of a restored picture from the original.
 
-Pictures are float tensors (B, C, H, W) in [0, 1] of the same shape; every metric averages over all
+Pictures are float tensors (B, C, H, W) in [0, 1] of the same shape. Every metric averages over all
 values and computes in double precision.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,9 @@ from toolbox.errors import ImageError, ToolboxError
 from toolbox.records import MetricInfo
 from toolbox.similarity import WINDOW, similarity
 
+BLOCK = 8  # pixels along a side of JPEG's blocks
 LEVELS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's exponents, the finest level first
-SMALLEST = 1 + (WINDOW - 1) * 2 ** (len(LEVELS) - 1)  # a side that still holds a window at the last level
+SMALLEST = 1 + (WINDOW - 1) * 2 ** (len(LEVELS) - 1)  # the smallest side that holds a window at the last level
 
 
 def psnr(restored: Tensor, original: Tensor) -> float:
@@ -28,11 +30,37 @@ def psnr(restored: Tensor, original: Tensor) -> float:
     return (-10 * torch.log10(error)).item()
 
 
+def psnr_b(restored: Tensor, original: Tensor) -> float:
+    """PSNR in dB, less where the edges of JPEG's 8 × 8 blocks are left in the restored picture.
+
+    Steps across these edges are an error of their own, as far as they are larger than steps elsewhere.
+
+    Source: Yim and Bovik, Quality Assessment of Deblocked Images, IEEE TIP 2011, Eqs. 8 to 14; the
+    blocking effect of colors is the mean of the channels'.
+    """
+    _check_shapes(restored, original, smallest=BLOCK + 1)
+    error = (restored.double() - original.double()).square().mean()
+    return (-10 * torch.log10(error + _blocking(restored.double()))).item()
+
+
+def _blocking(image: Tensor) -> Tensor:
+    """The blocking effect factor of (B, C, H, W), a mean over B and C."""
+    sums = []
+    for steps in (image.diff(dim=2).square().transpose(2, 3), image.diff(dim=3).square()):
+        across = steps[..., BLOCK - 1 :: BLOCK]
+        total, count = steps.sum((2, 3)), steps[0, 0].numel()
+        sums.append((across.sum((2, 3)), across[0, 0].numel(), total, count))
+    (edges, edge_count, total, count) = (first + second for first, second in zip(*sums, strict=True))
+    at_edges, elsewhere = edges / edge_count, (total - edges) / (count - edge_count)
+    weight = math.log2(BLOCK) / math.log2(min(image.shape[-2:]))
+    return (weight * (at_edges - elsewhere).clamp(min=0)).mean()
+
+
 def ssim(restored: Tensor, original: Tensor) -> float:
     """Structural similarity, 1 when equal, over the region where the window fits (the reference's "valid").
 
     Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity,
-    IEEE TIP 2004, without its automatic reduction; channels are averaged.
+    IEEE TIP 2004, without its automatic reduction, averaged over channels.
     """
     _check_shapes(restored, original, smallest=WINDOW)
     luminance, structure = similarity(restored.double(), original.double())
@@ -58,7 +86,7 @@ def ms_ssim(restored: Tensor, original: Tensor) -> float:
 
 
 def lr_psnr(restored: Tensor, low: Tensor) -> float:
-    """PSNR in dB of the restored picture, reduced again by an antialiased bicubic, against the input it is of."""
+    """PSNR in dB of the restored picture, reduced again by an antialiased bicubic, against its input."""
     size = (low.shape[-2], low.shape[-1])
     return psnr(F.interpolate(restored.double(), size, mode="bicubic", antialias=True), low)
 
@@ -67,7 +95,7 @@ def lpips(restored: Tensor, original: Tensor) -> float:
     """Learned perceptual distance, 0 when equal, by the package ``lpips`` on AlexNet's features.
 
     Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR
-    2018. The package downloads AlexNet's weights when it is first used.
+    2018. The package downloads AlexNet's weights on first use.
 
     Raises:
         ToolboxError: the package is not installed.
@@ -84,7 +112,7 @@ def lpips_network() -> nn.Module:
     """The network of ``lpips``.
 
     Raises:
-        ToolboxError: its package is not installed, or cannot get its weights.
+        ToolboxError: the package is not installed, or cannot get its weights.
     """
     try:
         from lpips import LPIPS
@@ -161,6 +189,15 @@ METRICS = (
         source="Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018",
         higher_is_better=False,
         ready=lpips_network,
+    ),
+    MetricInfo(
+        name="psnr-b",
+        measure=psnr_b,
+        label="PSNR-B",
+        summary="PSNR that counts the edges of JPEG's blocks as errors",
+        source="Yim and Bovik, Quality Assessment of Deblocked Images, IEEE TIP 2011",
+        digits=2,
+        unit="dB",
     ),
     MetricInfo(
         name="lr-psnr",

@@ -1,4 +1,4 @@
-"""Restoring a picture patch by patch, as NLRN's published evaluation does."""
+"""Restore a picture patch by patch, as NLRN's published evaluation does."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor
 from toolbox.errors import ImageError
 from toolbox.restorer import Restorer
 
-BATCH = 16  # patches at once
+BATCH = 16  # patches at a time
 NONE: Mapping[str, float] = {}
 
 
 def restore_in_patches(
     restorer: Restorer, image: Tensor, side: int, stride: int, conditions: Mapping[str, float] = NONE
 ) -> Tensor:
-    """(1, C, H, W) → the same size in [0, 1]: each pixel is the average over all patches that hold it.
+    """(1, C, H, W) → the same size in [0, 1]: each pixel is the average over all patches that contain it.
 
-    Patches start at every multiple of ``stride``, and at the far border; one that would be larger than
-    the picture is as large as the picture.
+    Patches start at every multiple of ``stride``, and at the far border. They are never larger than the
+    picture.
 
     Raises:
-        ImageError: the restorer is for another number of channels.
+        ImageError: the restorer needs another number of channels.
     """
     if image.shape[1] != restorer.channels:
         raise ImageError(f"got a picture of {image.shape[1]} channels, expected {restorer.channels} for this model")

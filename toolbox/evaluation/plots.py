@@ -1,4 +1,4 @@
-"""Figures of a report: scores against parameters, time and scale."""
+"""Plot scores against parameters, time and scale."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ BASELINE = "bicubic"
 
 
 def load_figure() -> type[Figure]:
-    """Matplotlib's figure.
+    """Matplotlib's figure class.
 
     Raises:
-        ToolboxError: it is not installed.
+        ToolboxError: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ToolboxError(
-            "--plot needs matplotlib, which is not installed; pip install 'toolbox-restoration[plot]'"
+            "plots need matplotlib, which is not installed; pip install 'toolbox-restoration[plot]'"
         ) from None
     return Figure
 
 
 def plot(report: Report, path: Path) -> None:
-    """Draw the leading metric's means against parameters, time and, where there are several, scales.
+    """Draw the means of the leading metric against parameters, time and, if there are several, scales.
 
-    The first two panels are of one scale: the smallest whole one that all models have scores at, or
+    The first two panels show one scale: the smallest integer scale that all models have scores at, or
     else the smallest. The baseline is a dashed line.
     """
     leading, means = report.metrics[0], report.means()
@@ -53,7 +53,7 @@ def plot(report: Report, path: Path) -> None:
                 panel.axhline(value, color="gray", linestyle="--", label=name)
             elif cost > 0:
                 panel.scatter(cost, value, label=name)
-            else:  # a logarithmic axis has no place for none
+            else:  # a logarithmic axis has no place for zero
                 panel.axhline(value, linestyle=":", label=name)
         panel.set(xlabel=label, xscale="log", ylabel=_label(leading), title="" if scale == 1 else f"×{scale:.4g}")
         panel.legend(fontsize="small")

@@ -1,4 +1,4 @@
-"""The usual protocols, and how pictures are compared by one."""
+"""The usual protocols, and the comparison of pictures by a protocol."""
 
 from __future__ import annotations
 
@@ -66,6 +66,33 @@ PROTOCOLS = (
         noise_seed=0,
     ),
     ProtocolInfo(
+        name="jpeg",
+        summary="removal of JPEG's artifacts: PSNR and PSNR-B of RGB",
+        source="the color scores of FBCNN (Jiang et al., ICCV 2021)",
+        color="rgb",
+        metrics=("psnr", "psnr-b"),
+        rounds=True,
+        compresses=True,
+    ),
+    ProtocolInfo(
+        name="jpeg-luma",
+        summary="removal of JPEG's artifacts: PSNR and PSNR-B of the luma of pictures compressed in color",
+        source="AR-CNN (Dong et al., ICCV 2015) and DnCNN-3 (Zhang et al., TIP 2017), which compress the luma alone",
+        color="luma",
+        metrics=("psnr", "psnr-b"),
+        rounds=True,
+        compresses=True,
+    ),
+    ProtocolInfo(
+        name="real-pairs",
+        summary="restoration of real photographs: PSNR and SSIM of RGB beside a picture without noise",
+        source="the cropped pairs of Nam et al. (CVPR 2016) and PolyU (Xu et al., 2018)",
+        color="rgb",
+        metrics=("psnr", "ssim"),
+        rounds=True,
+        same_size_pairs=True,
+    ),
+    ProtocolInfo(
         name="noisy-sr",
         summary="super-resolution of noisy pictures: PSNR of RGB, nothing rounded",
         source="none published: for networks that remove noise and enlarge in one pass",
@@ -93,20 +120,11 @@ PROTOCOLS = (
         metrics=("psnr",),
         noise_seed=0,
     ),
-    ProtocolInfo(
-        name="pairs-rgb",
-        summary="restoration of degraded pictures of the same size: PSNR and SSIM of RGB",
-        source="none published: as scores on SIDD and GoPro are usually made",
-        color="rgb",
-        metrics=("psnr", "ssim"),
-        rounds=True,
-        paired=True,
-    ),
 )
 
 
 def metrics_of(protocol: ProtocolInfo, more: Sequence[str]) -> list[str]:
-    """The names of the protocol's metrics and of more, each once and ready to be measured.
+    """The names of the protocol's metrics and of more, each once and ready to use.
 
     Raises:
         SpecError: a metric is unknown.
@@ -138,15 +156,15 @@ def measure(
     scale: float,
     metrics: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """The metrics of one restored picture by name.
+    """Measure the metrics of one restored picture, by name.
 
     Args:
-        protocol: says what is compared.
+        protocol: the definition of the comparison.
         restored: (1, C, H, W), clipped to [0, 1].
         original: the same shape, in [0, 1].
         degraded: the input (1, C, h, w) that ``restored`` was made from.
         scale: output over input size.
-        metrics: what ``metrics_of`` gave; by default the protocol's own.
+        metrics: names from ``metrics_of``; by default the protocol's own.
 
     Raises:
         ImageError: the sizes differ, or the picture is too small for the border or a metric.
@@ -180,18 +198,20 @@ def measured(info: MetricInfo, restored: Tensor, other: Tensor) -> float:
 
 
 def describe(protocol: ProtocolInfo) -> dict[str, str]:
-    """Everything about a protocol in words, by topic."""
+    """A complete description of a protocol in words, by topic."""
     times, more = protocol.shave
     border = " + ".join(["scale"] * times + [str(more)] * (more > 0))
     colors = {"gray": "gray", "rgb": "RGB", "luma": "MATLAB's luma of RGB, not rounded", "all": "every channel"}
     made, clipping = "the original", "the output is clipped to [0, 1]"
-    if protocol.paired:
-        made = "the degraded picture of a pair, of the same size"
     if protocol.enlarges:
         made = (
             "the low-resolution picture of a pair; or, by --scale, MATLAB's bicubic imresize of the 8-bit original to "
             "floor(size / scale), the original first cropped at its bottom right to that times the scale"
         )
+    if protocol.compresses:
+        made = "the original after JPEG of the asked quality, by Pillow, colors at half the resolution"
+    if protocol.same_size_pairs:
+        made = "the picture of a pair, as large as the original"
     if protocol.noise_seed is not None:
         made += (
             f"{';' if protocol.enlarges else ''} with noise N(0, sigma) on 0 to 255, by torch's generator, of seed "
@@ -208,7 +228,7 @@ def describe(protocol: ProtocolInfo) -> dict[str, str]:
         "run": "patches of {0}x{0} at stride {1}, averaged".format(*protocol.patches)
         if protocol.patches
         else "at once",
-        "tells": ", ".join(protocol.tells(0.0)) or "nothing",
+        "tells": ", ".join(protocol.tells()) or "nothing",
         "source": protocol.source,
         "plugin": protocol.provider,
     }

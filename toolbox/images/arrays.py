@@ -1,4 +1,4 @@
-"""Pictures in memory: NumPy arrays, torch tensors and PIL images, one made into another."""
+"""Convert pictures in memory between NumPy arrays, torch tensors and PIL images."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from toolbox.pixels import eight_bits
 
 
 def check_array(array: np.ndarray[Any, Any]) -> None:
-    """Refuse what is no picture.
+    """Refuse an array that is no picture.
 
     Raises:
-        ImageError: the array has another shape or type, or no pixel.
+        ImageError: the array has a wrong shape or type, or no pixel.
     """
     if not isinstance(array, np.ndarray):
         raise ImageError(f"got a {type(array).__name__}, expected a path, a PIL image or an array")
@@ -31,7 +31,7 @@ def to_tensor(array: np.ndarray[Any, Any]) -> Tensor:
     """(H, W) or (H, W, C), uint8, uint16 or float in [0, 1] → (1, C, H, W), float32.
 
     Raises:
-        ImageError: the array has another shape or type, or no pixel.
+        ImageError: the array has a wrong shape or type, or no pixel.
     """
     check_array(array)
     values = array.astype(np.float32) / white_of(array)
@@ -48,7 +48,7 @@ def from_tensor(image: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, An
     if not np.issubdtype(like.dtype, np.integer):
         return values.cpu().numpy().astype(like.dtype)
     result = np.empty(values.shape, like.dtype)
-    for target, row in zip(result, values, strict=True):  # row by row, as a picture may be large
+    for target, row in zip(result, values, strict=True):  # row by row, because a picture may be large
         target[...] = (row * white_of(like)).round_().cpu().numpy()
     return result
 
@@ -82,14 +82,14 @@ def _luma(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def to_image(array: np.ndarray[Any, Any]) -> Image.Image:
-    """An array as a PIL image: 16 bits only for gray, everything else 8."""
+    """An array as a PIL image, with 16 bits for gray of 16 bits and else 8."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     return Image.fromarray(array if array.dtype == np.uint16 and array.ndim == 2 else eight_bits(array))
 
 
 def image_in_8_bits(image: Image.Image) -> Image.Image:
-    """The image, 16 bits of gray scaled to 8: Pillow's own conversion clips them."""
+    """The image with 16 bits of gray scaled to 8; Pillow's own conversion would clip them."""
     return Image.fromarray(eight_bits(np.asarray(image))) if image.mode == "I;16" else image
 
 

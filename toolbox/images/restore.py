@@ -1,4 +1,4 @@
-"""The main job: a picture goes in, a better one comes out."""
+"""The public call ``restore``: a picture goes in, a better one comes out."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from toolbox.images.restore_file import Settings, restore_file
 from toolbox.restorer import Restorer, check_conditions
 from toolbox.weights.file import load
 
-DENOISER = "nlrn-lite"  # the model when no size is asked for
-ENLARGER = "diinn-lite"  # the model when one is
+DENOISER = "nlrn-lite"  # the default model without a size
+ENLARGER = "diinn-lite"  # the default model with a size
 
 
 InMemory = TypeVar("InMemory", np.ndarray[Any, Any], Image.Image, Tensor)
@@ -84,46 +84,46 @@ def restore(
     progress: Progress | None = None,
     **conditions: Any,
 ) -> Any:
-    """Restore one picture: remove its noise, or enlarge or reduce it when a size is asked for.
+    """Restore one picture: remove its noise, or enlarge or reduce it when you give a size.
 
-    The result is of the kind, type and number of axes of ``image``:
+    The result has the kind, type and number of axes of ``image``:
 
-    - A NumPy array, (H, W) or (H, W, C): uint8 from 0 to 255, uint16 from 0 to 65535, or any float from 0 to 1, of
-      which what lies beyond is clipped.
-    - A torch tensor, (H, W), (C, H, W) or (B, C, H, W): the same types and ranges; the result is on the same device.
-    - A PIL image: L, LA, RGB, RGBA and I;16 (16 bits of gray) stay what they are, 1 becomes L, all others RGB or RGBA,
-      CMYK by its ICC profile. What Pillow keeps beside the pixels stays, also an orientation, which is not applied.
-    - A path, with an ``output``: any picture file, at its 8 or 16 bits per channel, upright, with EXIF, XMP, DPI and
-      ICC profile, page by page. The output's path comes back, as text for text.
-    - A path, without: its first page, upright, as a PIL image, which holds 16 bits only of gray.
+    - A NumPy array, (H, W) or (H, W, C): uint8 from 0 to 255, uint16 from 0 to 65535, or any float from 0 to 1.
+      Other floats are clipped.
+    - A torch tensor, (H, W), (C, H, W) or (B, C, H, W): the same types and ranges. The result is on the same device.
+    - A PIL image: L, LA, RGB, RGBA and I;16 (16 bits of gray) keep their mode, 1 becomes L, all others RGB or RGBA,
+      CMYK by its ICC profile. The image keeps its other data, including an orientation, which is not applied.
+    - A path with an ``output``: any picture file, with its 8 or 16 bits per channel, upright, with EXIF, XMP, DPI and
+      ICC profile, page by page. The call returns the path of the output, as text if you gave text.
+    - A path without an ``output``: the first page, upright, as a PIL image, which holds 16 bits only for gray.
 
-    Integers are computed as fractions of the largest one and rounded, halves to even. One to four channels are gray,
-    gray with alpha, RGB and RGB with alpha, unless the model itself is for so many: then all are the model's. A model
-    for more channels, such as the bands of a spectrum, takes arrays, tensors and TIFF files that have as many.
+    Integers count as fractions of the largest integer, and the result is rounded, halves to even. One to four channels
+    are gray, gray with alpha, RGB, and RGB with alpha, unless the model itself has that many channels: then all belong
+    to the model. A model with more channels, such as the bands of a spectrum, takes arrays, tensors and TIFF files.
 
     Args:
-        image: see above; nothing of it is changed.
+        image: see above; it is not changed.
         model: a name that ships with weights, a weights file, or a restorer; by default
             ``nlrn-lite`` without a size, ``diinn-lite`` with one.
         scale: output over input size, one number or (vertical, horizontal).
         size: output (height, width).
-        output: a file to write the result to; its suffix says the format. Arrays of uint16 and float
-            become 16 bits per channel where the format has them.
-        max_memory: bytes that the process may take in all, or text such as ``"2GB"``: the picture is
-            then cut into tiles that fit. Where no exact ones do, they are approximate, with a warning.
-        halo: pixels around a tile, where they may be fewer than the network's receptive field; the
-            tiles are then approximate.
+        output: a file for the result; its suffix decides the format. Arrays of uint16 and float become
+            16 bits per channel if the format has them.
+        max_memory: bytes for the whole process, or text such as ``"2GB"``. The picture is then cut into
+            tiles that fit. If no exact ones do, the tiles are approximate, with a warning.
+        halo: pixels around a tile. With fewer than the network's receptive field the tiles are
+            approximate.
         progress: called with the steps done and the steps in all.
         conditions: what the model's spec asks for beside the picture, such as ``sigma=25``: a number, or a map
             (H, W) with one for each pixel.
 
     Returns:
-        The restored picture, as above. A gray model restores each color channel by itself; a color
+        The restored picture, as above. A gray model restores each color channel by itself. A color
         model sees a gray picture as equal channels. Alpha is resized bicubically, on the same grid as
-        the colors; colors beneath full transparency do not count.
+        the colors. Colors under full transparency do not count.
 
     Raises:
-        ImageError: the picture cannot be read, restored in the memory there is, or written.
+        ImageError: the picture cannot be read, restored in the available memory, or written.
         SpecError: the model does not do that size, or a condition is missing or unknown.
         WeightsError, UnknownComponent: the model cannot be loaded.
     """
@@ -156,7 +156,7 @@ def restore(
 
 
 def pick_model(model: Model, enlarges: bool) -> Restorer:
-    """The restorer itself, the one of a weights file or name, or the default for the task."""
+    """The restorer itself, the restorer of a name or weights file, or the default for the task."""
     if isinstance(model, Restorer):
         return model
     return load(model or (ENLARGER if enlarges else DENOISER))
@@ -168,7 +168,7 @@ def _name(model: Model, restorer: Restorer) -> str:
 
 def _restore_path(path: Path, output: Path, settings: Settings, progress: Progress | None) -> Path:
     if output.resolve() == path.resolve():
-        raise ImageError(f"{output}: is the input itself; give another name")
+        raise ImageError(f"{output} is the input itself; choose another name")
     restore_file(path, output, settings, progress)
     return output
 
@@ -184,7 +184,7 @@ def _restore_array(
 
 
 def _restore_batch(restorer: Restorer, image: Tensor, request: Request, progress: Progress | None) -> Tensor:
-    """A tensor (H, W), (C, H, W) or (B, C, H, W); one picture after the other."""
+    """Restore a tensor (H, W), (C, H, W) or (B, C, H, W), one picture after the other."""
     shape, integer = tuple(image.shape), image.dtype in (torch.uint8, torch.uint16)
     if not 2 <= image.ndim <= 4 or 0 in shape:
         raise ImageError(f"got a tensor of shape {shape}, expected (H, W), (C, H, W) or (B, C, H, W)")

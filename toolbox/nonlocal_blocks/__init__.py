@@ -1,1 +1,1 @@
-"""Non-local blocks: every pixel gathers from the pixels that look like it."""
+"""Non-local blocks: every pixel gathers from pixels that look like it."""

@@ -1,31 +1,31 @@
 """Non-local attention over a neighborhood, tile by tile.
 
-A tile of queries shares most of its keys: the windows of 8 × 8 queries, each 45 × 45, lie in one
-region of 52 × 52. So a tile is two matrix products, queries × keys and weights × values, over that
-region, with the pairs that are outside each other's window masked out. The image is cut into
-strips as wide as the region of a tile; down a strip, the regions of one tile after the other
-overlap in memory, so a run of tiles is one batched product over views and no region is copied.
+The queries of a tile share most of their keys: the windows of 8 × 8 queries, each 45 × 45, lie in one
+region of 52 × 52. So a tile is two matrix products over that region, queries × keys and weights ×
+values. A mask leaves out keys outside of a query's window. The image is cut into strips as wide as the
+region of a tile. Down a strip, the regions of successive tiles overlap in memory, so a run of tiles is
+one batched product over views, and no region is copied.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox.nonlocal_blocks.neighborhood import Segment, TopK, Whole, Window, segments
+from toolbox.nonlocal_blocks.traced import attend_at_once
+from toolbox.nonlocal_blocks.weighting import Weighting, weights_of
 
-# Raw correlations, one tensor (batch · tiles, queries, keys) per run of tiles: what propagation adds up.
+# Raw correlations, which propagation adds up: one tensor (batch · tiles, queries, keys) per run of tiles.
 Correlation = tuple[Tensor, ...]
-Weighting = Literal["softmax", "mean"]
 
-TILE = 8  # queries per side of a tile: a larger one masks out more, a smaller one is too small a product
+TILE = 8  # queries per side of a tile: a larger tile masks out more, the product of a smaller one is too thin
 WHOLE_IMAGE_QUERIES = 1024  # queries at a time when each sees the whole image
-PAIRS_AT_A_TIME = 2**21  # of queries and keys in one run: their scores should stay in the cache
+PAIRS_AT_A_TIME = 2**21  # pairs of queries and keys in one run, so that their scores stay in the cache
 
 
 def attend(
@@ -44,18 +44,21 @@ def attend(
         queries: (B, L, H, W), θ in the NLRN paper.
         keys: (B, L, H, W), φ.
         values: (B, C, H, W), g.
-        neighborhood: which pixels each pixel sees.
-        previous: raw correlations to add before weighting, as an earlier call returned them. They
-            are used up: unless gradients are recorded, the sum is written over them.
-        weighting: ``softmax`` of the correlation, or ``mean``: the correlation itself, divided by
-            the number of pixels in the neighborhood.
-        propagates: whether the raw correlations are wanted; they take far more memory than the rest.
+        neighborhood: the pixels that each pixel sees.
+        previous: raw correlations of an earlier call, to add before weighting. Do not use them
+            again: unless gradients are recorded, the sum is written over them.
+        weighting: ``softmax`` of the correlation, or ``mean``, the correlation divided by the
+            number of pixels in the neighborhood.
+        propagates: whether to return the raw correlations, which take far more memory than the rest.
 
     Returns:
         (B, C, H, W), and the raw correlations or None: θφᵀ plus ``previous``, −inf outside the window.
     """
-    batch = queries.shape[0]
-    height, width = (int(side) for side in queries.shape[-2:])  # not symbolic when traced: they decide the tiles
+    if torch.compiler.is_compiling():  # also by torch.export
+        before = None if previous is None else previous[0]
+        gathered, score = attend_at_once(queries, keys, values, neighborhood, before, weighting)
+        return gathered, (score,) if propagates else None
+    batch, _, height, width = queries.shape
     if isinstance(neighborhood, Whole):
         tile = max(1, WHOLE_IMAGE_QUERIES // width), width
     else:
@@ -64,15 +67,14 @@ def attend(
             margin = neighborhood.size // 2
             keys, values = (F.pad(each, (margin, margin, margin, margin)) for each in (keys, values))
     rows, columns = segments(height, neighborhood, tile[0]), segments(width, neighborhood, tile[1])
-    # Channels last, as the networks run: then none of this is a copy.
+    # Channels last, as in the networks, so that none of this is a copy.
     queries, keys, values = (each.permute(0, 2, 3, 1).contiguous() for each in (queries, keys, values))
 
     tensors = (queries, keys, values, *(previous or ()))
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     device = queries.device.type
     autocasts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    traced = torch.compiler.is_compiling()  # also by torch.export: it plans memory itself, and for any batch
-    reuses = not (recorded or autocasts or traced)
+    reuses = not (recorded or autocasts)
     key_memory, value_memory, scores = (_Scratch(queries, usable=reuses) for _ in range(3))
     earlier = iter(previous or ())
     correlation: list[Tensor] = []
@@ -83,7 +85,7 @@ def attend(
         strip_keys = key_memory.copied(keys[:, :, x.key_start : x.key_stop])
         strip_values = value_memory.copied(values[:, :, x.key_start : x.key_stop])
         strip_results = []
-        for run in _runs(rows, x, 1 if traced else batch):
+        for run in _runs(rows, x, batch):
             query = strip_queries[:, run[0].start : run[-1].stop].unflatten(1, (len(run), -1))  # (B, tiles, h, w, L)
             query = query.flatten(0, 1).flatten(1, 2)
             key, value = (_regions(strip, run).flatten(0, 1).flatten(1, 2) for strip in (strip_keys, strip_values))
@@ -97,14 +99,14 @@ def attend(
             score = torch.baddbmm(start, query, key.mT, out=start if reuses else None)
             if propagates:
                 correlation.append(score)
-            weights = _weights(score, neighborhood, weighting, scores.room(*shape))
+            weights = weights_of(score, neighborhood, weighting, scores.room(*shape))
             strip_results.append((weights @ value).unflatten(0, (batch, -1)).flatten(1, 2))
         strips.append(torch.cat(strip_results, 1).unflatten(1, (height, -1)))
     return torch.cat(strips, 2).permute(0, 3, 1, 2), tuple(correlation) if propagates else None
 
 
 def _runs(rows: list[Segment], x: Segment, batch: int) -> Iterator[list[Segment]]:
-    """Successive tiles that can be one batched product: alike, and not too many for the cache."""
+    """Runs of successive, alike tiles for one batched product each, short enough for the cache."""
     start = 0
     while start < len(rows):
         y = rows[start]
@@ -126,34 +128,23 @@ def _regions(strip: Tensor, run: list[Segment]) -> Tensor:
 def _mask(y: Tensor, x: Tensor, scores: Tensor) -> None:
     """Write −inf to the scores (tiles, queries, keys) where the key is outside the window, else 0.
 
-    y and x are what is outside along an axis, (queries, keys) each.
+    y and x say what is outside along each axis, as (queries, keys).
     """
     pairs = scores.view(-1, len(y), len(x), y.shape[1], x.shape[1])
     torch.add(y[:, None, :, None].expand_as(pairs), x[:, None, :], out=pairs)
 
 
-def _weights(score: Tensor, neighborhood: Window | TopK | Whole, weighting: Weighting, memory: Tensor | None) -> Tensor:
-    """Raw correlations (batch, queries, keys), −inf outside the neighborhood → weights, in ``memory`` if given."""
-    if isinstance(neighborhood, TopK):
-        best = score.topk(min(neighborhood.k, score.shape[-1]), -1)
-        score = torch.full_like(score, float("-inf")).scatter(-1, best.indices, best.values)
-    if weighting == "softmax":
-        return torch.softmax(score, -1, out=memory)
-    outside = score == float("-inf")
-    return score.masked_fill(outside, 0) / (~outside).sum(-1, keepdim=True)
-
-
 class _Scratch:
-    """Memory that is written over and over, since new memory costs more than what is done with it.
+    """Memory that every run overwrites, since new memory costs more than the work in it.
 
-    There is none where autograd needs what was written, or autocast chooses the type.
+    There is none when autograd needs the values, or when autocast chooses the type.
     """
 
     def __init__(self, like: Tensor, *, usable: bool) -> None:
         self.memory = like.new_empty(0) if usable else None
 
     def room(self, *shape: int) -> Tensor | None:
-        """A tensor of that shape to write to, on top of the one before; None where there is none."""
+        """A tensor of that shape to write to, over the one before; None when there is no such memory."""
         if self.memory is None:
             return None
         if self.memory.numel() < math.prod(shape):

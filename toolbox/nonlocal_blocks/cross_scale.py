@@ -1,12 +1,12 @@
-"""Attention across scales: each pixel gathers larger patches that look like its own once they are shrunk.
+"""Attention across scales: each pixel gathers larger patches that look like its own when shrunk.
 
-A query is the 3×3 patch around a pixel, a key a 3×3 patch of the features shrunk by s, and a value the 3s×3s patch of
-the features that the key is the shrunk version of. The weighted patches are laid over one another at s times the
-size, which a convolution of stride s brings back.
+A query is the 3×3 patch around a pixel. A key is a 3×3 patch of the features shrunk by s. Its value is the 3s×3s patch
+of the features that was shrunk to the key. The weighted patches are laid over one another at s times the size, and a
+convolution of stride s brings the result back to size.
 
-That convolution is linear in the values, so it is done before the attention, once per key: of a patch of 3s×3s
-values it leaves 4×4. Only for the first row and column of queries is it another one, since what their patches lay
-beyond the border is cut off in between. Scores are computed a few queries and keys at a time, never all at once.
+The convolution is linear in the values, so the code applies it before the attention, once per key. It turns a patch of
+3s×3s values into 4×4. The first row and column of queries need another convolution, because the parts of their patches
+beyond the border are cut off in between. The code computes scores for a few queries and keys at a time.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SHARPNESS = 10.0  # what scores are multiplied by before the softmax
-SMALLEST_NORM = 1e-4  # of a key, which is divided by its norm
-OVERLAPS = 6.0  # what the laid down patches are divided by
-QUERIES, KEYS = 1024, 1024  # at a time: their scores, and what they gather, should stay in the cache
+SHARPNESS = 10.0  # factor of the scores before the softmax
+SMALLEST_NORM = 1e-4  # least norm of a key, which is divided by it
+OVERLAPS = 6.0  # divisor of the laid down patches
+QUERIES, KEYS = 1024, 1024  # at a time, so that scores and gathered values stay in the cache
 
-# Rows (or columns) of a 3×3 kernel that see a patch: all, those from its first row on, those up to its last.
+# Rows (or columns) of a 3×3 kernel that see a patch: all, from its first row on, or up to its last.
 INSIDE, FROM_FIRST, TO_LAST = range(3)
 SEEN = ((1, 1, 1), (0, 1, 1), (1, 0, 0))
-# Which of them for each of the four rows that a patch reaches: usually, and where the border cuts its first s off.
+# Those for each of the four rows that a patch reaches: usually, and where the border cuts off its first s.
 REACHED = (FROM_FIRST, INSIDE, INSIDE, TO_LAST)
 CUT = (FROM_FIRST, FROM_FIRST, INSIDE, TO_LAST)
 
@@ -35,10 +35,10 @@ CUT = (FROM_FIRST, FROM_FIRST, INSIDE, TO_LAST)
 class CrossScaleAttention(nn.Module):
     """Features (B, C, H, W), any range → (B, C · number of scales, H, W), one after the other.
 
-    What is gathered is not added to the features. Sizes that a scale does not divide are continued at the right and
-    bottom by reflection, and the result is cropped.
+    The result is not added to the features. Sizes that a scale does not divide are padded at the right and bottom by
+    reflection, and the result is cropped.
 
-    Departs from the published code where it fails: a side too short to be reflected is reflected again.
+    The published code fails for a side that is too short to reflect; here it is reflected again.
 
     Source: Mei et al., "Image Super-Resolution with Cross-Scale Non-Local Attention and Exhaustive Self-Exemplars
     Mining", CVPR 2020, Section 3.1, as it is changed in the code of Cao et al., "CiaoSR", CVPR 2023.
@@ -65,7 +65,7 @@ class CrossScaleAttention(nn.Module):
 
 
 def reflected(features: Tensor, multiple: int) -> Tensor:
-    """Continue (B, C, H, W) at the right and bottom by reflection, to a multiple of ``multiple``."""
+    """Pad (B, C, H, W) at the right and bottom by reflection, to a multiple of ``multiple``."""
     for axis in (2, 3):
         length = features.shape[axis]
         if length % multiple:
@@ -82,7 +82,7 @@ def shrunk(features: Tensor, scale: int) -> Tensor:
 
 
 def normalized_keys(keys: Tensor) -> Tensor:
-    """(B, C, h, w) → (B, 9 · C, h · w): the 3×3 patches, of norm 1 unless they are almost nothing."""
+    """(B, C, h, w) → (B, 9 · C, h · w): the 3×3 patches, normalized unless they are almost zero."""
     patches = F.unfold(keys, 3, padding=1)
     return patches / patches.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
 
@@ -94,7 +94,7 @@ def attend_across(queries: Tensor, keys: Tensor, values: Tensor, kernel: Tensor,
         queries: (B, L, H, W).
         keys: (B, L, H / scale, W / scale).
         values: (B, C, H, W).
-        kernel: (C', C, 3, 3) of the convolution that follows.
+        kernel: (C', C, 3, 3), of the convolution that follows.
         scale: how much smaller the keys are, at least 2.
 
     Returns:
@@ -105,7 +105,7 @@ def attend_across(queries: Tensor, keys: Tensor, values: Tensor, kernel: Tensor,
     patches = F.unfold(queries, 3, padding=1).unflatten(2, (height, width))
     key_patches = SHARPNESS * normalized_keys(keys).unflatten(2, (rows, columns))
     convolved = _convolved(values, kernel, scale)
-    laid_down = values.new_zeros(batch, height + 3, width + 3, kernel.shape[0])  # from one row and column before
+    laid_down = values.new_zeros(batch, height + 3, width + 3, kernel.shape[0])  # one pixel before the first
     step = max(1, KEYS // columns)
     for band in _bands(height, width):
         query = patches[:, :, band.rows, band.columns].flatten(2).mT
@@ -133,7 +133,7 @@ class _Band:
 
 
 def _bands(height: int, width: int) -> Iterator[_Band]:
-    """The queries of a picture, about as many at a time as there should be."""
+    """The queries of a picture, in bands of about the right number."""
     for top, bottom in ((0, 1), (1, height)):
         for left, right in ((0, 1), (1, width)):
             step = max(1, QUERIES // max(1, right - left))
@@ -155,7 +155,7 @@ def _convolved(values: Tensor, kernel: Tensor, scale: int) -> Tensor:
 
 
 def _reached(convolved: Tensor, start: int, stop: int, columns: int, at_top: bool, at_left: bool) -> Tensor:
-    """(B, stop − start, columns, 16 · C'): what the patch of each key adds to the 4×4 pixels that it reaches."""
+    """(B, stop − start, columns, 16 · C'): the values that the patch of each key adds to the 4×4 pixels it reaches."""
     down, right = CUT if at_top else REACHED, CUT if at_left else REACHED
     parts = [
         convolved[:, down[y], right[x], start + y : stop + y, x : x + columns] for y, x in product(range(4), range(4))
@@ -170,7 +170,7 @@ def _softmax_average(query: Tensor, pieces: Iterator[tuple[Tensor, Tensor]]) -> 
         scores = query @ keys
         highest = torch.maximum(largest, scores.detach().amax(2, keepdim=True))
         weights = (scores - highest).exp()
-        kept = (largest - highest).exp()  # what the pieces before count for now
+        kept = (largest - highest).exp()  # the weight of the earlier pieces now
         total, average = kept * total + weights.sum(2, keepdim=True), kept * average + weights @ values
         largest = highest
     return average / total

@@ -1,6 +1,6 @@
-"""Which pixels a pixel may attend to: a window around it, or the whole image.
+"""Neighborhoods: the pixels that a pixel may attend to, a window around it or the whole image.
 
-Both axes are treated alike and apart, so the geometry is one-dimensional: an axis is cut into
+Both axes are treated alike and separately, so the geometry is one-dimensional. An axis is cut into
 segments of queries, and each segment knows the keys it needs and which query may see which key.
 """
 
@@ -16,10 +16,10 @@ from toolbox.config import Config, fault
 
 
 class Windowed(Config):
-    """What neighborhoods around a pixel share.
+    """The base of neighborhoods around a pixel.
 
-    ``border`` says what happens where the window leaves the image: ``clip`` cuts it off, ``zero``
-    fills it with zero features (which take part with correlation 0), ``shift`` moves it inside.
+    ``border`` decides what to do where the window leaves the image: ``clip`` cuts it off, ``zero``
+    fills it with zero features (which take part with correlation 0), and ``shift`` moves it inside.
     """
 
     size: int = 45
@@ -33,7 +33,7 @@ class Windowed(Config):
         return size
 
     def radius(self) -> int:
-        """How far a pixel sees, in pixels."""
+        """The distance that a pixel sees, in pixels."""
         return self.size - 1 if self.border == "shift" else self.size // 2
 
 
@@ -63,14 +63,14 @@ Neighborhood = Annotated[Window | TopK | Whole, Field(discriminator="kind")]
 
 
 class Segment(NamedTuple):
-    """Queries ``[start, stop)`` of one axis, the keys they need, and who sees whom."""
+    """Queries ``[start, stop)`` of one axis, the keys they need, and which query sees which key."""
 
     start: int
     stop: int
     key_start: int
     key_stop: int
     first: tuple[int, ...]  # each query's first key, counted from key_start; negative where the border cuts it off
-    size: int  # keys from there on
+    size: int  # number of keys that it sees from there on
 
     def outside(self, like: Tensor) -> Tensor:
         """(queries, keys) in the dtype of ``like``: −inf where the key is outside the query's window, else 0."""
@@ -80,11 +80,11 @@ class Segment(NamedTuple):
         return torch.zeros_like(outside, dtype=like.dtype).masked_fill(outside, float("-inf"))
 
     def pairs(self) -> int:
-        """Queries times keys."""
+        """The number of pairs, queries times keys."""
         return (self.stop - self.start) * (self.key_stop - self.key_start)
 
     def alike(self) -> tuple[Any, ...]:
-        """Equal for segments that are the same but for a shift of queries and keys alike."""
+        """A key that is equal for segments that differ only by a common shift of queries and keys."""
         return self.first, self.key_stop - self.key_start, self.start - self.key_start
 
 

@@ -1,7 +1,7 @@
-"""Non-local means: the non-local block without a parameter, patches compared as they are.
+"""Non-local means: a non-local block without parameters, which compares patches directly.
 
-exp(−|p − q|² / h²), normalized over q, is the softmax of (2 p·q − |q|²) / h², since |p|² cancels: the
-correlation of embedded patches again, with |q|² as one more embedding channel.
+exp(−|p − q|² / h²), normalized over q, is the softmax of (2 p·q − |q|²) / h², since |p|² cancels. So it is
+the correlation of embedded patches again, with |q|² as one more embedding channel.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from toolbox.config import NonLocalConfig, fault
 from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
+from toolbox.padding import reflected
 from toolbox.records import ComponentInfo
 
 
@@ -21,9 +22,9 @@ class NLMeansConfig(NonLocalConfig):
     """Settings of non-local means."""
 
     neighborhood: Neighborhood = Window(size=21)
-    patch: int = Field(default=5, gt=0, description="side of the square patches that are compared; odd")
+    patch: int = Field(default=5, gt=0, description="side of the compared square patches; odd")
     strength: float = Field(
-        default=0.1, gt=0, description="h: a patch whose root mean squared distance is h weighs 1/e of the pixel itself"
+        default=0.1, gt=0, description="h: a patch at a root mean squared distance of h weighs 1/e of the pixel itself"
     )
 
     @field_validator("patch")
@@ -39,9 +40,9 @@ class NLMeansConfig(NonLocalConfig):
 
 
 class NLMeans(nn.Module):
-    """Each pixel becomes the mean of its neighborhood, weighted by how alike the patches around them are.
+    """Average the neighborhood of each pixel, weighted by the similarity of patches.
 
-    Features (B, C, H, W) come out in the same shape and range. Patches are reflected at the border.
+    Features (B, C, H, W) → the same shape and range. Patches are reflected at the border.
 
     Source: Buades et al., "A Non-Local Algorithm for Image Denoising", CVPR 2005, with the distance
     averaged over the patch, without a Gaussian over it.
@@ -55,7 +56,7 @@ class NLMeans(nn.Module):
     def forward(self, features: Tensor, correlation: object = None) -> tuple[Tensor, None]:
         """(features, anything) → (features, None)."""
         patches = _patches(features, self.config.patch)
-        patches = patches - 0.5  # distances stay, small numbers lose less, and a tile is as the whole picture
+        patches = patches - 0.5  # keeps distances and precision, and a tile is like the whole picture
         precision = 1 / (self.config.strength**2 * patches.shape[1])
         squared = patches.square().sum(1, keepdim=True)
         queries = torch.cat((2 * precision * patches, torch.ones_like(squared)), 1)
@@ -67,9 +68,8 @@ def _patches(image: Tensor, side: int) -> Tensor:
     """(B, C, H, W) → (B, C · side², H, W): the patch around each pixel, reflected at the border."""
     height, width = image.shape[-2:]
     radius = side // 2
-    mode = "reflect" if radius < min(height, width) else "replicate"  # reflecting needs enough pixels
-    padded = F.pad(image, (radius, radius, radius, radius), mode=mode)
-    return F.unfold(padded, side).unflatten(2, (height, width))
+    rows, columns = (reflected(length, radius, image, before=radius) for length in (height, width))
+    return F.unfold(image.index_select(-2, rows).index_select(-1, columns), side).unflatten(2, (height, width))
 
 
 NL_MEANS = ComponentInfo(
@@ -77,7 +77,7 @@ NL_MEANS = ComponentInfo(
     name="nl-means",
     factory=NLMeans,
     config=NLMeansConfig,
-    summary="classic non-local means: patches compared as they are, nothing to train",
+    summary="classic non-local means, which compares patches and has nothing to train",
     paper="Buades et al., A Non-Local Algorithm for Image Denoising, CVPR 2005",
     example={"neighborhood": {"kind": "window", "size": 3}, "patch": 3},
 )

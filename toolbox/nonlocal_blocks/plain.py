@@ -1,6 +1,6 @@
-"""Non-local blocks as they are written down: every pixel's window or patches gathered, correlated, averaged.
+"""Plain non-local blocks, as papers state them: gather the window or patches of every pixel, correlate, average.
 
-Oracles for the fast blocks, and what ``toolbox bench`` measures them against.
+The tests compare the fast blocks with them, and ``toolbox bench`` times one against the other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Soft block matching: NLRN's non-local block, whose correlation can travel between states."""
+"""Soft block matching: NLRN's non-local block, whose correlation can be propagated between states."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import NonLocalConfig
-from toolbox.nonlocal_blocks.attention import Correlation, Weighting, attend
+from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Window
 from toolbox.nonlocal_blocks.plain import soft_block_matching
+from toolbox.nonlocal_blocks.weighting import Weighting
 from toolbox.records import ComponentInfo
 
-# How two features correlate and how correlations become weights: softmax of θᵀφ, softmax of xᵀx, or θᵀφ / N.
+# The weights of pairs of features: softmax of θᵀφ, softmax of xᵀx, or θᵀφ / N.
 Similarity = Literal["embedded-gaussian", "gaussian", "dot-product"]
 
 
@@ -24,7 +25,7 @@ class SoftBlockMatchingConfig(NonLocalConfig):
     similarity: Similarity = "embedded-gaussian"
     propagation: Literal["none", "accumulate"] = Field(
         default="accumulate",
-        description="accumulate: the correlation of the state before is added before the softmax",
+        description="accumulate adds the correlation of the state before, before the softmax",
     )
     embedding_channels: int = Field(default=64, gt=0, description="l in the paper")
 
@@ -35,16 +36,16 @@ class SoftBlockMatchingConfig(NonLocalConfig):
 class SoftBlockMatching(nn.Module):
     """x + softmax(θ(x) φ(x)ᵀ + previous correlation) g(x), over each pixel's neighborhood.
 
-    That is the similarity ``embedded-gaussian``; ``gaussian`` has no θ and φ, and ``dot-product``
-    divides by the number of neighbors where the others have the softmax.
+    This is the similarity ``embedded-gaussian``. ``gaussian`` has no θ and φ, and ``dot-product``
+    divides by the number of neighbors instead of taking the softmax.
 
     Source: Liu et al., "Non-Local Recurrent Network for Image Restoration", NeurIPS 2018, Eq. 4 and
-    Section 3.3; details after the published code: softmax without a scale, no projection after g,
+    Section 3.3. Details follow the published code: softmax without a scale, no projection after g,
     raw correlations summed over all states so far. g starts at zero, so the block starts as the
     identity.
 
-    Features (B, C, H, W) come out in the same shape, any range. The correlation that a call returns
-    is for the next state of the same image; None when nothing is propagated.
+    Features (B, C, H, W), any range → the same shape, and the correlation for the next state of the same
+    image; None when nothing is propagated.
     """
 
     def __init__(self, config: SoftBlockMatchingConfig, channels: int) -> None:

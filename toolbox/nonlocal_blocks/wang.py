@@ -1,4 +1,4 @@
-"""The non-local block of Wang et al., as it is put into classification and video networks."""
+"""The non-local block of Wang et al., known from classification and video networks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from toolbox.config import NonLocalConfig
-from toolbox.nonlocal_blocks.attention import Weighting, attend
+from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Whole
 from toolbox.nonlocal_blocks.soft_block_matching import Similarity
+from toolbox.nonlocal_blocks.weighting import Weighting
 from toolbox.records import ComponentInfo
 
 
@@ -17,7 +18,7 @@ class WangNonLocalConfig(NonLocalConfig):
 
     neighborhood: Neighborhood = Whole()
     similarity: Similarity = "embedded-gaussian"
-    inner_channels: int = Field(default=32, gt=0, description="of θ, φ and g; half the channels in the paper")
+    inner_channels: int = Field(default=32, gt=0, description="channels of θ, φ and g; half the channels in the paper")
 
     def receptive_field(self) -> int | None:
         return self.neighborhood.radius()
@@ -26,8 +27,8 @@ class WangNonLocalConfig(NonLocalConfig):
 class WangNonLocal(nn.Module):
     """x + W(Σ f(x_i, x_j) g(x_j) / C(x)), by default over the whole image; nothing is propagated.
 
-    Features (B, C, H, W) come out in the same shape, any range. The projection W starts at zero, so
-    the block starts as the identity.
+    Features (B, C, H, W), any range → the same shape. The projection W starts at zero, so the block
+    starts as the identity.
 
     Source: Wang et al., "Non-local Neural Networks", CVPR 2018, Sections 3.2 and 3.3: Gaussian,
     embedded Gaussian and dot product, without the optional pooling and batch norm.

@@ -1,4 +1,4 @@
-"""A transition that is any encoder which keeps its shape."""
+"""A transition made of any encoder that keeps its shape."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class EncoderTransitionConfig(TransitionConfig):
     """Settings of an encoder as a transition."""
 
     channels: int = Field(default=64, gt=0, description="channels of the state")
-    encoder: EncoderSpec = Field(description="gets the state and gives the next; it must keep the channels")
-    add_stem: bool = Field(default=True, description="whether the stem is added to each state, as in NLRN and DRRN")
+    encoder: EncoderSpec = Field(description="maps one state to the next; it must keep the channels")
+    add_stem: bool = Field(default=True, description="add the stem to each state, as in NLRN and DRRN")
 
     def receptive_field(self) -> int | None:
         radius: int | None = self.encoder.config.receptive_field()
@@ -52,7 +52,7 @@ class EncoderTransition(nn.Module):
     def forward(
         self, state: Tensor, stem: Tensor, correlation: Correlation | None, step: int
     ) -> tuple[Tensor, Correlation | None]:
-        """One state → the next; correlations go on as they are."""
+        """One state → the next; the correlation passes through unchanged."""
         features: Tensor = self.encoder(state)
         return features + stem if self.add_stem else features, correlation
 

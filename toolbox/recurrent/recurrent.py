@@ -1,4 +1,4 @@
-"""The recurrent wrapper: one transition, T times, as an encoder."""
+"""The recurrent wrapper: an encoder that applies one transition T times."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Recurrent(nn.Module):
     """A stem, by default batch norm and a 3×3 convolution, then a transition repeated with shared weights.
 
     Image (B, channels, H, W) → features (B, out_channels, H, W); with ``collect: all`` and in training
-    (steps · B, out_channels, H, W), state by state. The transition is called as
-    ``transition(state, stem, correlation, step)`` and returns the next state and correlation; what
-    it does not share between states (batch norm) it keeps per ``step``.
+    (steps · B, out_channels, H, W), state by state. The wrapper calls
+    ``transition(state, stem, correlation, step)``, which returns the next state and correlation. Parts
+    that states do not share (batch norm) are kept per ``step``.
 
-    Source: Liu et al., NeurIPS 2018, Fig. 3, after the published code: every state gets the stem's
-    output, and the first state is that output.
+    Source: Liu et al., NeurIPS 2018, Fig. 3, after the published code. Every state gets the stem's
+    output, which is also the first state.
     """
 
     def __init__(self, config: RecurrentConfig, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""The end of a run: one weights file that says how it was trained, and a model card with a picture."""
+"""The end of a run: a weights file with its training record, and a model card with a picture."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def finish(trained: Trained, name: str) -> list[Path]:
 
 
 def model_card(trained: Trained, name: str) -> str:
-    """The record for people, in Markdown."""
+    """The training record as a page in Markdown."""
     restorer, record = trained.restorer, trained.restorer.training_record
     parameters = sum(parameter.numel() for parameter in restorer.parameters())
     use = "toolbox restore photo.png -o out.png -m " + f"{name}.safetensors"

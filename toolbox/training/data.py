@@ -1,21 +1,20 @@
-"""Batches: patches that are cut out of pictures and degraded, by the seed and the batch's number alone."""
+"""Batches: patches that are cut out of pictures and degraded, and depend only on the seed and the batch's number."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from toolbox.blame import blamed, broken
 from toolbox.choice import Choice
 from toolbox.degradations.drawing import drawn
+from toolbox.degradations.spec import degraded_by
 from toolbox.errors import TrainingError
 from toolbox.images.arrays import white_of
-from toolbox.learning import Degraded
 from toolbox.training.pictures import Array, Pair, Pictures, covered, step_of
 from toolbox.training.recipe import Recipe
 
@@ -24,11 +23,11 @@ Conditions = Mapping[str, float | Tensor]
 
 
 class Batch(NamedTuple):
-    """Patches and what they were cut from."""
+    """Degraded and clean patches."""
 
     degraded: Tensor  # (B, C, patch, patch) in [0, 1]
-    clean: Tensor  # (B, C, side, side), the side being patch · scale
-    points: Tensor | None  # (B, N): numbers of the clean patch's pixels, row by row, that are computed
+    clean: Tensor  # (B, C, side, side) with side = patch · scale
+    points: Tensor | None  # (B, N): the computed pixels of the clean patch, numbered row by row
     files: list[str]
     conditions: dict[str, Tensor]  # those that the network wants: (B,), or maps (B, 1, patch, patch)
 
@@ -46,9 +45,8 @@ class Sample(NamedTuple):
 class Batches(Dataset[Batch]):
     """Batch number n of a run, for one of its processes.
 
-    Sample i of the batch depends on the seed, n and i alone, where i counts through all processes: so
-    the data are the same with any number of workers, and two processes see what one sees with the
-    doubled batch.
+    Sample i of the batch depends only on the seed, n and i, where i counts through all processes. So the
+    data are the same with any number of workers, and two processes see the data of one with a doubled batch.
     """
 
     def __init__(self, recipe: Recipe, pictures: Pictures, process: int = 0) -> None:
@@ -71,7 +69,7 @@ class Batches(Dataset[Batch]):
         )
 
     def check(self) -> None:
-        """Make one sample of each scale, so that what is wrong is told before a run starts."""
+        """Make one sample of each scale, to find faults before a run starts."""
         for scale in self.recipe.scale.each or (self.recipe.scale.largest,):
             self._sample(scale, generator_of(self.recipe.seed))
 
@@ -172,29 +170,17 @@ def stacked(values: Sequence[float | Tensor], patch: int) -> Tensor:
 def degrade(
     chain: Sequence[Choice], clean: Tensor, scale: float, generator: torch.Generator
 ) -> tuple[Tensor, Conditions]:
-    """A clean picture (C, H, W) in [0, 1] → the same, degraded by each in turn and smaller by the scale.
-
-    With it comes what the degradations tell of what they did.
+    """Degrade a clean picture (C, H, W) in [0, 1] by each in turn, smaller by the scale, with its conditions.
 
     Raises:
         TrainingError: the result has another size.
-        PluginError: a degradation fails, or gives no picture.
+        PluginError: a degradation fails, or returns no picture.
     """
-    degraded, conditions = clean, dict[str, float | Tensor]()
-    for choice in chain:
-        what, provider = f"degradation {choice.info.name!r}", choice.info.provider
-        with blamed(what, provider):
-            result: Any = choice.info.degrade(choice.config, degraded, scale, generator)
-        if isinstance(result, Degraded):
-            conditions |= {
-                key: value.reshape(1, *value.shape[-2:]) if isinstance(value, Tensor) and value.ndim else float(value)
-                for key, value in result.conditions.items()
-            }
-            result = result.picture
-        if not isinstance(result, Tensor) or not result.is_floating_point() or result.ndim != 3:
-            got = f"{result.dtype} of {tuple(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
-            raise broken(what, provider, got, "a float tensor (C, H, W)")
-        degraded = result
+    degraded, told = degraded_by(chain, clean, scale, generator)
+    conditions = {
+        name: value.reshape(1, *value.shape[-2:]) if isinstance(value, Tensor) and value.ndim else float(value)
+        for name, value in told.items()
+    }
     channels, height, width = clean.shape
     expected = (channels, round(height / scale), round(width / scale))
     if degraded.shape != expected:

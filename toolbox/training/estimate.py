@@ -1,4 +1,4 @@
-"""What a run will take: its size in memory and in time, from a few steps that are thrown away."""
+"""Estimate the memory and time of a run from a few steps that are thrown away."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ STEPS = 3
 
 
 def estimate(recipe: Recipe) -> dict[str, Any]:
-    """Facts of a run that is not made: nothing is written but to a folder that is removed.
+    """Estimate a run. It only writes to a temporary folder.
 
-    Memory is that of weights, gradients, averages and the optimizer, and of what the largest of a few
-    steps keeps for its backward pass, in bytes for one process; decoded pictures stay on the disk.
+    Memory, in bytes for one process, is that of weights, gradients, averages and the optimizer, and of the
+    values that the largest of a few steps keeps for its backward pass. Decoded pictures stay on disk.
     """
     with tempfile.TemporaryDirectory(prefix="toolbox-") as folder:
         run = build_run(recipe, Path(folder))

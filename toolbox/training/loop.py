@@ -1,4 +1,4 @@
-"""The training loop: steps until the budget is used up, checkpoints by which a run survives anything."""
+"""The training loop: steps until the budget is used, with checkpoints so that a run survives anything."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ from toolbox.training.validation import leading_metric, mean_score, sample_pictu
 from toolbox.weights.file import save
 
 CHECKPOINT = "checkpoint.safetensors"
-BEST = "best.safetensors"  # the weights of the best score, beside those that the run ends with
-SAVE_EVERY = 120.0  # seconds; it does not change the weights that a run ends with
+BEST = "best.safetensors"  # the weights of the best score, beside the last ones
+SAVE_EVERY = 120.0  # seconds; does not change the final weights
 EXPLODED = 1000.0  # times the running average of the loss
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a run: the network with the averaged weights, in eval mode, and how it came to be."""
+    """The end of a run: the network with averaged weights in eval mode, and its training record."""
 
     restorer: Restorer
     run: Run
 
 
 def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, workers: int = 0) -> Trained | None:
-    """Train until the budget is used up.
+    """Train until the budget is used.
 
     Args:
-        recipe: what is trained and how.
-        folder: of the run, which exists: for its checkpoint, its log, and the decoded pictures.
-        name: what the run is called in its log.
+        recipe: the recipe.
+        folder: the existing folder of the run, for its checkpoint, its log and the decoded pictures.
+        name: name of the run in its log.
         resume: go on from the checkpoint in the folder, if there is one.
-        workers: processes that prepare batches; they change nothing but the speed.
+        workers: processes that prepare batches; they only change the speed.
 
     Returns:
-        The trained network, or None when a signal stopped the run, which can then be resumed.
+        The trained network, or None if a signal stopped the run, which you can then resume.
 
     Raises:
         TrainingError: the loss is not finite or explodes, the checkpoint is of another recipe, or the
             folder cannot be written.
-        ImageError: a picture that is needed cannot be read.
+        ImageError: a needed picture cannot be read.
     """
     try:
         checkpoint = folder / CHECKPOINT
@@ -68,7 +68,7 @@ def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, work
         _train(run, name, workers)
     except OSError as error:
         raise TrainingError(
-            f"{folder}: {error}; the last checkpoint is untouched: mend that and go on with --resume"
+            f"{folder}: {error}; the last checkpoint is intact: fix this and continue with --resume"
         ) from None
     run.accelerator.wait_for_everyone()
     if fraction_used(recipe.budget, run.state.progress) < 1:
@@ -82,7 +82,7 @@ def _train(run: Run, name: str, workers: int) -> None:
     loader = DataLoader(
         run.batches,
         batch_size=None,
-        sampler=itertools.count(first),  # it never ends
+        sampler=itertools.count(first),  # the data never end
         num_workers=workers,
         pin_memory=accelerator.device.type == "cuda",
         worker_init_fn=_leave_signals_alone,
@@ -101,7 +101,7 @@ def _train(run: Run, name: str, workers: int) -> None:
             started = time.monotonic()
             schedule.step(TICKS * fraction_scheduled(recipe.budget, progress))  # type: ignore[arg-type]  # no integer
             rate = rate_of(run.state.optimizer)
-            torch.manual_seed(recipe.seed * 1_000_003 + progress.step)  # for networks that draw numbers themselves
+            torch.manual_seed(recipe.seed * 1_000_003 + progress.step)  # for networks that draw numbers
             step = [next(batches) for _ in range(recipe.batches)]
             loss, squared_error = take_step(recipe, accelerator, run.module, run.optimizer, step)
             run.average.update(run.restorer, step=progress.step + 1)
@@ -123,7 +123,7 @@ def _train(run: Run, name: str, workers: int) -> None:
                 save_checkpoint(run.folder / CHECKPOINT, run.state, run.identity)
                 saved = time.monotonic()
         if fraction >= 1 and recipe.validation and progress.validation is None and accelerator.is_main_process:
-            _validate(run)  # asked for after the end
+            _validate(run)  # requested after the end
 
 
 def _validate(run: Run) -> None:
@@ -141,7 +141,7 @@ def _validate(run: Run) -> None:
 
 
 def fraction_used(budget: Budget, progress: RunProgress) -> float:
-    """How much of the budget is used up; 1 is all."""
+    """The used fraction of the budget; 1 is all of it."""
     return budget.used(progress.step, progress.seconds) / budget.total
 
 
@@ -158,9 +158,9 @@ def passed(every: float, before: float, after: float) -> bool:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event that is given, and nothing else; a second Ctrl-C interrupts."""
+    """Make Ctrl-C and SIGTERM only set the event; a second Ctrl-C interrupts."""
     stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
+    if threading.current_thread() is not threading.main_thread():  # here Python allows no handlers
         yield stopped
         return
 
@@ -178,7 +178,7 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def _leave_signals_alone(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; only the one that trains answers it."""
+    """Ignore Ctrl-C, which reaches every process of a terminal; only the training process handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

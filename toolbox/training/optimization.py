@@ -1,4 +1,4 @@
-"""timm's optimizers and schedules, as a recipe names them."""
+"""timm's optimizers and schedules, by the names of a recipe."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from toolbox.errors import TrainingError
 from toolbox.training.recipe import is_part
 from toolbox.training.settings import Optimizer, Schedule
 
-TICKS = 1_000_000  # timm's schedules count steps, ours go by the fraction of the budget
+TICKS = 1_000_000  # timm's schedules count steps, ours follow the fraction of the budget
 
 
 def create_optimizer(settings: Optimizer, network: nn.Module, losses: nn.Module | None = None) -> torch.optim.Optimizer:
-    """Timm's optimizer of that name, for a network and what its losses train.
+    """Create timm's optimizer of that name, for a network and for what its losses train.
 
     Raises:
-        TrainingError: it does not work here, or needs second derivatives.
+        TrainingError: the optimizer does not work here, or needs second derivatives.
     """
     more: dict[str, Any] = {} if settings.betas is None else {"betas": settings.betas}
     trained = nn.ModuleDict({"network": network, "loss": losses or nn.Module()})
@@ -30,7 +30,7 @@ def create_optimizer(settings: Optimizer, network: nn.Module, losses: nn.Module 
         optimizer: torch.optim.Optimizer = create_optimizer_v2(
             trained, settings.name, settings.lr, settings.weight_decay, **more
         )
-    # Each of a hundred has its own way to say that it cannot.
+    # Each of a hundred optimizers fails in its own way.
     except Exception as error:
         raise TrainingError(f"optimizer {settings.name} cannot be used here: {error}; choose another") from None
     if getattr(optimizer, "is_second_order", False):
@@ -58,9 +58,9 @@ def rate_of(optimizer: torch.optim.Optimizer) -> float:
 
 
 def create_schedule(settings: Schedule, lr: float, optimizer: torch.optim.Optimizer) -> Scheduler:
-    """Timm's schedule over TICKS; a function of the tick alone, so there is nothing to save."""
+    """Create timm's schedule over TICKS. It depends only on the tick, so there is nothing to save."""
     for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] = lr  # a checkpoint has the rate that it was written at
+        group["lr"] = group["initial_lr"] = lr  # a checkpoint stores the rate at its step
     schedule: Scheduler
     schedule, _ = create_scheduler_v2(
         optimizer,

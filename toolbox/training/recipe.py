@@ -1,4 +1,4 @@
-"""A recipe: all that decides what a training run ends with, validated whole before anything starts."""
+"""A recipe fully determines a training run. It is validated as a whole before anything starts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from toolbox.choice import Choice, OneOf
 from toolbox.close_names import close_names, did_you_mean
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.degradations.spec import DegradationSpec, listed
 from toolbox.errors import SpecError, ToolboxError
 from toolbox.registry import Registries
 from toolbox.resolve import merged, resolve
@@ -26,7 +27,7 @@ from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
 
 def _resolve_model(value: Any, info: ValidationInfo) -> Any:
-    """A catalog's name, a spec, or a mapping with a ``name`` and what to change of it."""
+    """Resolve a name of the catalog, a spec, or a mapping with a ``name`` and changes."""
     if isinstance(value, ArchitectureSpec):
         return value
     changes: Mapping[str, Any] = {}
@@ -42,20 +43,15 @@ def _resolve_model(value: Any, info: ValidationInfo) -> Any:
 Model = Annotated[ArchitectureSpec, BeforeValidator(_resolve_model)]
 
 
-DegradationSpec = Annotated[Choice, OneOf("degradations", "a degradation")]
 LossSpec = Annotated[Choice, OneOf("losses", "a loss", weighted=True)]
 DatasetSpec = Annotated[Choice, OneOf("datasets", "a dataset")]
 
 
 def _listed(value: Any) -> Any:
-    """At least one, written as a list or alone."""
+    """Return a list of at least one; a single value may stand alone."""
     if value in (None, [], ()):
         raise fault((), value, "at least one")
-    return _alone(value)
-
-
-def _alone(value: Any) -> Any:
-    return [value] if isinstance(value, (str, Path, Mapping)) else value
+    return listed(value)
 
 
 def _as_dataset(value: Any) -> Any:
@@ -68,10 +64,12 @@ def _as_dataset(value: Any) -> Any:
 
 
 class StartWeights(Config):
-    """Trained tensors that a network begins with; a name in a recipe is ``file``."""
+    """Initial weights. A name in a recipe means ``file``."""
 
     file: Path = Field(description="a weights file, or a name of the catalog that ships with weights")
-    only: Literal["encoder", "decoder"] | None = Field(default=None, description="a part of it; all unless given")
+    only: Literal["encoder", "decoder"] | None = Field(
+        default=None, description="the part of the network to load; all of it unless given"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -83,60 +81,60 @@ Tracker = Annotated[str, AfterValidator(check_tracker)]
 
 
 def _no_is_no_boolean(value: Any) -> Any:
-    """YAML reads a bare no as false."""
+    """Undo that YAML reads a bare no as false."""
     return "no" if value is False else value
 
 
 class Recipe(Config):
-    """What is trained, on what, how and for how long. Paths are relative to the current folder."""
+    """A training run: the network, the data, the method and the budget. Paths are relative to the current folder."""
 
-    model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with what to change of it")
+    model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
     weights: StartWeights | None = Field(
-        default=None, description="whose tensors the network begins with: a weights file, or a name of the catalog"
+        default=None, description="initial weights: a weights file, or a name of the catalog"
     )
-    start: dict[str, float] = Field(default={}, description="factors that the first values of parameters get")
+    start: dict[str, float] = Field(default={}, description="factors by which initial parameters are multiplied")
     freeze: tuple[str, ...] = Field(
-        default=(), description="parts that stay as they begin, such as encoder or encoder.blocks.0; also in eval mode"
+        default=(), description="parts that stay as they are, in eval mode, such as encoder or encoder.blocks.0"
     )
     data: Annotated[tuple[Annotated[DatasetSpec, BeforeValidator(_as_dataset)], ...], BeforeValidator(_listed)] = Field(
         description="folders of clean pictures, pairs {clean: FOLDER, degraded: FOLDER}, or datasets by name"
     )
-    degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(_alone)] = Field(
-        default=(), description="what is done to each patch that has no degraded partner, in this order"
+    degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(listed)] = Field(
+        default=(), description="degradations of each patch without a degraded partner, in this order"
     )
     scale: ScaleRange = ScaleRange(each=(1.0,))
     patch: int = Field(gt=0, description="pixels along a side of the degraded patch")
     points: int | None = Field(
-        default=None, gt=0, description="how many output points of each patch are computed; all unless given"
+        default=None, gt=0, description="output points that are computed of each patch; all unless given"
     )
-    batch: int = Field(gt=0, description="patches that each process takes at once")
-    accumulate: int = Field(default=1, gt=0, description="batches whose gradients are summed up in one step")
+    batch: int = Field(gt=0, description="patches in a batch, per process")
+    accumulate: int = Field(default=1, gt=0, description="batches whose gradients make one step")
     loss: Annotated[tuple[LossSpec, ...], BeforeValidator(_listed)] = Field(
-        default="l1", validate_default=True, description="a loss, or several that are summed up, each with its weight"
+        default="l1", validate_default=True, description="a loss, or several to sum up, each with its weight"
     )
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     clip: Clip | None = None
     average: float = Field(default=0.999, ge=0, lt=1, description="decay of the moving average of the weights (EMA)")
     precision: Annotated[Literal["no", "bf16", "fp16"] | None, BeforeValidator(_no_is_no_boolean)] = Field(
-        default=None, description="of the arithmetic; unless given, what `accelerate launch` says"
+        default=None, description="precision of the arithmetic; that of `accelerate launch` unless given"
     )
     budget: Budget
     validation: Validation | None = None
-    trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(_alone)] = Field(
+    trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(listed)] = Field(
         default=None,
-        description="who also gets the log: tensorboard, trackio, wandb; [] for nobody. Unless given, tensorboard "
-        "where it is installed",
+        description="trackers that get the log beside log.csv: tensorboard, trackio, wandb; [] is none. "
+        "Unless given, tensorboard where it is installed",
     )
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _check_model(self, info: ValidationInfo) -> Self:
-        with torch.device("meta"):  # nothing is computed, so nothing is allocated
+        with torch.device("meta"):  # so that nothing is computed or allocated
             restorer = Restorer(self.model)
         names = dict(restorer.named_parameters())
         if not names:
-            raise located(("model",), "has no weight that could be trained; choose another architecture")
+            raise located(("model",), "has no weights to train; choose another architecture")
         if self.model.decoded_channels != self.model.channels:
             raise located(
                 ("model",), f"gives {self.model.decoded_channels} channels for {self.model.channels}, expected as many"
@@ -174,7 +172,7 @@ class Recipe(Config):
 
     @property
     def batches(self) -> int:
-        """Batches that each process takes in one step."""
+        """The batches of each process in one step."""
         return self.accumulate * len(self.scale.each or (1,))
 
     def plain(self, *, names_alone: bool = False, **more: Any) -> dict[str, Any]:
@@ -228,10 +226,10 @@ def _check_fit(weights: StartWeights, restorer: Restorer, registries: Registries
 
 
 def read_recipe(path: Path, overrides: Sequence[str], registries: Registries) -> Recipe:
-    """The recipe of a YAML file, changed by overrides such as ``optimizer.lr=1e-4``.
+    """Read the recipe of a YAML file, changed by overrides such as ``optimizer.lr=1e-4``.
 
     Raises:
-        SpecError: the file cannot be read, or something in it is wrong; the message has the path to the fault.
+        SpecError: the file cannot be read or is wrong; the message has the path to the fault.
     """
     data = read_yaml(path)
     if not isinstance(data, dict):

@@ -18,10 +18,12 @@ Factor = Annotated[float, Field(ge=1, le=32)]
 
 
 class ScaleRange(Config):
-    """How much larger the clean patch is than the degraded one; a number in a recipe is ``each`` of one."""
+    """The size of the clean patch over that of the degraded one. A number in a recipe means ``each`` of one scale."""
 
-    each: tuple[Factor, ...] | None = Field(default=None, min_length=1, description="one batch of each in every step")
-    between: tuple[Factor, Factor] | None = Field(default=None, description="one drawn for every batch")
+    each: tuple[Factor, ...] | None = Field(
+        default=None, min_length=1, description="each step takes one batch of each scale"
+    )
+    between: tuple[Factor, Factor] | None = Field(default=None, description="each batch draws a scale from this range")
 
     @model_validator(mode="before")
     @classmethod
@@ -64,20 +66,24 @@ class Optimizer(Config):
     lr: float = Field(default=1e-3, gt=0)
     rates: Mapping[str, Annotated[float, Field(gt=0)]] = Field(
         default={},
-        description="learning rates of parts, such as {encoder: 0.0001}; `loss` is what losses train; others have `lr`",
+        description="learning rates of parts, such as {encoder: 0.0001}; `loss` is the part that losses train",
     )
     weight_decay: float = Field(default=0.0, ge=0)
-    betas: tuple[float, float] | None = Field(default=None, description="unless those of the optimizer")
+    betas: tuple[float, float] | None = Field(default=None, description="the optimizer's own unless given")
 
 
 class Schedule(Config):
     """How the learning rate goes, by timm, over the fraction of the budget that is used up."""
 
     name: Literal["constant", "cosine", "multistep", "poly"] = "cosine"
-    warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget in which the rate rises")
-    final: float = Field(default=0.01, ge=0, le=1, description="first and last rate of cosine and poly over `lr`")
-    milestones: tuple[float, ...] = Field(default=(), description="multistep: fractions at which the rate falls")
-    decay: float = Field(default=0.5, gt=0, description="multistep: by this factor; poly: the power")
+    warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget during which the rate rises")
+    final: float = Field(
+        default=0.01, ge=0, le=1, description="first and last rate of cosine and poly, as a fraction of `lr`"
+    )
+    milestones: tuple[float, ...] = Field(
+        default=(), description="multistep: fractions of the budget at which the rate falls"
+    )
+    decay: float = Field(default=0.5, gt=0, description="factor of multistep, power of poly")
     extended: Literal["restart", "stretch"] = Field(
         default="restart",
         description="how a finished run goes on with a larger budget: anew over what is added, or where it is in all",
@@ -85,17 +91,17 @@ class Schedule(Config):
 
 
 class Clip(Config):
-    """Clipping of gradients by their norm: of each tensor, as NLRN trains, or of all together."""
+    """Clip gradients by the norm of each tensor, as NLRN does, or of all together."""
 
     norm: float = Field(gt=0)
     of: Literal["tensor", "all"] = "tensor"
 
 
 class Budget(Config):
-    """When a run ends. Only a budget in steps gives the same weights on every machine and after an interruption."""
+    """The end of a run. Only a budget in steps means the same number of steps on every machine."""
 
     steps: int | None = Field(default=None, gt=0)
-    minutes: float | None = Field(default=None, gt=0, description="of training; validation is not counted")
+    minutes: float | None = Field(default=None, gt=0, description="minutes of training, without validation")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -130,11 +136,12 @@ Protocol = Annotated[Any, BeforeValidator(_find_protocol), PlainSerializer(lambd
 
 
 class Validation(Config):
-    """Scores on pictures that are not trained on."""
+    """Scores on pictures that are not part of the training."""
 
     folder: Path
     protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
     sigma: float = Field(default=25, ge=0, description="noise level of 255, where the protocol adds noise")
-    low: Path | None = Field(default=None, description="a folder with the inputs, where the protocol takes pairs")
-    scales: tuple[Factor, ...] = Field(default=(), description="by which low resolution is made; without, from pairs")
+    quality: int = Field(default=40, ge=1, le=100, description="JPEG quality, where the protocol compresses")
+    low: Path | None = Field(default=None, description="folder with the inputs, where the protocol takes pairs")
+    scales: tuple[Factor, ...] = Field(default=(), description="the originals are reduced by these; pairs unless given")
     every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")

@@ -1,4 +1,4 @@
-"""One step: batches in, one update of the weights, on as many processes as there are."""
+"""One training step: batches in, one update of the weights, on any number of processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toolbox.training.settings import Clip
 
 
 class TrainedModule(nn.Module):
-    """What a step asks of a network and its losses, as one call, so that it can be distributed."""
+    """The forward pass of a training step with the losses, as one module, so that it can be distributed."""
 
     def __init__(self, restorer: Restorer, losses: nn.Module) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class TrainedModule(nn.Module):
         features = self.restorer.encode(self.restorer.pad(self.restorer.with_conditions(degraded, conditions)))
         restored = decode_at(self.restorer, features, degraded, size, points)
         expected = clean if points is None else at_points(clean, points)
-        states = len(restored) // len(expected)  # of a recurrent encoder, one after the other
+        states = len(restored) // len(expected)  # states of a recurrent encoder, one after the other
         expected, degraded = (each.repeat(states, *[1] * (each.ndim - 1)) for each in (expected, degraded))
         points = None if points is None else points.repeat(states, 1)
         conditions = {name: value.repeat(states, *[1] * (value.ndim - 1)) for name, value in conditions.items()}
@@ -46,7 +46,7 @@ class TrainedModule(nn.Module):
 def take_step(
     recipe: Recipe, accelerator: Accelerator, module: nn.Module, optimizer: Any, batches: Sequence[Batch]
 ) -> tuple[float, float]:
-    """Update the network once, by all batches; their mean loss and squared error in this process."""
+    """Update the network once by all batches; return their mean loss and squared error in this process."""
     loss_sum = squared_error_sum = torch.zeros((), device=accelerator.device)
     for batch in batches:
         degraded, clean = batch.degraded.to(accelerator.device), batch.clean.to(accelerator.device)
@@ -58,7 +58,7 @@ def take_step(
             if recipe.clip is not None and accelerator.sync_gradients:
                 accelerator.unscale_gradients()
                 clip(recipe.clip, module)
-            optimizer.step()  # of several batches only the last one does this
+            optimizer.step()  # only the last batch of a step does this
             optimizer.zero_grad()
         loss_sum = loss_sum + loss.detach() / len(batches)
         squared_error_sum = squared_error_sum + squared_error.detach() / len(batches)
@@ -66,7 +66,7 @@ def take_step(
 
 
 def clip(settings: Clip, module: nn.Module) -> None:
-    """Scale down gradients whose norm is larger: each tensor's on its own, or that of all together."""
+    """Scale down gradients with a larger norm, for each tensor or for all together."""
     for parameters in module.parameters() if settings.of == "tensor" else [list(module.parameters())]:
         nn.utils.clip_grad_norm_(parameters, settings.norm)
 
@@ -74,7 +74,7 @@ def clip(settings: Clip, module: nn.Module) -> None:
 def agree(
     accelerator: Accelerator, loss: float, squared_error: float, seconds: float, stopped: bool
 ) -> tuple[float, float, float, bool]:
-    """The means over all processes, and whether any was told to stop, so that all do the same."""
+    """The means over all processes, and whether any has to stop, so that all act alike."""
     if accelerator.num_processes == 1:
         return loss, squared_error, seconds, stopped
     own = torch.tensor([loss, squared_error, seconds, stopped], dtype=torch.float64, device=accelerator.device)

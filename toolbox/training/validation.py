@@ -1,4 +1,4 @@
-"""How well a network does while it is trained: a score by a protocol, and a picture to look at."""
+"""Validate a network during training: a score by a protocol, and a picture to look at."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from toolbox.training.pictures import Array, Pair
 from toolbox.training.recipe import Recipe
 from toolbox.training.settings import Validation
 
-SAMPLE = 256  # pixels along a side of the picture to look at
+SAMPLE = 256  # side of the picture to look at, in pixels
 
 
 def check_validation(validation: Validation) -> list[Path]:
-    """The pictures that are scored, all of which can be read.
+    """Find the pictures to score, and check that all can be read.
 
     Raises:
-        ImageError: there is none, or one cannot be read.
+        ImageError: there is no picture, or one cannot be read.
         SpecError: the protocol makes its input in another way.
     """
     low = None if validation.low is None else str(validation.low)
     cases = find_cases(validation.folder, validation.protocol, low, validation.scales)
     for case in cases:
-        read_sample(case, validation.protocol, validation.sigma)
+        read_sample(case, validation.protocol, validation.sigma, validation.quality)
     return [case.original for case in cases]
 
 
@@ -59,6 +59,7 @@ def mean_score(restorer: Restorer, validation: Validation) -> MeanScore:
             validation.sigma,
             low=None if validation.low is None else str(validation.low),
             scales=validation.scales,
+            quality=validation.quality,
         )
     )
     value = sum(score.values[name] for score in scores) / len(scores)
@@ -71,7 +72,7 @@ def leading_metric(validation: Validation) -> MetricInfo:
 
 
 def sample_picture(recipe: Recipe, restorer: Restorer, pair: Pair) -> Image.Image:
-    """The middle of a picture, degraded as the recipe does it, or of its degraded partner | restored."""
+    """The middle of a picture, degraded by the recipe or in its degraded partner, and beside it the same restored."""
     scale = pair.scale or recipe.scale.typical
     height, width = (max(1, int(min(SAMPLE, side) / scale)) for side in pair.clean.shape[:2])
     size = round(height * scale), round(width * scale)
@@ -101,6 +102,6 @@ def _fitting(condition: Any, size: tuple[int, int]) -> Any:
 
 
 def _image(picture: Tensor) -> Image.Image:
-    """(1, C, H, W) in [0, 1], maybe beyond by its noise; of other channels than gray or RGB their mean."""
+    """Convert (1, C, H, W) in [0, 1], or beyond by noise, to an image; bands other than gray and RGB are averaged."""
     shown = picture[0] if picture.shape[1] in (1, 3) else picture[0].mean(0, keepdim=True)
     return to_image(to_bytes(shown).permute(1, 2, 0).cpu().numpy())

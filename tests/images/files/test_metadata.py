@@ -97,7 +97,7 @@ def test_what_a_format_cannot_hold_is_said(name: str, tmp_path: Path) -> None:
     report = restore_file(photo(tmp_path, ".png"), tmp_path / name, Settings(identity(), "bicubic"))
     (note,) = report.notes
     lost = "EXIF and ICC and XMP" if name == "out.bmp" else "DPI and EXIF and ICC and XMP"
-    assert note == f"{lost} left out, as {name[4:].upper()} cannot hold it"
+    assert note == f"left out {lost}, which {name[4:].upper()} cannot hold"
 
 
 def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path: Path) -> None:
     path = tmp_path / "in.png"
     Image.new("L", (3, 3)).save(path, exif=tags)
     report = restore_file(path, tmp_path / "out.jpg", Settings(identity(), "bicubic"))
-    assert report.notes == ("EXIF left out, as JPEG cannot hold it",)
+    assert report.notes == ("left out EXIF, which JPEG cannot hold",)
 
 
 def test_only_what_must_change_in_exif_does() -> None:

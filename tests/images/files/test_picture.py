@@ -154,7 +154,7 @@ def test_a_missing_picture_and_a_folder_are_refused(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_refused_whatever_its_name(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "it.png"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match=r"it\.png: not a picture in a format that can be read$"):
+    with pytest.raises(ImageError, match=r"it\.png: not a picture in a supported format$"):
         read_picture(path)
 
 
@@ -173,7 +173,9 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "bomb.png"
     Image.new("L", (50, 50)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ImageError, match=r"bomb\.png: refused: Image size \(2500 pixels\) exceeds limit"):
+    with pytest.raises(
+        ImageError, match=r"bomb\.png: the picture is too large: Image size \(2500 pixels\) exceeds limit"
+    ):
         read_picture(path)
 
 
@@ -241,14 +243,14 @@ def test_a_suffix_that_names_no_format_is_refused(name: str, tmp_path: Path) -> 
 
 def test_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "none"
-    with pytest.raises(ImageError, match=rf"it\.png: the folder {folder} does not exist; make it first$"):
+    with pytest.raises(ImageError, match=rf"it\.png: the folder {folder} does not exist; create it first$"):
         write_picture(Image.new("L", SIZE), folder / "it.png")
     assert not folder.exists()
 
 
 def test_a_target_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "it.png").mkdir()
-    with pytest.raises(ImageError, match=r"it\.png: is a folder, expected the name of a picture file$"):
+    with pytest.raises(ImageError, match=r"it\.png is a folder, expected the name of a picture file$"):
         write_picture(Image.new("L", SIZE), tmp_path / "it.png")
 
 

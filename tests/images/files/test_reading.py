@@ -109,7 +109,7 @@ def test_other_formats_with_sixteen_bits_keep_them_too(tmp_path: Path) -> None:
 def test_what_would_be_cut_to_eight_bits_is_refused(tmp_path: Path) -> None:
     header = struct.pack(">hBBHHHHll", 474, 0, 2, 3, 9, 7, 3, 0, 65535)
     (tmp_path / "it.sgi").write_bytes(header.ljust(512, b"\0") + bytes(2 * 9 * 7 * 3))
-    with pytest.raises(ImageError, match=r"it\.sgi: a SGI with 16 bits per channel, which is not read; save"):
+    with pytest.raises(ImageError, match=r"it\.sgi: Toolbox does not read SGI with 16 bits per channel; save"):
         first_page(tmp_path / "it.sgi")
 
 
@@ -133,7 +133,7 @@ def test_cmyk_with_a_profile_becomes_the_color_that_it_means(dtype: Any, tmp_pat
     path = tmp_path / "it.tif"
     tifffile.imwrite(path, ink, photometric="separated", iccprofile=profile)
     page = first_page(path)
-    assert page.notes == ("CMYK was converted to RGB",)
+    assert page.notes == ("converted CMYK to RGB",)
     assert page.pixels.dtype == dtype
     assert ImageCms.ImageCmsProfile(io.BytesIO(page.metadata.icc)).profile.xcolor_space.strip() == "RGB"
     eight = Image.fromarray((ink >> 8).astype(np.uint8) if dtype == np.uint16 else ink, "CMYK")
@@ -167,7 +167,7 @@ def test_lab_becomes_rgb(dtype: Any, tmp_path: Path) -> None:
     path = tmp_path / "it.tif"
     tifffile.imwrite(path, stored, photometric="cielab")
     page = first_page(path)
-    assert page.notes == ("Lab was converted to RGB",)
+    assert page.notes == ("converted Lab to RGB",)
     assert page.pixels.dtype == dtype
     assert page.metadata.icc[36:] == SRGB[36:]  # before that, they are dated
     got = page.pixels[0] / np.iinfo(dtype).max
@@ -250,7 +250,7 @@ def test_a_deep_animation_is_refused(tmp_path: Path) -> None:
     frames = chunk(b"acTL", struct.pack(">II", 2, 0)) + chunk(b"fcTL", control)
     path = tmp_path / "it.png"
     path.write_bytes(start + frames + end + second + chunk(b"fdAT", struct.pack(">I", 2) + rows) + data[-12:])
-    with pytest.raises(ImageError, match=r"it\.png: an animation with more than 8 bits per channel, expected 8$"):
+    with pytest.raises(ImageError, match=r"it\.png: got an animation with more than 8 bits per channel, expected 8$"):
         first_page(path)
 
 
@@ -295,7 +295,7 @@ def test_a_deep_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch
     path = tmp_path / "it.tif"
     tifffile.imwrite(path, WITH_ALPHA, photometric="minisblack", extrasamples=["unassalpha"], planarconfig="contig")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
-    with pytest.raises(ImageError, match=r"it\.tif: refused: Image size \(63 pixels\) exceeds limit"):
+    with pytest.raises(ImageError, match=r"it\.tif: the picture is too large: Image size \(63 pixels\) exceeds limit"):
         first_page(path)
 
 
@@ -328,5 +328,7 @@ def test_what_is_no_picture_is_refused_by_name_and_starts_no_program(
         monkeypatch.setattr(subprocess, name, started)
     path = tmp_path / "photo.png"
     path.write_bytes(start)
-    with pytest.raises(ImageError, match=rf"photo\.png: a {kind} file, which is not read; export it as PNG or TIFF$"):
+    with pytest.raises(
+        ImageError, match=rf"photo\.png: Toolbox does not read {kind}; export the picture as PNG or TIFF$"
+    ):
         read_picture(path)

@@ -96,7 +96,7 @@ def test_pages_go_into_what_holds_several() -> None:
     with Image.open(buffer) as picture:
         assert getattr(picture, "n_frames", 1) == 3
     for name in ("png", "jpeg", "bmp"):
-        with pytest.raises(CannotHold, match=rf"^several pages, of which {name.upper()} holds one; write a TIFF$"):
+        with pytest.raises(CannotHold, match=rf"^got several pages, but {name.upper()} holds only one; write a TIFF$"):
             write_pages(io.BytesIO(), [Page(noise(4, 3, 3)), Page(noise(4, 3, 3))], format_named(name))
 
 
@@ -132,7 +132,7 @@ def test_an_animation_is_restored_frame_by_frame(source: str, target: str, tmp_p
 def test_an_animation_needs_a_format_that_moves(tmp_path: Path) -> None:
     before = tmp_path / "in.gif"
     Image.new("L", (5, 5)).save(before, save_all=True, append_images=[Image.new("L", (5, 5), 200)], duration=50)
-    with pytest.raises(ImageError, match=r"out\.jpg: cannot be written: an animation of 2 frames, of which JPEG"):
+    with pytest.raises(ImageError, match=r"out\.jpg: cannot be written: got 2 frames, but JPEG"):
         toolbox.restore(before, identity(), output=tmp_path / "out.jpg")
     assert [path.name for path in tmp_path.iterdir()] == ["in.gif"]
 

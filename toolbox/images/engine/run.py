@@ -1,4 +1,4 @@
-"""The network over a picture, tile by tile, as a plan says."""
+"""Run the network over a picture, tile by tile, as planned."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def restore_tensor(
 ) -> Tensor:
     """Restore (1, C, H, W) in [0, 1] to (1, C, *size) in [0, 1].
 
-    Where the network is for another number of channels, the last of two or four is alpha, and each of three colors
-    goes through a gray network by itself. Without a size the result has the network's own; without a tiling the
-    tiles are exact.
+    If the network has another number of channels, the last of two or four channels is alpha, and a gray network
+    restores each of three colors by itself. Without a size the network's own decides. Without a tiling the tiles
+    are exact.
 
     Raises:
-        ImageError: the network is for another number of channels, or gives values that are not finite.
+        ImageError: the network needs another number of channels, or gives values that are not finite.
         SpecError: the network does not do that size, or a condition is missing or unknown.
     """
     channels, (height, width) = image.shape[1], image.shape[2:]
@@ -95,8 +95,8 @@ def restore_tensor(
         restorer.train(training)
     result = torch.cat(restored, 1) if len(restored) > 1 else restored[0]
     if result.shape[1] != colors.shape[1]:
-        result = result.mean(1, keepdim=True)  # a color model's answer for a gray picture
-    if not all(extreme.isfinite() for extreme in result.aminmax()):  # of which a NaN is one, too
+        result = result.mean(1, keepdim=True)  # the result of a color model for a gray picture
+    if not all(extreme.isfinite() for extreme in result.aminmax()):  # also finds NaN
         raise ImageError(f"the network ({restorer.spec.summary or 'unnamed'}) gave values that are not finite")
     result = result.to(image).clamp_(0, 1)
     return torch.cat((result, resize(alpha, target).clamp_(0, 1)), 1) if alpha is not None else result

@@ -1,4 +1,4 @@
-"""Decoding what Pillow would cut to 8 bits per channel, or does not read: 9 to 16 bits, and all of TIFF's colors."""
+"""Decode pictures that Pillow cuts to 8 bits or does not read: 9 to 16 bits, and all colors of TIFF."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from toolbox.images.files.page import Page, upright
 
 Array = np.ndarray[Any, Any]
 
-DEEP = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)[A-Za-z]?;16[A-Z]?|SGI16")  # how Pillow names what it makes 8 bits of
+DEEP = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)[A-Za-z]?;16[A-Z]?|SGI16")  # Pillow's names for what it cuts to 8 bits
 # TIFF: photometric interpretations, and the number of colors that each has.
 TIFF_COLORS = {0: 1, 1: 1, 2: 3, 5: 4, 8: 3}
 
 
 def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Array | None:
-    """Pixels with more than 8 bits per channel that Pillow would cut to 8; None where it would not.
+    """Pixels with more than 8 bits per channel that Pillow would cut to 8, or None if it would not.
 
     Args:
         image: opened, not yet loaded.
-        content: gives the bytes of the file.
+        content: returns the bytes of the file.
 
     Raises:
-        ImageError: it has more than 8 bits, and nothing here reads it.
+        ImageError: the picture has more than 8 bits in a form that Toolbox cannot read.
     """
     decode: Callable[[bytes], Array]
     if image.format in ("JPEG2000", "AVIF"):
@@ -49,15 +49,17 @@ def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Arr
         names = [str(part) for tile in image.tile for part in (tile.codec_name, *_each(tile.args))]
         deep = not image.mode.startswith("I") and any(DEEP.fullmatch(name) for name in names)
         if deep and image.format != "PNG":
-            raise ImageError(f"a {image.format} with 16 bits per channel, which is not read; save it as TIFF or PNG")
+            raise ImageError(
+                f"Toolbox does not read {image.format} with 16 bits per channel; save the picture as TIFF or PNG"
+            )
         decode = partial(_deep_png, image.info.get("transparency"))
     if deep and getattr(image, "n_frames", 1) > 1:
-        raise ImageError("an animation with more than 8 bits per channel, expected 8")
+        raise ImageError("got an animation with more than 8 bits per channel, expected 8")
     return decode(content()) if deep else None
 
 
 def deep_tiff_page(page: tifffile.TiffPage) -> Page:
-    """A page with more than 8 bits, or one that Pillow does not read: gray, RGB, CMYK or Lab, with or without alpha."""
+    """Decode a page with more than 8 bits, or one that Pillow does not read: gray, RGB, CMYK, Lab, or with alpha."""
     colors, bits = TIFF_COLORS.get(page.photometric), page.bitspersample
     if colors is None or page.sampleformat != 1 or bits > 16 or len(page.shape) > 3:
         kind = {2: "signed", 3: "floating-point"}.get(page.sampleformat, "unsigned")
@@ -72,7 +74,7 @@ def deep_tiff_page(page: tifffile.TiffPage) -> Page:
         values.reshape(height, width, -1) if planes is None else planes, 2**bits - 1 if bits > 8 else 255
     )
     if values.shape[2] < colors:
-        raise ImageError(f"a damaged picture: {values.shape[2]} samples a pixel, expected {colors}")
+        raise ImageError(f"the picture is damaged: {values.shape[2]} samples a pixel, expected {colors}")
     tags = Image.Exif()
     tags.endian, tags.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
     tags.load_from_fp(cast(IO[bytes], page.parent.filehandle), page.offset)
@@ -87,7 +89,7 @@ def deep_tiff_page(page: tifffile.TiffPage) -> Page:
     icc, notes = metadata.icc, tuple[str, ...]()
     if page.photometric in (5, 8):
         paint, icc = cmyk_to_rgb(paint, icc) if colors == 4 else lab_to_rgb(paint)
-        notes = (f"{'CMYK' if colors == 4 else 'Lab'} was converted to RGB",)
+        notes = (f"converted {'CMYK' if colors == 4 else 'Lab'} to RGB",)
     pixels = paint if alpha is None else np.concatenate((paint, alpha), -1)
     pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     metadata = dataclasses.replace(metadata, icc=icc)
@@ -95,7 +97,7 @@ def deep_tiff_page(page: tifffile.TiffPage) -> Page:
 
 
 def _check_complete(page: tifffile.TiffPage) -> None:
-    """Refuse a page of which a part is missing, where tifffile would give black."""
+    """Refuse a page with a missing part, which tifffile would fill with black."""
     end = page.parent.filehandle.size
     parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(parts) != math.prod(page.chunked) or any(count == 0 or start + count > end for start, count in parts):
@@ -103,7 +105,7 @@ def _check_complete(page: tifffile.TiffPage) -> None:
 
 
 def _without_alpha(paint: Array, alpha: Array) -> Array:
-    """Colors that were multiplied by alpha, divided by it again."""
+    """Divide premultiplied colors by alpha again."""
     white = int(np.iinfo(paint.dtype).max)
     divided = (paint.astype(np.uint64) * white + alpha // 2) // np.maximum(alpha, 1)
     return np.minimum(divided, white).astype(paint.dtype)
@@ -124,16 +126,16 @@ def _deep_ppm(start: int, size: tuple[int, int], white: int, data: bytes) -> Arr
 
 def _deep_png(transparent: Any, data: bytes) -> Array:
     with Image.open(io.BytesIO(data)) as whole:
-        whole.verify()  # the checksums, which the decoder complains about aloud
+        whole.verify()  # without the checksums, about which the decoder prints complaints
     pixels = np.asarray(imagecodecs.png_decode(data))
-    if transparent is not None and pixels.ndim == 3 and pixels.shape[2] == 3:  # one color stands for it
+    if transparent is not None and pixels.ndim == 3 and pixels.shape[2] == 3:  # a single color is transparent
         alpha = (pixels != np.array(transparent, np.uint16)).any(-1, keepdims=True) * np.uint16(65535)
         pixels = np.concatenate((pixels, alpha), -1)
     return pixels
 
 
 def _stretched(values: Array, white: int) -> Array:
-    """From 0 … white to all of 8 or 16 bits."""
+    """Stretch 0 … white to the full range of 8 or 16 bits."""
     if white == 255:
         return values.astype(np.uint8)
     if white != 65535:

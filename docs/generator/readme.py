@@ -1,0 +1,52 @@
+"""The table of systems in README.md: one row for each paper of the catalog."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from generator.architectures import FOLDER
+from generator.installed import architectures, records, specs
+from generator.markdown import linked, table
+from toolbox.catalog import shipped_providers
+from toolbox.records import ArchitectureInfo, ConverterInfo
+
+README = Path(__file__).parents[2] / "README.md"
+SYSTEMS = re.compile(
+    r"(?<=<!-- systems: written by `python docs/generate.py` -->\n).*?(?=<!-- end of systems -->)", re.S
+)
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """(path, text) of the README, seen from docs/."""
+    text = README.read_text(encoding="utf-8")
+    yield "../README.md", SYSTEMS.sub(lambda _: f"\n{_systems()}\n\n", text)
+
+
+def _systems() -> str:
+    """Papers in the order of the catalog, each with the first of its networks and the names of the others."""
+    groups: dict[tuple[str, str], list[ArchitectureInfo]] = {}
+    order = list(shipped_providers())
+    for info in sorted(architectures(), key=lambda info: order.index(info.name)):
+        groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
+    converters: list[ConverterInfo] = [each for each in records("converters") if each.url]
+    rows = []
+    for (_, paper), (first, *others) in groups.items():
+        code = next((each for each in converters if _reads(each, first)), None)
+        if code is not None:
+            converters.remove(code)  # its code is that of one paper
+        rows.append(_row(paper, code.url if code else "", first, others))
+    return table(("network", "description", "paper", "variants"), rows)
+
+
+def _row(paper: str, code: str, first: ArchitectureInfo, others: list[ArchitectureInfo]) -> tuple[str, ...]:
+    cited = ", ".join(dict.fromkeys((paper.split(", ")[0], paper.split(", ")[-1])))  # authors and venue
+    links = [linked(cited, first.url), *([linked("code", code)] if code else [])]
+    name = f"[`{first.name}`](docs/{FOLDER}/{first.name}.md)"
+    return name, first.summary, ", ".join(links), ", ".join(f"`{info.name}`" for info in others)
+
+
+def _reads(converter: ConverterInfo, info: ArchitectureInfo) -> bool:
+    """Whether a converter reads published checkpoints of an architecture; the first word of its name is the system."""
+    return converter.provider == info.provider and converter.name.split("-")[0] == info.name.split("-")[0]
