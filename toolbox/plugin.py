@@ -14,6 +14,7 @@ from toolbox.config import (
     Config,
     DecoderConfig,
     EncoderConfig,
+    LossConfig,
     NonLocalConfig,
     Padding,
     TransitionConfig,
@@ -37,12 +38,22 @@ from toolbox.decoders.plain import linear, plain_area_weights, plain_centers, pl
 from toolbox.encoders.edsr import EDSRConfig
 from toolbox.errors import SpecError, WeightsError
 from toolbox.hookspecs import API_VERSION, hookimpl
+from toolbox.learning import Degraded, Example, LossInput
 from toolbox.luma import LUMA, LUMA_OF_BLACK, luma
 from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.cross_scale import CrossScaleAttention
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, TopK, Whole, Window
 from toolbox.nonlocal_blocks.plain import cross_scale_attention
-from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
+from toolbox.records import (
+    ArchitectureInfo,
+    ComponentInfo,
+    ConverterInfo,
+    DatasetInfo,
+    DegradationInfo,
+    LossInfo,
+    MetricInfo,
+    ProtocolInfo,
+)
 from toolbox.recurrent.per_state import PerStateBatchNorm2d
 from toolbox.resize import resize
 from toolbox.spec import DecoderSpec, EncoderSpec, NonLocalSpec, TransitionSpec
@@ -64,13 +75,20 @@ __all__ = [
     "Corner",
     "Correlation",
     "CrossScaleAttention",
+    "DatasetInfo",
     "DecoderConfig",
     "DecoderSpec",
     "DegradationInfo",
+    "Degraded",
     "EDSRConfig",
     "EncoderConfig",
     "EncoderSpec",
+    "Example",
     "ImplicitDecoder",
+    "LossConfig",
+    "LossInfo",
+    "LossInput",
+    "MetricInfo",
     "Neighborhood",
     "NonLocalConfig",
     "NonLocalSpec",

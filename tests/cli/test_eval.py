@@ -287,7 +287,7 @@ def test_an_original_without_low_resolution_is_listed(run: Run, tmp_path: Path) 
     draw(tmp_path / "c_LR.png", 15, 12, 3)
     result = run("eval", "-m", "bicubic", "--data", tmp_path, "--protocol", "sr-y")
     assert result.code == 1
-    assert "b_LR.png is missing, expected the low resolution of b_HR.png" in result.err
+    assert "b_LR.png is missing, expected the partner of b_HR.png" in result.err
     assert "got a pair of 30x30 and 12x15 pixels, expected the same scale on both axes" in result.err
 
 
@@ -353,5 +353,5 @@ def test_an_unknown_protocol_has_close_names(run: Run) -> None:
     assert sentence.startswith("unknown protocol 'denoise-grey'; did you mean 'denoise-gray' (toolbox)")
     assert (
         run("show", "edsr", "rdn").usage
-        == "Invalid value: got 'edsr rdn', expected one name, protocol NAME or degradation NAME"
+        == "Invalid value: got 'edsr rdn', expected one name, or a kind such as protocol and a name"
     )

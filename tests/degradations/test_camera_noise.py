@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from toolbox.choice import Choice
 from toolbox.config import validated
 from toolbox.degradations.camera_noise import (
     CAMERA_NOISE,
@@ -21,7 +22,7 @@ from toolbox.degradations.camera_noise import (
     _to_raw,
     _with_noise,
 )
-from toolbox.degradations.spec import Degradation
+from toolbox.degradations.spec import degraded_by
 from toolbox.discovery import installed
 from toolbox.errors import SpecError
 
@@ -31,7 +32,8 @@ def generator(seed: int) -> torch.Generator:
 
 
 def noisy(picture: Tensor, seed: int = 0, **settings: Any) -> Tensor:
-    return CAMERA_NOISE.degrade(CAMERA_NOISE.config.model_validate(settings), picture, 1.0, generator(seed))
+    choice = Choice(CAMERA_NOISE, CAMERA_NOISE.config.model_validate(settings))
+    return degraded_by([choice], picture, 1.0, generator(seed)).picture
 
 
 def smooth(side: int) -> Tensor:
@@ -155,6 +157,6 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], messa
 def test_it_is_found_by_name_with_its_settings() -> None:
     found = installed().degradations["camera-noise"]
     assert found.degrade is CAMERA_NOISE.degrade
-    data = Degradation(found, found.config()).to_data()
+    data = Choice(found, found.config()).to_data()
     assert data["name"] == "camera-noise"
-    assert data["shot"] == [1e-4, 2e-2]
+    assert data["shot"] == (1e-4, 2e-2)

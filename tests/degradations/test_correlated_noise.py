@@ -12,15 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from toolbox.choice import Choice
 from toolbox.degradations.blur import gaussian_blur, gaussian_kernel
 from toolbox.degradations.correlated_noise import CORRELATED_NOISE
+from toolbox.degradations.spec import degraded_by
 
 
 def noise(seed: int = 0, side: int = 128, **settings: Any) -> Tensor:
     clean = torch.full((3, side, side), 0.5)
     config = CORRELATED_NOISE.config.model_validate(settings)
     generator = torch.Generator().manual_seed(seed)
-    return 255 * (CORRELATED_NOISE.degrade(config, clean, 1.0, generator) - clean)
+    noisy = degraded_by([Choice(CORRELATED_NOISE, config)], clean, 1.0, generator).picture
+    return 255 * (noisy - clean)
 
 
 @pytest.mark.parametrize("blur", [0.3, 0.8, 1.5])

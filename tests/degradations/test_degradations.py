@@ -17,6 +17,7 @@ from toolbox.degradations.noise import GAUSSIAN_NOISE, add_noise
 from toolbox.discovery import installed
 from toolbox.errors import PluginError
 from toolbox.imresize import imresize
+from toolbox.learning import Degraded
 from toolbox.records import DegradationInfo
 from toolbox.registry import Registries
 
@@ -27,7 +28,8 @@ def generator(seed: int) -> torch.Generator:
 
 def degrade(name: str, picture: Tensor, scale: float = 1.0, seed: int = 0, **settings: Any) -> Tensor:
     info = installed().degradations[name]
-    return info.degrade(info.config.model_validate(settings), picture, scale, generator(seed))
+    result = info.degrade(info.config.model_validate(settings), picture, scale, generator(seed))
+    return result.picture if isinstance(result, Degraded) else result
 
 
 @pytest.mark.parametrize("sigma", [5, 25, 50])
@@ -111,6 +113,19 @@ def test_jpeg_is_pillow_s(channels: int) -> None:
     expected = np.array(Image.open(memory)).reshape(17, 21, channels)
     restored = (degrade("jpeg", levels / 255, quality=30) * 255).round().permute(1, 2, 0).numpy()
     assert np.array_equal(restored, expected)
+
+
+def test_what_is_done_is_told() -> None:
+    picture = torch.full((1, 64, 64), 0.5)
+    for name, settings in (("gaussian-noise", {"sigma": [5, 50]}), ("jpeg", {"quality": [10, 90]})):
+        info = installed().degradations[name]
+        told = [info.degrade(info.config.model_validate(settings), picture, 1.0, generator(seed)) for seed in range(5)]
+        assert all(isinstance(each, Degraded) for each in told)
+        if name == "gaussian-noise":
+            for noisy, conditions in told:
+                assert 255 * (noisy - picture).std().item() == pytest.approx(conditions["sigma"], rel=0.05)
+        else:
+            assert all(10 <= conditions["quality"] <= 90 for _, conditions in told)
 
 
 def test_jpeg_s_quality_is_drawn_from_a_range() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from toolbox.choice import Choice
 from toolbox.config import validated
 from toolbox.degradations.one_of import OneOfConfig, one_of
-from toolbox.degradations.spec import Degradation
 from toolbox.discovery import installed
 from toolbox.errors import SpecError
 
@@ -23,7 +24,7 @@ def config_of(*chains: dict[str, Any]) -> OneOfConfig:
 
 
 def degrade(config: OneOfConfig, picture: Tensor, seed: int) -> Tensor:
-    return one_of(config, picture, 1.0, torch.Generator().manual_seed(seed))
+    return one_of(config, picture, 1.0, torch.Generator().manual_seed(seed)).picture
 
 
 def test_chains_are_drawn_by_their_weights() -> None:
@@ -48,6 +49,13 @@ def test_a_chain_of_one_needs_no_list_and_chains_may_be_nested() -> None:
     torch.testing.assert_close(degrade(config, picture, 0), (picture * 255).round() / 255)
 
 
+def test_it_tells_what_the_drawn_chain_tells() -> None:
+    config = config_of({"do": [NOISE, BITS]}, {"do": [{"name": "jpeg", "quality": 30}]}, {"do": []})
+    picture = torch.rand(3, 8, 8)
+    told = [one_of(config, picture, 1.0, torch.Generator().manual_seed(seed)).conditions for seed in range(30)]
+    assert {tuple(each.items()) for each in told} == {(("sigma", 10.0),), (("quality", 30),), ()}
+
+
 def test_all_that_is_drawn_comes_from_the_generator() -> None:
     config = config_of({"do": [NOISE]}, {"do": [{"name": "correlated-noise", "sigma": [0, 30]}]}, {"do": []})
     picture = torch.rand(3, 16, 16)
@@ -58,7 +66,7 @@ def test_all_that_is_drawn_comes_from_the_generator() -> None:
 def test_a_recipe_writes_it_down_complete_and_reads_that_again() -> None:
     found = installed().degradations["one-of"]
     config = config_of({"weight": 2, "do": [NOISE, "camera-noise"]}, {"do": []})
-    data = Degradation(found, config).to_data()
+    data = json.loads(json.dumps(Choice(found, config).to_data()))
     assert [each["name"] for each in data["chains"][0]["do"]] == ["gaussian-noise", "camera-noise"]
     assert data["chains"][1] == {"weight": 1.0, "do": []}
     assert config_of(*data["chains"]) == config

@@ -200,7 +200,7 @@ def test_a_pair_of_another_scale_than_asked_for_is_refused(tmp_path: Path) -> No
 
 def test_a_missing_partner_is_named(tmp_path: Path) -> None:
     draw(tmp_path / "b_HR.png", 16, 16, 3)
-    with pytest.raises(ImageError, match=r"b_LR\.png is missing, expected the low resolution of b_HR\.png$"):
+    with pytest.raises(ImageError, match=r"b_LR\.png is missing, expected the partner of b_HR\.png$"):
         sample(tmp_path, "sr-y")
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from toolbox.errors import ImageError, ToolboxError
 from toolbox.evaluation import metrics
-from toolbox.evaluation.metrics import METRICS, lpips, lr_psnr, ms_ssim, psnr, psnr_b, ssim
+from toolbox.evaluation.metrics import lpips, lr_psnr, metric, ms_ssim, psnr, psnr_b, ssim
 from toolbox.luma import LUMA_OF_BLACK, luma
 
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -201,7 +201,7 @@ def test_equal_images_are_alike_and_too_small_ones_are_refused(measure: Any, sid
 @pytest.mark.parametrize("name", ["psnr", "ssim", "ms-ssim", "lpips"])
 def test_pictures_of_different_sizes_are_refused(name: str) -> None:
     with pytest.raises(ImageError, match=r"got pictures of shapes .*, expected the same"):
-        METRICS[name].measure(torch.zeros(1, 3, 20, 20), torch.zeros(1, 3, 20, 21))
+        metric(name).measure(torch.zeros(1, 3, 20, 20), torch.zeros(1, 3, 20, 21))
 
 
 # The others

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolbox.cli.options import Catalog, Json, parse_scales, parse_size, registries_with
+from toolbox.cli.options import Catalog, Json, parse_condition, parse_scales, parse_size, registries_with
 from toolbox.cli.restore_output import RestoreOutput
 
 if TYPE_CHECKING:
@@ -72,6 +72,19 @@ def restore(
     long_edge: Annotated[
         int | None,
         typer.Option("--long-edge", metavar="PX", min=1, help="Longer side of the output; the shorter one follows."),
+    ] = None,
+    sigma: Annotated[
+        float | None,
+        typer.Option("--sigma", min=0, help="Noise level of 255, for models that need it; the same as sigma=N below."),
+    ] = None,
+    condition: Annotated[
+        list[Any] | None,
+        typer.Option(
+            "--condition",
+            metavar="NAME=N",
+            parser=parse_condition,
+            help="What else a model needs to know, see `toolbox show MODEL`; may be repeated.",
+        ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders recursively.")] = False,
     output_format: Annotated[
@@ -143,6 +156,7 @@ def restore(
     from toolbox.images.restore import DENOISER, ENLARGER
     from toolbox.images.restore_file import Settings
     from toolbox.images.restore_files import FilesRun
+    from toolbox.restorer import check_conditions
     from toolbox.weights.find import find_model
 
     geometry = _geometry(scale=scale, size=size, width=width, height=height, long_edge=long_edge)
@@ -151,10 +165,13 @@ def restore(
     single = len(inputs) == 1 and [str(source.path or "-") for source in sources] == [str(Path(inputs[0]))]
     comparison = _comparison(compare, reference, sources[0].path, output, single)
     name = model or (ENLARGER if geometry.given else DENOISER)
+    restorer = hardware.placed(find_model(name, registries_with(catalog)), device, dtype)
+    conditions = dict(condition or []) | ({} if sigma is None else {"sigma": sigma})
+    check_conditions(restorer.spec, conditions)
     settings = Settings(
-        restorer=hardware.placed(find_model(name, registries_with(catalog)), device, dtype),
+        restorer=restorer,
         model=name,
-        request=Request(geometry, max_memory, halo, workers),
+        request=Request(geometry, max_memory, halo, workers, conditions),
         quality=quality,
     )
     run = FilesRun(

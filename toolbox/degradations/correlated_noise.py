@@ -12,6 +12,7 @@ from toolbox.config import Config
 from toolbox.degradations.blur import gaussian_blur, gaussian_kernel
 from toolbox.degradations.drawing import drawn, ordered
 from toolbox.degradations.noise import Sigma
+from toolbox.learning import Degraded
 from toolbox.records import DegradationInfo
 
 Width = Annotated[float, Field(gt=0, le=4)]
@@ -32,14 +33,14 @@ class CorrelatedNoiseConfig(Config):
     )
 
 
-def correlated_noise(config: CorrelatedNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Blurred noise of one or of a drawn strength, renormalized, not clipped."""
+def correlated_noise(config: CorrelatedNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
+    """Blurred noise of one or of a drawn strength, renormalized, not clipped; it tells ``sigma``."""
     sigma, blur, shared = (drawn(each, generator) for each in (config.sigma, config.blur, config.shared))
     noise = torch.randn(picture.shape, generator=generator, dtype=picture.dtype)
     common = torch.randn(picture.shape[1:], generator=generator, dtype=picture.dtype)
     mixed = (1 - shared) ** 0.5 * noise + shared**0.5 * common
     norm = float(gaussian_kernel(blur).square().sum())  # of one axis; two give the standard deviation
-    return picture + gaussian_blur(mixed, blur) * (sigma / 255 / norm)
+    return Degraded(picture + gaussian_blur(mixed, blur) * (sigma / 255 / norm), {"sigma": sigma})
 
 
 CORRELATED_NOISE = DegradationInfo(

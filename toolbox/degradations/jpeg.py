@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from toolbox.config import Config
 from toolbox.degradations.drawing import drawn, ordered
+from toolbox.learning import Degraded
 from toolbox.pixels import to_bytes
 from toolbox.records import DegradationInfo
 
@@ -34,13 +35,13 @@ class JpegConfig(Config):
     shifted: bool = Field(default=False, description="whether the grid of blocks begins at a drawn place")
 
 
-def compress(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Compress and decompress a patch."""
+def compress(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
+    """Compress and decompress a patch, and tell ``quality``."""
     quality = round(drawn(config.quality, generator))
     choices = config.subsampling
     subsampling = choices[int(torch.randint(len(choices), (), generator=generator)) if len(choices) > 1 else 0]
     top, left = torch.randint(BLOCK, (2,), generator=generator).tolist() if config.shifted else (0, 0)
-    return compressed(picture, quality, subsampling, (top, left))
+    return Degraded(compressed(picture, quality, subsampling, (top, left)), {"quality": quality})
 
 
 def compressed(
@@ -68,6 +69,6 @@ JPEG = DegradationInfo(
     name="jpeg",
     degrade=compress,
     config=JpegConfig,
-    summary="JPEG compression of a fixed or drawn quality",
+    summary="JPEG compression of a fixed or drawn quality; tells quality",
     source="ITU-T T.81, as Pillow writes it",
 )

@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field
 from torch import Generator, Tensor
 
 from toolbox.config import Config
-from toolbox.degradations.spec import DegradationSpec, listed
+from toolbox.degradations.spec import DegradationSpec, degraded_by, listed
+from toolbox.learning import Degraded
 from toolbox.records import DegradationInfo
 
 
@@ -28,13 +29,11 @@ class OneOfConfig(Config):
     chains: tuple[Chain, ...] = Field(min_length=1, description="one of them is drawn for each patch")
 
 
-def one_of(config: OneOfConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Degraded by one chain, drawn by the weights."""
+def one_of(config: OneOfConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
+    """Degraded by one chain, drawn by the weights; it tells what that chain tells."""
     weights = torch.tensor([chain.weight for chain in config.chains])
     drawn = config.chains[int(torch.multinomial(weights, 1, generator=generator))]
-    for degradation in drawn.do:
-        picture = degradation.info.degrade(degradation.config, picture, scale, generator)
-    return picture
+    return degraded_by(drawn.do, picture, scale, generator)
 
 
 ONE_OF = DegradationInfo(

@@ -2,51 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
+from torch import Generator, Tensor
 
-from toolbox.config import fault, located
-from toolbox.errors import UnknownComponent
-from toolbox.records import DegradationInfo
-from toolbox.registry import Registries
+from toolbox.blame import blamed, broken
+from toolbox.choice import Choice, OneOf
+from toolbox.learning import Degraded
 
-
-@dataclass(frozen=True)
-class Degradation:
-    """A named degradation with its validated settings; in data, ``{name: NAME, **settings}``."""
-
-    info: DegradationInfo
-    config: Any  # of type info.config
-
-    def to_data(self) -> dict[str, Any]:
-        """As it is written in a recipe, complete."""
-        return {"name": self.info.name, **self.config.model_dump(mode="json")}
-
-
-def _find_degradation(value: Any, info: ValidationInfo) -> Degradation:
-    if isinstance(value, Degradation):
-        return value
-    data = {"name": value} if isinstance(value, str) else value
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
-        raise fault((), value, "a degradation's name, or a mapping with its name and settings")
-    registries: Registries = info.context  # type: ignore[assignment]  # a recipe is read with them
-    try:
-        found = registries.degradations[data["name"]]
-    except UnknownComponent as error:
-        raise located(("name",), str(error)) from None
-    settings = {key: setting for key, setting in data.items() if key != "name"}
-    return Degradation(found, found.config.model_validate(settings, context=registries))
-
-
-DegradationSpec = Annotated[
-    Any, BeforeValidator(_find_degradation), PlainSerializer(lambda each: each.to_data(), return_type=dict)
-]
+DegradationSpec = Annotated[Choice, OneOf("degradations", "a degradation")]
 
 
 def listed(value: Any) -> Any:
-    """A list, also where one was given alone."""
+    """Let a single value stand for a list."""
     return [value] if isinstance(value, (str, Path, Mapping)) else value
+
+
+def degraded_by(chain: Sequence[Choice], picture: Tensor, scale: float, generator: Generator) -> Degraded:
+    """A picture (C, H, W), degraded by each in turn, with all conditions that they tell; the last one counts.
+
+    Raises:
+        PluginError: a degradation fails, or returns no picture.
+    """
+    conditions: dict[str, float | Tensor] = {}
+    for choice in chain:
+        what, provider = f"degradation {choice.info.name!r}", choice.info.provider
+        with blamed(what, provider):
+            result: Any = choice.info.degrade(choice.config, picture, scale, generator)
+        if isinstance(result, Degraded):
+            conditions |= result.conditions
+            result = result.picture
+        if not isinstance(result, Tensor) or not result.is_floating_point() or result.ndim != 3:
+            got = f"{result.dtype} of {tuple(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
+            raise broken(what, provider, got, "a float tensor (C, H, W)")
+        picture = result
+    return Degraded(picture, conditions)

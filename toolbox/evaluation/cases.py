@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from toolbox.degradations.jpeg import compressed
 from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.arrays import to_tensor
+from toolbox.images.arrays import to_tensor, with_channels
 from toolbox.images.files.formats import DATA_SUFFIXES
-from toolbox.images.files.picture import read_picture
+from toolbox.images.files.picture import read_pixels
 from toolbox.imresize import imresize
 from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
@@ -31,7 +30,7 @@ class Case:
     """One picture to score, with the input to restore it from."""
 
     original: Path
-    low: Path | None  # its low-resolution partner, if it exists; None: the protocol makes the input
+    low: Path | None  # its degraded partner, if it exists; None: the protocol makes the input
     scale: float | None  # output over input size; None: the scale of the pair
 
     def sha256(self) -> str:
@@ -48,6 +47,7 @@ class Sample:
     degraded: Tensor
     scale: float
     notes: tuple[str, ...]  # facts that a reader of the score should know
+    conditions: Mapping[str, float] = field(default_factory=dict)  # that a network may ask for
 
 
 def find_cases(
@@ -104,7 +104,7 @@ def read_sample(case: Case, protocol: ProtocolInfo, sigma: float, quality: int =
     Raises:
         ImageError: a picture is missing, cannot be read, is too small, or does not match its pair.
     """
-    sample = _read_sample(case, protocol)
+    sample = replace(_read_sample(case, protocol), conditions=protocol.tells(sigma, quality))
     if protocol.compresses:
         return replace(sample, degraded=compressed(sample.original[0], quality)[None])
     if protocol.noise_seed is None:
@@ -135,9 +135,9 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
         degraded = imresize(to_bytes(original), size=(low[0], low[1])).float() / 255
         return Sample(original, degraded, scale, notes)
     if not case.low.exists():
-        raise ImageError(f"{case.low} is missing, expected the low resolution of {case.original.name}")
+        raise ImageError(f"{case.low} is missing, expected the partner of {case.original.name}")
     degraded, _ = _read(case.low, protocol)
-    scale = _scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
+    scale = scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
     if case.scale is not None and abs(scale - case.scale) > 0.01:
         raise ImageError(f"got a pair of scale {scale:g}, expected {case.scale:g}")
     if scale == round(scale):  # as in published code, without the pixels that the low resolution does not cover
@@ -191,14 +191,14 @@ def _pairs_of_names(pictures: list[Path], suffix: str | None) -> list[tuple[Path
 
 
 def _read(path: Path, protocol: ProtocolInfo) -> tuple[Tensor, tuple[str, ...]]:
-    """A picture in the protocol's color, with notes about conversions."""
-    picture = read_picture(path)
-    is_gray = picture.mode in ("L", "LA", "I;16")
-    if picture.mode != "I;16":
-        picture = picture.convert("L" if is_gray or protocol.color == "gray" else "RGB")
-    image = to_tensor(np.asarray(picture))
+    """A picture in the protocol's color at the depth of its file, with notes about conversions."""
+    pixels = read_pixels(path)
+    if protocol.color == "all":
+        return to_tensor(pixels), ()
+    is_gray = pixels.ndim == 2 or pixels.shape[2] < 3
+    image = to_tensor(with_channels(pixels, 1 if protocol.color == "gray" else 3))
     if is_gray and protocol.color != "gray":
-        return image.expand(-1, 3, -1, -1), ("a gray picture, scored as equal channels of color",)
+        return image, ("a gray picture, scored as equal channels of color",)
     return image, ("a color picture, scored as gray",) if protocol.color == "gray" and not is_gray else ()
 
 
@@ -206,7 +206,7 @@ def _size(image: Tensor) -> str:
     return f"{image.shape[-1]}x{image.shape[-2]}"
 
 
-def _scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:
+def scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:
     """The integer scale that explains both sides, rounded up or down, or else the ratio of the sides.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any
 
 from toolbox.errors import SpecError
 from toolbox.evaluation.cases import Case
-from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.metrics import metric
 from toolbox.evaluation.scoring import Score
 from toolbox.files import written_beside
 
@@ -135,7 +135,7 @@ class Report:
                     (model.sha256 or "")[:8],
                 ]
             )
-        labels = [METRICS[name].label for name in self.metrics]
+        labels = [metric(name).label for name in self.metrics]
         header = ["model", "scale", *labels, "parameters", "s/MP", "peak MB", "weights"]
         return self._without_scale(header, rows)
 
@@ -150,7 +150,7 @@ class Report:
                 for name in self.metrics
             ]
             rows.append([picture, f"×{scale:.4g}", *cells])
-        columns = [f"{model.name} {METRICS[name].label}" for model in self.models for name in self.metrics]
+        columns = [f"{model.name} {metric(name).label}" for model in self.models for name in self.metrics]
         return self._without_scale(["picture", "scale", *columns], rows)
 
     def _without_scale(self, header: list[str], rows: list[list[str]]) -> Table:
@@ -230,8 +230,8 @@ def _finite(value: Any) -> Any:
     return None if value == math.inf else value
 
 
-def _written(metric: str, value: float) -> str:
-    return f"{value:.{METRICS[metric].digits}f}"
+def _written(name: str, value: float) -> str:
+    return f"{value:.{metric(name).digits}f}"
 
 
 def _markdown(table: Table) -> str:

@@ -22,10 +22,13 @@ def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: P
     """Pair each case with the models that can do its scale.
 
     Raises:
-        SpecError: a model can do no case.
+        SpecError: a model can do no case, or needs a condition that the protocol does not tell.
     """
-    enlarges = protocol.enlarges
+    enlarges, told = protocol.enlarges, protocol.tells()
     for name, restorer in models.items():
+        if missing := [each for each in restorer.spec.conditions if each not in told]:
+            tells = f"tells {', '.join(told)}" if told else "tells nothing"
+            raise SpecError(f"model {name!r} needs {', '.join(missing)}, but {protocol.name} {tells}")
         if not any(_does(restorer, case, enlarges) for case in cases):
             does = "keeps the size" if restorer.sizes == "same" else f"enlarges by {restorer.sizes}"
             asked = ", ".join(sorted({f"scale {c.scale:g}" for c in cases if c.scale})) if enlarges else "the same size"

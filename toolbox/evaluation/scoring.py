@@ -69,14 +69,15 @@ def score_picture(
 
     Raises:
         ImageError: the picture cannot be restored or compared.
-        SpecError: the restorer does not do that size.
+        SpecError: the restorer does not do that size, or is not told what it needs.
     """
     height, width = sample.original.shape[-2:]
+    told = {name: value for name, value in sample.conditions.items() if name in restorer.spec.conditions}
     with measured(restorer.mean.device) as cost:
         if protocol.patches:
-            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches)
+            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches, told)
         else:
-            restored = restore_tensor(restorer, sample.degraded, size=(height, width))
+            restored = restore_tensor(restorer, sample.degraded, size=(height, width), conditions=told)
     restored = restored.to(sample.original)
     values = measure(protocol, restored, sample.original, sample.degraded, sample.scale, metrics)
     notes = sample.notes
