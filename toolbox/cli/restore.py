@@ -235,7 +235,7 @@ def _streams(sources: Sequence[Source], target: Output | None) -> Any:
 
 
 @dataclass
-class Comparison:
+class BeforeAndAfter:
     """The first page before and after, for the picture of ``--compare``."""
 
     path: Path | None  # None: nobody asked for it
@@ -262,7 +262,7 @@ class Comparison:
 
 def _comparison(
     compare: Path | None, reference: Path | None, photo: Path | None, output: str | None, single: bool
-) -> Comparison:
+) -> BeforeAndAfter:
     """The requested comparison. One that cannot be written is refused."""
     from toolbox.errors import ImageError
     from toolbox.files import is_file
@@ -272,7 +272,7 @@ def _comparison(
     if compare is None:
         if reference is not None:
             raise typer.BadParameter("got --reference without --compare, expected the file to write the comparison to")
-        return Comparison(None, None)
+        return BeforeAndAfter(None, None)
     truth = None if reference is None else read_picture(reference)
     if not single:
         raise typer.BadParameter("got --compare for several pictures, expected one")
@@ -281,4 +281,4 @@ def _comparison(
         raise ImageError(f"{compare} is the input itself; choose another name")
     if output is not None and compare.resolve() == Path(output).resolve():
         raise typer.BadParameter(f"got {output} for --output and --compare, expected two files")
-    return Comparison(compare, truth)
+    return BeforeAndAfter(compare, truth)

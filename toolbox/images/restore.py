@@ -30,7 +30,7 @@ InMemory = TypeVar("InMemory", np.ndarray[Any, Any], Image.Image, Tensor)
 AnyPath = TypeVar("AnyPath", str, Path)
 Model = str | Path | Restorer | None
 Size = tuple[int, int]
-Condition = float | np.ndarray[Any, Any] | Tensor  # a number, or a map (H, W)
+ConditionValue = float | np.ndarray[Any, Any] | Tensor  # a number, or a map (H, W)
 
 
 @overload
@@ -44,7 +44,7 @@ def restore(
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
-    **conditions: Condition,
+    **conditions: ConditionValue,
 ) -> InMemory: ...
 @overload
 def restore(
@@ -57,7 +57,7 @@ def restore(
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
-    **conditions: Condition,
+    **conditions: ConditionValue,
 ) -> AnyPath: ...
 @overload
 def restore(
@@ -70,7 +70,7 @@ def restore(
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
-    **conditions: Condition,
+    **conditions: ConditionValue,
 ) -> Image.Image: ...
 def restore(
     image: Any,
