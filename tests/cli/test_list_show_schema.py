@@ -232,7 +232,7 @@ def accepts(schema: Any, value: Any, root: Any) -> bool:
             if key not in schema.get("properties", {})
         ),
     }
-    silent = {"description", "title", "default", "$schema", "$defs"}
+    silent = {"prefixItems", "description", "title", "default", "$schema", "$defs"}
     assert schema.keys() <= checks.keys() | silent, schema.keys() - checks.keys()
     ordered = sorted(schema.keys() & checks.keys(), key=lambda key: key != "type")  # the type is asked first
     return all(checks[key](schema[key]) for key in ordered)
