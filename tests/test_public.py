@@ -48,7 +48,7 @@ NET: dict[str, Any] = {
                     "save",
                     "sheet",
                 ),
-                *("workers", "on_score", "registries"),
+                *("save", "sheet", "workers", "on_score", "registries"),
             ],
         ),
         ("list_components", ["kind"]),

@@ -230,7 +230,8 @@ def test_inference_mode_changes_nothing(spec: Spec) -> None:
 def test_each_axis_has_a_scale_of_its_own(spec: Spec) -> None:
     """Features that are the same along an axis give an image that is, however that axis is scaled."""
     decoder = decoder_of(spec, features=3)
-    if decoder.config.receptive_field() is None:
+    config = getattr(decoder, "config", None)
+    if config is not None and config.receptive_field() is None:
         return  # it sees the border everywhere
     column = torch.randn(1, 3, 6, 1, dtype=torch.float64).expand(-1, -1, -1, 7).contiguous()
     image = decoder(column, (15, 14))
