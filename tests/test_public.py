@@ -35,19 +35,7 @@ NET: dict[str, Any] = {
         (
             "evaluate",
             [
-                *(
-                    "models",
-                    "data",
-                    "protocol",
-                    "sigma",
-                    "quality",
-                    "low",
-                    "scales",
-                    "metrics",
-                    "results",
-                    "save",
-                    "sheet",
-                ),
+                *("models", "data", "protocol", "sigma", "quality", "low", "scales", "metrics", "results"),
                 *("save", "sheet", "workers", "on_score", "registries"),
             ],
         ),
