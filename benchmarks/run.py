@@ -32,17 +32,19 @@ from torch import Tensor, nn
 import toolbox
 from toolbox.benchmarking.chart import draw, machine
 from toolbox.benchmarking.timing import interleaved, peak_work
+from toolbox.catalog import shipped_providers
 from toolbox.evaluation.usage import measured
 from toolbox.images.engine.run import restore_tensor
 from toolbox.nonlocal_blocks import soft_block_matching
 from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
+from toolbox.resolve import resolve
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "speed.md"
 TABLE = re.compile(r"(?<=<!-- table of benchmarks/run.py -->\n\n).*?(?=\n\n<!-- end of table -->)", re.DOTALL)
 CPU = torch.device("cpu")
-DECODED = 256  # side of the pictures that decoders are timed on, about
-SCALES = (2, 2.5, 3.5, 4, 8)  # at which decoders are timed
+DECODED = 256  # approximate side of the pictures for decoders
+SCALES = (2, 2.5, 3.5, 4, 8)  # scales for decoders
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -94,7 +96,7 @@ def nlrn() -> list[Result]:
     restorer, patchwise = toolbox.build("nlrn").eval(), _PublishedNLRN(toolbox.build("nlrn-whole").eval())
     for network in (restorer, patchwise.restorer):
         for name, parameter in network.named_parameters():
-            if "theta" in name or "phi" in name:  # drawn for training; a trained network's correlations are moderate
+            if "theta" in name or "phi" in name:  # else correlations are far larger than trained ones
                 parameter.data.mul_(0.02)
     image, patches = torch.rand(1, 1, side, side), torch.rand(8, 1, PATCH, PATCH)
     count = (math.ceil((side - PATCH) / STRIDE) + 1) ** 2
@@ -130,7 +132,7 @@ def _plain_attend(
     *,
     propagates: bool = False,
 ) -> tuple[Tensor, Correlation | None]:
-    """The whole image, or windows that are unfolded, as published code does it."""
+    """Attention over the whole image or over unfolded windows, as in published code."""
     if isinstance(neighborhood, Whole):
         score = queries.flatten(2).transpose(1, 2) @ keys.flatten(2)
         score = score if previous is None else score + previous[0]
@@ -146,30 +148,43 @@ def _plain_attend(
     return gathered.unflatten(2, queries.shape[-2:]), (score,) if propagates else None
 
 
+def _networks_with_a_plain_decoder() -> list[str]:
+    """The first network of the catalog for each decoder that has a plain version."""
+    found: dict[str, str] = {}
+    for name in shipped_providers():
+        info = resolve(name).decoder.info
+        if info.plain is not None:
+            found.setdefault(info.name, name)
+    return list(found.values())
+
+
 def decoders() -> list[Result]:
-    """Implicit decoders against their plain versions at output resolution."""
+    """Implicit decoders against their plain versions at output resolution, and against LIIF's."""
+    liif = toolbox.build("liif").eval().decoder
     results = []
-    for info in toolbox.list_components("decoder"):
-        if info.plain is None:
-            continue
-        decoder = info.factory(info.config(), features=64, channels=3).eval()
+    for network in _networks_with_a_plain_decoder():
+        restorer = toolbox.build(network).eval()
         for scale in SCALES:
             side = 2 * round(DECODED / scale / 2)
-            size = (round(side * scale),) * 2
-            features = torch.rand(1, 64, side, side).to(memory_format=torch.channels_last)
-            work = f"{info.name}, {side} × {side}, ×{scale:g}"
-            results.append(_against_plain(info.name, decoder, features, size, work))
+            work = f"{restorer.spec.decoder.name}, {side} × {side}, ×{scale:g}"
+            results.append(_against_plain(restorer, liif, side, round(side * scale), work))
     return results
 
 
-def _against_plain(name: str, decoder: nn.Module, features: Tensor, size: tuple[int, int], work: str) -> Result:
-    plain = _plain(name)
-    times = interleaved(
-        {"fast": lambda: decoder(features, size), "plain": lambda: plain(decoder, features, size)}, 3, CPU
-    )
-    per_pixel = 1e6 * times["fast"].median / math.prod(size)
-    detail = f"{per_pixel:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
-    return Result(work, "plain", times["plain"].median / times["fast"].median, "faster", detail)
+def _against_plain(restorer: toolbox.Restorer, liif: nn.Module, low: int, high: int, work: str) -> Result:
+    decoder, plain, size = restorer.decoder, _plain(restorer.spec.decoder.name), (high, high)
+    features = torch.rand(1, 64, low, low).to(memory_format=torch.channels_last)
+    pieces: dict[str, Callable[[], object]] = {
+        "fast": lambda: decoder(features, size),
+        "plain": lambda: plain(decoder, features, size),
+        "liif": lambda: liif(features, size),
+    }
+    times = interleaved(pieces, 3, CPU)
+    fast = times["fast"].median
+    told = f"{1e6 * fast / high**2:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
+    share = f"{fast / times['liif'].median:.2g} of LIIF's"
+    weights = sum(parameter.numel() for parameter in decoder.parameters())
+    return Result(work, "plain", times["plain"].median / fast, "faster", f"{told}, {share}; {weights:,} weights")
 
 
 def _plain(name: str) -> Callable[..., Tensor]:
@@ -224,11 +239,9 @@ print(cost.peak_memory, peak, cost.seconds, plan.tiles, plan.exact)
 def memory() -> list[Result]:
     """The most memory of a process that restores a large picture."""
     results = []
-    for name, height, width, scale, limit in (
-        ("edsr-diinn", 540, 960, 4, "none"),
-        ("liif", 540, 960, 4, "none"),
-        ("nlrn", 512, 512, 1, "2GB"),
-    ):
+    enlarged = ("edsr-diinn", "liif", "lm-ciaosr", "lm-liif", "lm-lte", "lte")
+    cases = [*((name, 540, 960, 4, "none") for name in enlarged), ("nlrn", 512, 512, 1, "2GB")]
+    for name, height, width, scale, limit in cases:
         command = [sys.executable, "-W", "ignore", "-c", RESTORED, name, *map(str, (height, width, scale)), limit]
         done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         above, peak, seconds = float(done[0]), float(done[1]), float(done[2])
@@ -243,7 +256,7 @@ def memory() -> list[Result]:
 
 
 def growth() -> list[Result]:
-    """How time grows with pixels: 1 is in proportion."""
+    """The growth of time with pixels, where 1 means in proportion."""
     results = []
     for name, scale in (("nlrn-lite", 1), ("diinn-lite", 2)):
         restorer = toolbox.load(name)
@@ -285,7 +298,7 @@ def training() -> list[Result]:
 
 
 def start() -> list[Result]:
-    """What starting takes more than an empty Python."""
+    """The time to start, beyond that of an empty Python."""
     commands = {
         "empty": ["-c", "pass"],
         "`toolbox --help`": ["-m", "toolbox", "--help"],
@@ -305,7 +318,7 @@ PARTS = (attention, nlrn, decoders, networks, memory, growth, training, start)
 
 @torch.no_grad()
 def measure(part: Callable[[], list[Result]]) -> list[Result]:
-    """A part on the same random numbers, whatever else is measured."""
+    """Measure a part on the same random numbers, independently of other parts."""
     torch.manual_seed(0)
     return part()
 
@@ -320,7 +333,7 @@ def main() -> None:
     if unknown := set(arguments.parts) - set(names):
         parser.error(f"got {', '.join(sorted(unknown))}, expected some of {', '.join(names)}")
     results = []
-    lines = ["| work | against | | |", "|---|---|---|---|"]
+    lines = ["| work | compared with | result | detail |", "|---|---|---|---|"]
     print(*lines, sep="\n")
     for part in PARTS:
         if part.__name__ in (arguments.parts or names):

@@ -50,7 +50,7 @@ def anatomy(restorer: Restorer, size: tuple[int, int], target: tuple[int, int]) 
     image = restorer.mean.new_empty(1, restorer.channels, *size)
     try:
         with torch.no_grad(), meter:
-            restorer(image, size=target)
+            restorer(image, size=target, **dict.fromkeys(restorer.spec.conditions, 0.0))
     except Exception:  # a third-party part may fail; its name and its number of parameters are known all the same
         return parts, None
     return parts, meter.multiply_adds
@@ -62,10 +62,22 @@ def _parts(spec: ComponentSpec, modules: list[nn.Module], path: str) -> Iterator
     count = sum(parameter.numel() for module in modules for parameter in module.parameters())
     yield Part(path, spec.name, count), modules
     for name, field in type(spec.config).model_fields.items():
-        inner = getattr(spec.config, name)
-        if isinstance(inner, ComponentSpec) and isinstance(inner.info.factory, type):
-            found = [each for module in modules for each in _inside(module, inner.info.factory)]
-            yield from _parts(inner, found, f"{path}.{field.alias or name}")
+        value = getattr(spec.config, name)
+        listed = isinstance(value, tuple)
+        for number, inner in enumerate(value if listed else (value,)):
+            if isinstance(inner, ComponentSpec) and isinstance(inner.info.factory, type):
+                kind, index = inner.info.factory, number if listed else None
+                found = [each for module in modules for each in _modules(module, name, index, kind)]
+                key = f"{field.alias or name}.{number}" if listed else field.alias or name
+                yield from _parts(inner, found, f"{path}.{key}")
+
+
+def _modules(module: nn.Module, field: str, index: int | None, kind: type) -> list[nn.Module]:
+    """The modules of a component inside another's: the one named after the field of its config, or else all."""
+    child = getattr(module, field, None)
+    if isinstance(child, nn.ModuleList) and index is not None and index < len(child):
+        child = child[index]
+    return [child] if isinstance(child, kind) and isinstance(child, nn.Module) else list(_inside(module, kind))
 
 
 def _inside(module: nn.Module, kind: type) -> Iterator[nn.Module]:

@@ -26,7 +26,7 @@ class Verdict:
 
     title: str
     data: Any  # the spec, with every setting if it fits
-    origins: Mapping[str, str]  # architectures whose settings the encoder or the decoder has
+    origins: Mapping[str, str]  # where settings of the encoder or the decoder come from, unless they are defaults
     why: Mapping[str, str]  # faults by place: encoder, decoder, the rest of the spec, or the whole; empty if it fits
     facts: Mapping[str, Any]  # set if the network fits
 
@@ -72,7 +72,7 @@ def judge(title: str, data: Any, registries: Registries, origins: Mapping[str, s
     encoder, decoder = spec.encoder.config, spec.decoder.config
     facts = {
         "channels": spec.channels,
-        "features": encoder.out_channels(spec.channels),
+        "features": encoder.out_channels(spec.encoder_channels),
         "receptive_field": encoder.receptive_field(),
         "sizes": decoder.sizes(),
         "output_channels": spec.decoded_channels,
@@ -158,6 +158,7 @@ def settings_of(name: str, slot: Slot, registries: Registries) -> tuple[dict[str
             part = _as_data(architecture.spec.get(slot))
             if part.get("name") == name:
                 return part, architecture.name
+        return {"name": name, **info.example}, "its example" if info.example else ""
     return {"name": name}, ""
 
 

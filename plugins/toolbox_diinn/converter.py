@@ -31,7 +31,7 @@ PUBLISHED_MODES: Mapping[int, ModulationInput] = {
 
 
 class DIINNHints(Config):
-    """What a bare state dict cannot tell."""
+    """Settings that a bare state dict leaves open."""
 
     modulation_input: ModulationInput | None = None
 
@@ -58,7 +58,7 @@ def _plan(checkpoint: Checkpoint, hints: DIINNHints) -> Conversion:
     spec: dict[str, Any] = {"summary": "converted from a DIINN checkpoint", "decoder": decoder}
     sources: dict[str, str | TensorSource] = {}
     ignored: frozenset[str] = frozenset()
-    if alone:  # of features, which are then the image
+    if alone:  # channels of the features, which are then the image
         spec |= {"channels": content // 9, "output_channels": channels, "encoder": "identity"}
     else:
         encoder, names, ignored = encoder_plan(checkpoint, f"{root}encoder.")
@@ -70,7 +70,7 @@ def _plan(checkpoint: Checkpoint, hints: DIINNHints) -> Conversion:
 def _modulation_input(
     checkpoint: Checkpoint, hints: DIINNHints, prefix: str, hidden: list[int], kernel: int
 ) -> ModulationInput:
-    """From the hyperparameters, the shapes, or the hint; they must agree."""
+    """Find the input of the modulation from hyperparameters, shapes or the hint, which must agree."""
     possible = set(PUBLISHED_MODES.values())
     mode = next((mode for mode in _all(checkpoint.notes, "mode") if mode in PUBLISHED_MODES), None)
     if mode is not None:
@@ -95,7 +95,7 @@ def _modulation_input(
 def _decoder(
     prefix: str, hidden: list[int], content: int, modulation_input: ModulationInput, initial: bool
 ) -> dict[str, str | TensorSource]:
-    """Our decoder keeps apart what K_i takes from the content and from the layer before."""
+    """Split K_i into its parts for the content and for the layer before, which our decoder keeps separate."""
     features, layers = content // 9, len(hidden)
     with_content = range(1) if modulation_input == "modulation" else range(layers)
     before = [0, *hidden[:-1]]
@@ -142,7 +142,7 @@ def _first_columns(weight: Tensor, count: int) -> Tensor:
 
 
 def _all(notes: Mapping[str, Any], key: str) -> Iterator[int]:
-    """Every number of that key in nested mappings: hyperparameters are nested differently by version."""
+    """Every number of that key in nested mappings, since versions nest hyperparameters differently."""
     if isinstance(notes.get(key), int):
         yield notes[key]
     for value in notes.values():

@@ -1,4 +1,4 @@
-"""DIINN's decoder: two networks side by side, one for what is there and one for where it is.
+"""DIINN's decoder: two networks side by side, one for the content and one for the position.
 
 Per output pixel and layer i, modulation k_i = ReLU(K_i ·) carries the content, synthesis
 s_i = sin(Q_i ·) the position, and q_i = k_i · s_i joins them. The content z of an output pixel is
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from toolbox.plugin import ComponentInfo, Content, DecoderConfig, ImplicitDecoder, Positions, nearest, offset, stack
 from toolbox_diinn.plain import dual_interactive
 
-ROWS_CONVOLVED = 16  # at a time by a 3×3 output convolution, which computes two more
+ROWS_CONVOLVED = 16  # rows at a time for a 3×3 output convolution, which computes two more
 
 
 class DualInteractiveConfig(DecoderConfig):
@@ -38,7 +38,7 @@ class DualInteractiveConfig(DecoderConfig):
         "mode 1), the same with the content (mode 2), or the synthesis with the content (mode 3, the final model)",
     )
     initial_synthesis: bool = Field(
-        default=False, description="the content is multiplied by a first sine of the position (init_q)"
+        default=False, description="multiply the content by a first sine of the position (init_q)"
     )
     output_kernel: Literal[1, 3] = Field(default=1, description="of the last convolution; 3 is published mode 4")
 
@@ -49,7 +49,7 @@ class DualInteractiveConfig(DecoderConfig):
         return 1 if self.output_kernel == 1 else 2
 
     def content_layers(self) -> int:
-        """How many modulation layers take the content."""
+        """The number of modulation layers that take the content."""
         return 1 if self.modulation_input == "modulation" else len(self.hidden)
 
 
@@ -62,7 +62,7 @@ class DualInteractive(ImplicitDecoder):
 
     Source: Nguyen & Beksi, "Single Image Super-Resolution via a Dual Interactive Implicit Neural
     Network", WACV 2023, Section 3.2, after the published code. Its 1×1 convolutions of unfolded
-    features are kept here as 3×3 convolutions, which is the same function.
+    features are 3×3 convolutions here, which is the same function.
     """
 
     def __init__(self, config: DualInteractiveConfig, features: int, channels: int) -> None:
@@ -70,7 +70,7 @@ class DualInteractive(ImplicitDecoder):
         self.config = config
         hidden, layers = config.hidden, config.content_layers()
         position = 9 * features if config.initial_synthesis else 3
-        # B_i of every layer that takes the content, stacked, with K_i's bias; without content it is in A_i.
+        # B_i of every layer that takes the content, stacked, with K_i's bias. Without content the bias is in A_i.
         self.content = nn.Conv2d(features, sum(hidden[:layers]), 3, padding=1)
         self.modulation = nn.ModuleList(
             nn.Linear(before, after, bias=layers == 1) for before, after in pairwise(hidden)
@@ -104,7 +104,7 @@ class DualInteractive(ImplicitDecoder):
         if self.config.output_kernel == 1:
             yield from super().decode(content, positions)
             return
-        # On a grid the positions around are there already: a convolution, instead of nine times the work.
+        # On a grid the positions around are decoded anyway, so a convolution saves nine times the work.
         for rows in positions.bands(ROWS_CONVOLVED):
             around = rows.at(_with_neighbors(rows.y, 0, rows.cell[0]), _with_neighbors(rows.x, 1, rows.cell[1]))
             chunks = around.chunks(self.chunk // content.values.shape[0])
@@ -115,7 +115,7 @@ class DualInteractive(ImplicitDecoder):
         return 1, 0 if self.config.output_kernel == 1 else math.ceil(pixel)
 
     def synthesize(self, content: Content, positions: Positions) -> Tensor:
-        """→ q of the last layer, (B, *shape of the positions, hidden[-1])."""
+        """Content and positions → q of the last layer, (B, *shape of the positions, hidden[-1])."""
         height, width = content.height, content.width
         rows = nearest(positions.y, positions.counts[0], height)
         columns = nearest(positions.x, positions.counts[1], width)
@@ -139,18 +139,18 @@ class DualInteractive(ImplicitDecoder):
 
 
 def _with_neighbors(positions: Tensor, axis: int, cell: float) -> Tensor:
-    """An axis of a grid with one more position at both ends."""
+    """An axis of a grid with one more position at each end."""
     first, last = positions.narrow(axis, 0, 1), positions.narrow(axis, -1, 1)
     return torch.cat((_reflect(first - cell, cell), positions, _reflect(last + cell, cell)), axis)
 
 
 def _sine(values: Tensor) -> Tensor:
-    """sin, in place unless its gradient needs the values."""
+    """The sine, in place unless its gradient needs the values."""
     return values.sin() if values.requires_grad else values.sin_()
 
 
 def _reflect(position: Tensor, cell: float) -> Tensor:
-    """Mirror at the center of the first and last pixel what lies beyond them, as reflect padding does."""
+    """Mirror positions beyond the centers of the first and last pixel, as reflect padding does."""
     last = 1 - cell / 2
     inside = torch.where(position > last + cell / 4, 2 * last - position, position)
     return torch.where(inside < -last - cell / 4, -2 * last - inside, inside)

@@ -1,4 +1,4 @@
-"""Hybrids: one paper's encoder feeding another's decoder. No code of their own, only names."""
+"""Hybrids: one paper's encoder feeds another's decoder. They need no code, only names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LIIF's published checkpoints, whose spec is inside, and bare state dicts."""
+"""LIIF's published checkpoints, which contain their spec, and bare state dicts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from toolbox.plugin import HALF, Checkpoint, Config, Conversion, ConverterInfo, 
 
 
 class LIIFHints(Config):
-    """What a bare state dict cannot tell."""
+    """Settings that a bare state dict leaves open."""
 
-    local_ensemble: bool | None = None  # None: as the file's spec has it, or on
+    local_ensemble: bool | None = None  # None: as in the file's spec, or true
 
 
 def _plan(checkpoint: Checkpoint, hints: LIIFHints) -> Conversion:
@@ -80,7 +80,8 @@ def _position(weight: Tensor, count: int) -> Tensor:
 
 def _recognize(checkpoint: Checkpoint) -> bool:
     first = checkpoint.tensors.get("imnet.layers.0.weight")
-    return first is not None and first.ndim == 2 and first.shape[1] > 3
+    later = {"coef.weight", "hypernet.layers.0.weight"}  # of decoders that have more than LIIF's one network
+    return first is not None and first.ndim == 2 and first.shape[1] > 3 and not later & checkpoint.tensors.keys()
 
 
 LIIF_FORMAT = ConverterInfo(

@@ -34,7 +34,7 @@ class LocalEnsembleConfig(DecoderConfig):
     hidden: tuple[PositiveInt, ...] = Field(
         default=(256, 256, 256, 256), min_length=1, description="channels of each layer"
     )
-    feature_unfolding: bool = Field(default=True, description="a feature is seen with its 3×3 neighborhood")
+    feature_unfolding: bool = Field(default=True, description="each feature includes its 3×3 neighborhood")
     local_ensemble: bool = Field(default=True, description="average over the four nearest feature pixels")
     cell_decoding: bool = Field(default=True, description="the network knows the size of the output pixel")
 
@@ -48,14 +48,14 @@ class LocalEnsembleConfig(DecoderConfig):
 class LocalEnsemble(ImplicitDecoder):
     """(B, features, H, W) and a size → (B, channels, *size), for any size.
 
-    A position's inputs are its offset (y, x) from a feature pixel's center in half feature pixels
-    and, with cell decoding, its cell in half feature pixels. With the local ensemble the position
-    is seen from the four feature pixels around it, each weighted by the area between the position
-    and the opposite one; without it, from the nearest.
+    The inputs of a position are its offset (y, x) from a feature pixel's center in half feature pixels
+    and, with cell decoding, its cell in half feature pixels. The local ensemble averages over the four
+    feature pixels around the position, each weighted by the area between the position and the opposite
+    one. Without it only the nearest counts.
 
-    Departs from the shared conventions as ``toolbox.decoders.corners`` does: the feature pixel is
-    the one that covers the position shifted by half a feature pixel and 1e-6, clamped inside the
-    image, so that at the border the same pixel counts more than once.
+    This departs from the shared conventions as ``toolbox.decoders.corners`` does. The feature pixel is
+    the one that covers the position shifted by half a feature pixel and 1e-6, clamped inside the image,
+    so that at the border the same pixel counts more than once.
 
     Source: Chen et al., "Learning Continuous Image Representation with Local Implicit Image
     Function", CVPR 2021, Section 3, after the published code.

@@ -8,7 +8,7 @@ from toolbox.plugin import HALF, Checkpoint, Config, Conversion, ConverterInfo, 
 
 
 class MetaSRHints(Config):
-    """A Meta-SR checkpoint tells everything."""
+    """No hints: a Meta-SR checkpoint leaves nothing open."""
 
 
 def _plan(checkpoint: Checkpoint, hints: MetaSRHints) -> Conversion:

@@ -1,8 +1,8 @@
-"""Meta-SR's decoder: a small network predicts, from a position, the filter that makes its pixel.
+"""Meta-SR's decoder: a small network predicts, from a position, the filter for its pixel.
 
-The filter W_2 h(p) is linear in the hidden layer h, so the pixel z · (W_2 h(p)) = (z W_2) · h(p):
-z W_2, a 3×3 convolution, is computed once per feature pixel. And on a grid at a simple scale p has
-few values, s² for an integer scale s: then the filters themselves are the convolution.
+The filter W_2 h(p) is linear in the hidden layer h, so the pixel is z · (W_2 h(p)) = (z W_2) · h(p), and
+z W_2, a 3×3 convolution, is computed once per feature pixel. On a grid at a simple scale, p has few
+values, s² for an integer scale s. Then the filters themselves are the convolution.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from toolbox.plugin import ComponentInfo, Content, DecoderConfig, ImplicitDecoder, Positions, stack
 from toolbox_metasr.plain import meta_upscale
 
-EPSILON = 1e-6  # the published shift and clamp, by which no position falls on an edge between pixels
-MOST_PHASES = 128  # up to so many filters are computed for every feature pixel
+EPSILON = 1e-6  # the published shift and clamp, which keep positions off the edges between pixels
+MOST_PHASES = 128  # the most filters to compute for every feature pixel
 
 
 class MetaUpscaleConfig(DecoderConfig):
@@ -34,17 +34,17 @@ class MetaUpscaleConfig(DecoderConfig):
         return "any"
 
     def receptive_field(self) -> int | None:
-        return 2  # the corner of an output pixel may lie in the feature pixel before its center's
+        return 2  # the corner of an output pixel may lie in the feature pixel before that of its center
 
 
 class MetaUpscale(ImplicitDecoder):
     """(B, features, H, W) and a size → (B, channels, *size), for any size.
 
-    A position's inputs are its offset (y, x) in feature pixels and the vertical 1 / scale.
+    The inputs of a position are its offset (y, x) in feature pixels and the vertical 1 / scale.
 
-    Departs from the shared conventions: the offset is measured from the top-left corner of a
-    feature pixel to the top-left corner of the output pixel, in whole feature pixels, and the
-    feature pixel is the one that covers that corner, moved by 1e-6.
+    This departs from the shared conventions. The offset goes from the top-left corner of a feature pixel
+    to the top-left corner of the output pixel, in whole feature pixels. The feature pixel is the one that
+    covers that corner, moved by 1e-6.
 
     Source: Hu et al., "Meta-SR: A Magnification-Arbitrary Network for Super-Resolution", CVPR 2019,
     Section 3.2, after the code of the LIIF and DIINN repositories.
@@ -77,7 +77,7 @@ class MetaUpscale(ImplicitDecoder):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
-        if torch.compiler.is_compiling():  # how many phases there are depends on values
+        if torch.compiler.is_compiling():  # the number of phases depends on values
             return super().forward(features, size)
         height, width = features.shape[-2:]
         rows, row_phase, y = _phases(size[0], height)
@@ -104,9 +104,9 @@ class MetaUpscale(ImplicitDecoder):
 
 
 def _covering(corner: Any, single: Any, features: int) -> tuple[Any, Any]:
-    """The feature pixel that covers each corner, and the corner's offset from its own; tensors or NumPy's arrays.
+    """The feature pixel that covers each corner, and the corner's offset from its own. Tensors or NumPy arrays.
 
-    The pixel is that of the corner in float32, ``single``, as published.
+    The corner in float32, ``single``, decides the pixel, as published.
     """
     inside = (single + EPSILON).clip(-1 + EPSILON, 1 - EPSILON)
     pixel = (((inside + 1) * features - 1) / 2).round()
@@ -114,9 +114,9 @@ def _covering(corner: Any, single: Any, features: int) -> tuple[Any, Any]:
 
 
 def _phases(outputs: int, features: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Along one axis: the feature pixel and the phase of each output pixel, and the offset of each phase.
+    """The feature pixel and the phase of each output pixel along one axis, and the offset of each phase.
 
-    Of sizes alone, hence in NumPy: to torch.export they are constants.
+    They depend only on sizes, hence NumPy: to torch.export they are constants.
     """
     corner = (2 * np.arange(outputs) + 1) / outputs - 1 - 1 / outputs
     pixel, offset = _covering(corner, corner.astype(np.float32), features)

@@ -1,7 +1,7 @@
-"""Meta-SR's decoder as it is published: a filter for each output pixel.
+"""Meta-SR's decoder as published: a filter for each output pixel.
 
-An oracle for the fast decoder, and what `toolbox bench` measures it against. It takes the decoder's
-own weights and nothing else of it.
+The tests compare the fast decoder with it, and `toolbox bench` times one against the other. It shares only
+the weights with the fast decoder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from toolbox.plugin import linear, sampled
 
 
 def meta_upscale(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
-    """Meta-SR's decoder as published: the filter of each output pixel from its top-left corner's offset."""
+    """Meta-SR's decoder as published: the filter of each output pixel follows from its top-left corner's offset."""
     height, width = features.shape[-2:]
     y, x = _centers(size[0]) - 1 / size[0], _centers(size[1]) - 1 / size[1]
     pixel = sampled((height, width), y.float() + 1e-6, x.float() + 1e-6)

@@ -10,7 +10,7 @@ from toolbox.plugin import ArchitectureInfo, ComponentInfo, ConverterInfo, hooki
 
 @hookimpl
 def toolbox_components() -> Iterable[ComponentInfo]:
-    """The transition that NLRN repeats, and the decoder by which it enlarges."""
+    """NLRN's transition, and its decoder for super-resolution."""
     from toolbox_nlrn.refine_luma import REFINE_LUMA
     from toolbox_nlrn.transition import NONLOCAL_RESIDUAL
 

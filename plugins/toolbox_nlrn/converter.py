@@ -9,15 +9,15 @@ from torch import Tensor
 
 from toolbox.plugin import Checkpoint, Config, Conversion, ConverterInfo, TensorSource
 
-NORMS = ("norm_in", "norm_a", "norm_b")  # the order in which each state makes them
+NORMS = ("norm_in", "norm_a", "norm_b")  # in the order in which each state creates them
 NORM_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
 class NLRNHints(Config):
-    """What NLRN's variables cannot tell."""
+    """Settings that NLRN's variables leave open."""
 
-    propagation: Literal["accumulate", "none"] = "accumulate"  # the published v0
-    neighborhood: Literal["window", "whole"] = "window"  # published evaluation: whole, on patches of 45 × 45
+    propagation: Literal["accumulate", "none"] = "accumulate"  # as in the published v0
+    neighborhood: Literal["window", "whole"] = "window"  # the published evaluation uses whole, on patches of 45 × 45
     window: int = 45
 
 
@@ -70,7 +70,7 @@ def _plan(checkpoint: Checkpoint, hints: NLRNHints) -> Conversion:
 
 
 def _conv(ours: str, published: str, shape: tuple[int, ...]) -> dict[str, str | TensorSource]:
-    """TensorFlow keeps kernels as height × width × in × out."""
+    """Transpose TensorFlow's kernels, height × width × in × out."""
 
     def transpose(kernel: Tensor) -> Tensor:
         return kernel.permute(3, 2, 0, 1)

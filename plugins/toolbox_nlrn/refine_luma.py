@@ -1,7 +1,7 @@
-"""Super-resolution as NLRN does it: enlarge bicubically, then restore the luma at that size.
+"""Super-resolution as in NLRN: enlarge bicubically, then restore the luma at that size.
 
-Only luma changes, and chroma is a linear function of RGB that a gray change leaves alone; so the
-refined picture is the bicubic one plus the change of luma, on every channel.
+Only luma changes. Chroma is a linear function of RGB that a gray change does not affect, so the refined
+picture is the bicubic one plus the change of luma on every channel.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class RefineLumaConfig(DecoderConfig):
 
     encoder: EncoderSpec
     decoder: DecoderSpec
-    white: float = Field(default=1.0, gt=0, description="the value of white in the image that this decoder is given")
+    white: float = Field(default=1.0, gt=0, description="the value of white in the input of this decoder")
 
     def sizes(self) -> Literal["same", "any"] | int:
         return "any"
 
     def receptive_field(self) -> int | None:
-        """In pixels of the enlarged image, which is an upper bound when enlarging."""
+        """The radius in pixels of the enlarged image, which is an upper bound when enlarging."""
         parts = [self.encoder.config.receptive_field(), self.decoder.config.receptive_field()]
         return None if None in parts else sum(parts) + 2
 

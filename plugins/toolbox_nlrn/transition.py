@@ -26,8 +26,8 @@ class NonLocalResidualConfig(TransitionConfig):
 class NonLocalResidual(nn.Module):
     """state → stem + conv(ReLU(BN(conv(BN(non-local(ReLU(BN(state))))))).
 
-    States and stem are (B, channels, H, W). Convolutions and the non-local block are shared by all
-    states; batch norm is per state.
+    States and stem are (B, channels, H, W). All states share the convolutions and the non-local block;
+    batch norm is per state.
 
     Source: f_recurrent of Liu et al., NeurIPS 2018, Fig. 3, after the published code.
     """

@@ -74,7 +74,7 @@ def test_bad_input_is_a_sentence_and_loses_nothing(run: Run, three: list[Path], 
     for pictures, output, sentence in (
         ((three[0], three[1]), three[0], "dark.png is one of the pictures; choose another name"),
         ((three[0], tmp_path / "none.png"), tmp_path / "sheet.png", "none.png: cannot be read: No such file"),
-        ((three[0], tmp_path / "text.png"), tmp_path / "sheet.png", "text.png: not a picture in a format"),
+        ((three[0], tmp_path / "text.png"), tmp_path / "sheet.png", "text.png: not a picture in a supported format"),
         ((three[0], three[1]), tmp_path / "sheet.xyz", "no picture format has the suffix '.xyz'"),
         ((three[0], three[1]), tmp_path / "none" / "sheet.png", "does not exist; create it first"),
     ):

@@ -1,1 +1,1 @@
-"""Honest timing: everything in one run, interleaved, as ratios."""
+"""Fair timing: everything interleaved in one run, and reported as ratios."""

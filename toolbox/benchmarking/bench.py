@@ -1,10 +1,10 @@
-"""A component or an architecture against its plain version and against the machine's peak."""
+"""Time a component or an architecture against its plain version and against the machine's peak."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -18,26 +18,26 @@ from toolbox.errors import UnknownComponent
 from toolbox.registry import Registries
 from toolbox.restorer import build, scaled_size
 
-TIMED: tuple[Kind, ...] = ("decoder", "nonlocal-block", "encoder")  # components that can be timed alone
-CHANNELS = 64  # of the features that a decoder or a non-local block is timed on
+TIMED: tuple[Kind, ...] = ("decoder", "nonlocal-block", "encoder")  # kinds of components that can be timed alone
+CHANNELS = 64  # channels of the features for a decoder or a non-local block
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one piece of work."""
+    """The measurements of one piece of work."""
 
     name: str
     input: str
     output: str
     seconds: float
-    spread: float  # half the distance of the quartiles over the median
+    spread: float  # half the distance of the quartiles, divided by the median
     microseconds_per_pixel: float  # of the output
-    share_of_peak: float  # multiply-adds per second over those of a large matrix product
-    times_faster: float | None  # than the plain version; None where there is none
-    difference: float | None  # largest, from the plain version, over its largest value
+    share_of_peak: float  # multiply-adds per second, divided by those of a large matrix product
+    times_faster: float | None  # speed-up over the plain version; None without one
+    difference: float | None  # largest difference from the plain version, divided by its largest value
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The row as data for JSON."""
         return asdict(self)
 
 
@@ -52,28 +52,28 @@ def bench(
     """Time an architecture or a component, built with drawn weights, on drawn input.
 
     Args:
-        name: of an architecture, or of a decoder, a non-local block or an encoder with defaults.
-        registries: where the name is looked up.
-        size: (height, width) of the input; 128 × 128 unless given, 48 × 48 for a decoder.
-        scale: of the output; 4 for a decoder of any size unless given.
-        repeats: how often each piece is timed.
+        name: the name of an architecture, or of a decoder, a non-local block or an encoder with defaults.
+        registries: where to look up the name.
+        size: (height, width) of the input; by default 128 × 128, and 48 × 48 for a decoder.
+        scale: scale of the output; by default 4 for a decoder of any size.
+        repeats: how often to time each piece.
 
     Raises:
         UnknownComponent: nothing has that name.
-        SpecError: it does not do that scale, or cannot be built without settings.
+        SpecError: it does not do that scale, or needs settings.
     """
     torch.manual_seed(0)
     case = _case(name, registries, size, scale)
     module, source = case.module, case.inputs[0]
     peak, peak_multiply_adds = peak_work(source.device)
-    pieces: dict[str, Work] = {"peak": peak, "work": lambda: module(*case.inputs)}
+    pieces: dict[str, Work] = {"peak": peak, "work": lambda: module(*case.inputs, **case.conditions)}
     if (plain := case.plain) is not None:
         pieces["plain"] = lambda: plain(module, *case.inputs)
     timings = interleaved(pieces, repeats, source.device)
     seconds = timings["work"].median
-    output = _first(module(*case.inputs))
+    output = _first(module(*case.inputs, **case.conditions))
     without_data = copy.deepcopy(module).to("meta")
-    multiply_adds = cost(lambda: without_data(source.to("meta"), *case.inputs[1:])).multiply_adds
+    multiply_adds = cost(lambda: without_data(source.to("meta"), *case.inputs[1:], **case.conditions)).multiply_adds
     times_faster = difference = None
     if plain is not None:
         times_faster = timings["plain"].median / seconds
@@ -94,11 +94,12 @@ def bench(
 
 @dataclass(frozen=True)
 class _Case:
-    """A module in eval mode, what it is called with, and its plain version."""
+    """A module in eval mode, its arguments, and its plain version."""
 
     module: nn.Module
     inputs: tuple[Any, ...]
     plain: Callable[..., Any] | None = None
+    conditions: Mapping[str, float] = field(default_factory=dict)  # that a network is told
 
 
 def _case(
@@ -108,7 +109,8 @@ def _case(
         restorer = build(name, registries=registries).eval()
         height, width = size or (128, 128)
         target = restorer.output_size(height, width, scale=scale or (2 if restorer.sizes == "any" else None))
-        return _Case(restorer, (torch.rand(1, restorer.channels, height, width), target))
+        image = torch.rand(1, restorer.channels, height, width)
+        return _Case(restorer, (image, target), conditions=dict.fromkeys(restorer.spec.conditions, 0.0))
     kind = next((kind for kind in TIMED if name in registries.components[kind]), None)
     if kind is None:
         timed = [info.name for kind in TIMED for info in registries.components[kind]]
@@ -132,7 +134,7 @@ def _case(
 
 
 def _drawn(module: nn.Module) -> nn.Module:
-    """Blocks that start as the identity would give nothing to compare; what is zero is drawn."""
+    """Draw zero parameters at random, since blocks that start as the identity give nothing to compare."""
     for parameter in module.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.05)
@@ -140,5 +142,5 @@ def _drawn(module: nn.Module) -> nn.Module:
 
 
 def _first(output: Any) -> Tensor:
-    """The image or the features: a non-local block gives its correlation, too."""
+    """The image or the features, without the correlation of a non-local block."""
     return output[0] if isinstance(output, tuple) else output

@@ -1,4 +1,4 @@
-"""What was measured, for people: a table, a chart, and the machine it was measured on."""
+"""Show measurements: a table, a chart, and the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toolbox.files import written_beside
 
 
 def machine() -> str:
-    """The processor, PyTorch's threads and its version."""
+    """The processor, and the threads and version of PyTorch."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -24,7 +24,7 @@ def machine() -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown, ratios first."""
+    """A table in Markdown, with the ratios first."""
     lines = [
         "| name | than plain | of the peak | per output pixel | spread | input | output | differs by |",
         "|---|---|---|---|---|---|---|---|",
@@ -40,7 +40,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def draw(values: Mapping[str, float], label: str, path: Path) -> None:
-    """A bar for each value.
+    """Draw a bar for each value.
 
     Raises:
         ToolboxError: matplotlib is not installed.

@@ -1,4 +1,4 @@
-"""``toolbox compose``: what fits together, what does not, and why."""
+"""``toolbox compose``: check whether parts fit together, and why."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compose(
     """Check whether parts fit together, and why.
 
     The exit code is 2 if they do not fit. A component that needs settings takes those of an architecture that uses
-    it, which is named.
+    it, which is named, or else those of its example.
     """
     from toolbox.composition import judge_pair, judge_source, other_partners, slot_of
 

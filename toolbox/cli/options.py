@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options of several commands, and parsers of their values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def registries_with(catalogs: list[Path] | None) -> Registries:
-    """What is installed, and the architectures of the user's own catalogs."""
+    """The installed registries with the architectures of the user's own catalogs."""
     from toolbox.catalog import read_catalog
     from toolbox.discovery import installed
 
@@ -48,6 +48,18 @@ def parse_scales(text: str) -> float | tuple[float, float]:
     if len(down) > 1:
         raise typer.BadParameter(f"got {text!r}, expected a positive number such as 2.5, or two such as 2x3")
     return parse_scale(down[0]), parse_scale(across)
+
+
+def parse_condition(text: str) -> tuple[str, float]:
+    """NAME=N, such as quality=30."""
+    name, _, written = text.partition("=")
+    try:
+        value = float(written)
+    except ValueError:
+        value = math.nan
+    if not name or not math.isfinite(value):
+        raise typer.BadParameter(f"got {text!r}, expected NAME=NUMBER, such as quality=30")
+    return name, value
 
 
 def parse_size(text: str) -> tuple[int, int]:

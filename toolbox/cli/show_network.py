@@ -1,4 +1,4 @@
-"""A network in full, as ``toolbox show`` prints it: a tree of its parts, and a line for each fact."""
+"""Print a network in full for ``toolbox show``: a tree of its parts, and a line for each fact."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from toolbox.registry import Registries
 
-ENLARGED = 2  # the scale that is shown of a network that takes any
+ENLARGED = 2  # the scale to show for a network that takes any
 
 
 def describe_network(name: str, registries: Registries, size: tuple[int, int]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def describe_network(name: str, registries: Registries, size: tuple[int, int]) -
     if architecture is None or architecture.weights is not None:
         header = read_header(find_weights(name, registries))
     spec = resolve(header.spec if header else name, registries=registries)
-    with torch.device("meta"):  # nothing is computed, so nothing is allocated
+    with torch.device("meta"):  # so that nothing is computed or allocated
         restorer = Restorer(spec).eval()
     target = restorer.output_size(*size, scale=ENLARGED if restorer.sizes == "any" else None)
     facts = {
@@ -58,7 +58,7 @@ def describe_network(name: str, registries: Registries, size: tuple[int, int]) -
 
 
 def print_network(name: str, facts: dict[str, Any]) -> None:
-    """Print the facts that ``describe_network`` gave."""
+    """Print the facts from ``describe_network``."""
     from rich.console import Console
     from rich.markup import escape
     from rich.tree import Tree
@@ -79,6 +79,7 @@ def print_network(name: str, facts: dict[str, Any]) -> None:
         "image": "gray" if facts["spec"]["channels"] == 1 else f"{facts['spec']['channels']} channels",
         "normalization": ", ".join(f"{key} {value}" for key, value in facts["spec"]["normalization"].items()),
         "global skip": facts["spec"]["global_skip"],
+        **_conditions(facts["spec"]["conditions"]),
         "paper": facts["paper"],
         "plugin": facts["plugin"] or "",
         "weights": facts["weights"] or ("none needed" if not facts["parameters"] else "none ship with it"),
@@ -88,15 +89,21 @@ def print_network(name: str, facts: dict[str, Any]) -> None:
         console.print(f"{key:>24}  {value}", highlight=False, markup=False)
 
 
+def _conditions(conditions: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """What the network is told beside the image; nothing where that is nothing."""
+    words = [f"{name} ({each['description']})" if each["description"] else name for name, each in conditions.items()]
+    return {"is told": ", ".join(words)} if words else {}
+
+
 def _flat(value: Any) -> str:
-    """A value in one line; a mapping as YAML has it."""
+    """A value in one line, with mappings in YAML."""
     if not isinstance(value, dict):
         return str(value)
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip()
 
 
 def _headline(key: str, part: dict[str, Any]) -> str:
-    """A part in one line: its name, what goes in and comes out, and what that takes."""
+    """A part in one line: its name, shapes and cost."""
     words = [f"{key}: [bold]{part['name']}[/bold]"]
     if part["takes"] and part["gives"]:
         words.append(f"{_shape(part['takes'])} → {_shape(part['gives'])}")
@@ -131,7 +138,10 @@ def _add_settings(branch: Tree, settings: dict[str, Any], path: str, parts: dict
     for key, value in settings.items():
         if key == "name" or value in (None, []):
             continue
-        if isinstance(value, dict) and "name" in value:
+        if isinstance(value, list) and all(isinstance(each, dict) and "name" in each for each in value):
+            numbered = {f"{key}.{number}": each for number, each in enumerate(value)}
+            _add_settings(branch, numbered, path, parts)
+        elif isinstance(value, dict) and "name" in value:
             inner = f"{path}.{key}"
             headline = _headline(key, parts[inner]) if inner in parts else f"{key}: [bold]{value['name']}[/bold]"
             _add_settings(branch.add(headline), value, inner, parts)

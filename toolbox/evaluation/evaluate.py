@@ -1,4 +1,4 @@
-"""The public call: models are scored on a folder of pictures by a named protocol."""
+"""The public call ``evaluate``: score models on a folder of pictures by a named protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toolbox.discovery import in_use
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.cases import Case, find_cases
+from toolbox.evaluation.cases import QUALITY, Case, find_cases
 from toolbox.evaluation.protocols import metrics_of
 from toolbox.evaluation.report import ModelFacts, Report, resume, write_report
 from toolbox.evaluation.run import Job, find_jobs, run
@@ -29,7 +29,7 @@ from toolbox.restorer import Restorer
 from toolbox.weights.file import find_weights
 from toolbox.weights.find import find_model
 
-SIGMA = 25.0  # of 255, where a protocol adds noise and the caller does not say how much
+SIGMA = 25.0  # default noise level of 255, for protocols that add noise
 
 AnyPath = str | Path
 AnyModel = AnyPath | Restorer
@@ -41,6 +41,7 @@ def evaluate(
     protocol: str,
     *,
     sigma: float | None = None,
+    quality: int | None = None,
     low: AnyPath | None = None,
     scales: Sequence[float] = (),
     metrics: Sequence[str] = (),
@@ -53,34 +54,35 @@ def evaluate(
 ) -> Report:
     """Score models on a folder of pictures by a protocol.
 
-    A picture that fails is listed among ``Report.failures()``, and the rest go on.
+    A picture that fails does not stop the others; ``Report.failures()`` lists it.
 
     Args:
-        models: one or several: names of the catalog, weights files or restorers. A restorer is called by its
-            spec's summary.
+        models: one or several names of the catalog, weights files or restorers. A restorer is named by the
+            summary of its spec.
         data: the folder with the original pictures, or with pairs.
-        protocol: the name of a protocol, which says everything that moves a score.
-        sigma: noise level of 255, where the protocol adds noise; 25 unless given.
-        low: the low-resolution pictures: their folder, or what their names end in; by default ``*_LR`` beside
+        protocol: the name of a protocol, which defines everything that moves a score.
+        sigma: noise level of 255, if the protocol adds noise; by default 25.
+        quality: JPEG quality, 1 to 100, if the protocol compresses; by default 40.
+        low: the folder of the low-resolution pictures, or the ending of their names; by default ``*_LR`` beside
             ``*_HR``, unless scales are given.
-        scales: low resolution is made by these scales.
-        metrics: names of metrics beside the protocol's.
-        results: a JSON file that gets each score as it is made; scores that it already has are not made again.
+        scales: scales by which to reduce the originals.
+        metrics: names of metrics besides the protocol's.
+        results: a JSON file that keeps each score as it is made. Existing scores are not made again.
         save: a folder for the restored pictures, ``MODEL/PICTURE.png``.
         sheet: a picture file for crops side by side, the worst first.
         workers: threads that read and degrade pictures; their number changes no score.
         on_score: called with each new score, the number of scores made so far, and the number to make.
-        registries: where names are looked up; what is installed unless given.
+        registries: where to look up names; by default the installed ones.
 
     Returns:
-        Every score, their means, and what they were made with.
+        Every score, the means, and the conditions of the run.
 
     Raises:
         UnknownComponent: no model or protocol has that name.
         WeightsError: a model cannot be loaded.
         ImageError: there is no picture to score, or a file or folder cannot be written.
         SpecError: the protocol takes no such input, a model does not do that scale, or ``results`` holds scores
-            that were made in another way.
+            of another kind.
     """
     registries = in_use(registries)
     how = registries.protocols[protocol]
@@ -90,16 +92,19 @@ def evaluate(
         raise SpecError(f"{results}: the folder {Path(results).parent} does not exist; create it first")
     if sigma is not None and how.noise_seed is None:
         raise SpecError(f"got sigma {sigma:g}, but {protocol} adds no noise; leave it out")
+    if quality is not None and not how.compresses:
+        raise SpecError(f"got quality {quality}, but {protocol} does not compress; leave it out")
     level = None if how.noise_seed is None else SIGMA if sigma is None else sigma
     cases = find_cases(Path(data), how, None if low is None else str(low), scales)
     restorers, facts = _load([models] if isinstance(models, AnyModel) else models, registries)
     folders = {} if save is None else _make_folders(Path(save), restorers)
-    pairs = str(low or "_LR") if cases[0].low is not None else None
+    pairs = str(low or ("_clean" if how.same_size_pairs else "_LR")) if cases[0].low is not None else None
     report = Report(
         protocol=_protocol_record(how),
         data=str(data),
         low=pairs,
         sigma=level,
+        quality=(QUALITY if quality is None else quality) if how.compresses else None,
         metrics=metrics_of(how, metrics),
         versions=_versions(("toolbox", how.provider), registries)
         | {"torch": torch.__version__, "python": platform.python_version()},
@@ -110,7 +115,7 @@ def evaluate(
     jobs = find_jobs(restorers, cases, how)
     missing = _missing(report, jobs, folders)
     total = sum(len(names) for _, names in missing)
-    scores = run(restorers, missing, how, level or 0.0, report.metrics, workers)
+    scores = run(restorers, missing, how, level or 0.0, report.metrics, workers, report.quality or QUALITY)
     for done, (score, restored) in enumerate(scores, start=1):
         if restored is not None and folders:
             _save(restored, _saved_at(folders[score.model], score))
@@ -125,7 +130,7 @@ def evaluate(
 
 
 def _load(models: Iterable[AnyModel], registries: Registries) -> tuple[dict[str, Restorer], list[ModelFacts]]:
-    """The models by name, each once, and what the report says about them."""
+    """Load the models by name, each once, with their facts for the report."""
     restorers: dict[str, Restorer] = {}
     facts = []
     for model in models:
@@ -146,7 +151,7 @@ def _load(models: Iterable[AnyModel], registries: Registries) -> tuple[dict[str,
 
 
 def _file_digest(name: str, registries: Registries) -> str | None:
-    """The SHA-256 of a model's weights file; None where it has none."""
+    """The SHA-256 of a model's weights file, or None without a file."""
     ships = name in registries.architectures and registries.architectures[name].weights is not None
     if not ships and not is_file(Path(name)):
         return None
@@ -154,7 +159,7 @@ def _file_digest(name: str, registries: Registries) -> str | None:
 
 
 def _digest(restorer: Restorer) -> str:
-    """The SHA-256 of a restorer in memory: of its spec and its tensors."""
+    """The SHA-256 of the spec and the tensors of a restorer in memory."""
     digest = hashlib.sha256(restorer.spec.to_json().encode())
     for name, tensor in restorer.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -166,12 +171,12 @@ def _versions(providers: Iterable[str], registries: Registries) -> dict[str, str
 
 
 def _protocol_record(protocol: ProtocolInfo) -> dict[str, object]:
-    """The protocol as JSON has it, with lists for tuples."""
+    """The protocol for JSON, with lists instead of tuples."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(protocol).items()}
 
 
 def _make_folders(save: Path, restorers: Mapping[str, Restorer]) -> dict[str, Path]:
-    """A folder for the pictures of each model."""
+    """Make a folder for the pictures of each model."""
     folders = {name: save / Path(name).stem for name in restorers}
     if len(set(folders.values())) < len(folders):
         raise SpecError(f"got models whose pictures would be saved in the same folder of {save}; rename one of them")
@@ -184,7 +189,7 @@ def _make_folders(save: Path, restorers: Mapping[str, Restorer]) -> dict[str, Pa
 
 
 def _missing(report: Report, jobs: Sequence[Job], folders: Mapping[str, Path]) -> list[Job]:
-    """The jobs whose score, or whose saved picture, is not there yet."""
+    """The jobs whose score or saved picture is still missing."""
 
     def is_done(case: Case, name: str) -> bool:
         score = report.find(name, case)
@@ -195,7 +200,7 @@ def _missing(report: Report, jobs: Sequence[Job], folders: Mapping[str, Path]) -
 
 
 def _saved_at(folder: Path, score: Score) -> Path:
-    """The file that a restored picture is saved to."""
+    """The file for a restored picture."""
     scale = f"_x{score.scale:.4g}" if score.scale != 1 else ""
     return folder / f"{Path(score.picture).stem}{scale}.png"
 

@@ -1,8 +1,9 @@
-"""Restoring a picture patch by patch, as NLRN's published evaluation does."""
+"""Restore a picture patch by patch, as NLRN's published evaluation does."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -10,17 +11,20 @@ from torch import Tensor
 from toolbox.errors import ImageError
 from toolbox.restorer import Restorer
 
-BATCH = 16  # patches at once
+BATCH = 16  # patches at a time
+NONE: Mapping[str, float] = {}
 
 
-def restore_in_patches(restorer: Restorer, image: Tensor, side: int, stride: int) -> Tensor:
-    """(1, C, H, W) → the same size in [0, 1]: each pixel is the average over all patches that hold it.
+def restore_in_patches(
+    restorer: Restorer, image: Tensor, side: int, stride: int, conditions: Mapping[str, float] = NONE
+) -> Tensor:
+    """(1, C, H, W) → the same size in [0, 1]: each pixel is the average over all patches that contain it.
 
-    Patches start at every multiple of ``stride``, and at the far border; one that would be larger than
-    the picture is as large as the picture.
+    Patches start at every multiple of ``stride``, and at the far border. They are never larger than the
+    picture.
 
     Raises:
-        ImageError: the restorer is for another number of channels.
+        ImageError: the restorer needs another number of channels.
     """
     if image.shape[1] != restorer.channels:
         raise ImageError(f"got a picture of {image.shape[1]} channels, expected {restorer.channels} for this model")
@@ -33,7 +37,7 @@ def restore_in_patches(restorer: Restorer, image: Tensor, side: int, stride: int
         with torch.inference_mode():
             for start in range(0, len(corners), BATCH):
                 places = [(..., slice(y, y + side), slice(x, x + side)) for y, x in corners[start : start + BATCH]]
-                restored = restorer(torch.cat([image[place] for place in places]))
+                restored = restorer(torch.cat([image[place] for place in places]), **conditions)
                 for place, patch in zip(places, restored, strict=True):
                     total[place] += patch
                     count[place] += 1

@@ -1,4 +1,4 @@
-"""Figures of a report: scores against parameters, time and scale."""
+"""Plot scores against parameters, time and scale."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolbox.errors import ToolboxError
-from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.metrics import metric
 from toolbox.evaluation.report import Report
 from toolbox.files import written_beside
 
@@ -18,10 +18,10 @@ BASELINE = "bicubic"
 
 
 def load_figure() -> type[Figure]:
-    """Matplotlib's figure.
+    """Matplotlib's figure class.
 
     Raises:
-        ToolboxError: it is not installed.
+        ToolboxError: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
@@ -33,12 +33,12 @@ def load_figure() -> type[Figure]:
 
 
 def plot(report: Report, path: Path) -> None:
-    """Draw the leading metric's means against parameters, time and, where there are several, scales.
+    """Draw the means of the leading metric against parameters, time and, if there are several, scales.
 
-    The first two panels are of one scale: the smallest whole one that all models have scores at, or
+    The first two panels show one scale: the smallest integer scale that all models have scores at, or
     else the smallest. The baseline is a dashed line.
     """
-    metric, means = report.metrics[0], report.means()
+    leading, means = report.metrics[0], report.means()
     scale = _common_scale(means, len(report.models))
     several = len({mean["scale"] for mean in means}) > 1
     parameters = {model.name: model.parameters for model in report.models}
@@ -47,22 +47,22 @@ def plot(report: Report, path: Path) -> None:
     panels = figure.subplots(1, 3 if several else 2, squeeze=False)[0]
     for panel, label in zip(panels, ("parameters", "seconds per megapixel"), strict=False):
         for mean in (each for each in means if each["scale"] == scale):
-            name, value = mean["model"], mean[metric]
+            name, value = mean["model"], mean[leading]
             cost = parameters[name] if label == "parameters" else mean["seconds_per_megapixel"]
             if name == BASELINE:
                 panel.axhline(value, color="gray", linestyle="--", label=name)
             elif cost > 0:
                 panel.scatter(cost, value, label=name)
-            else:  # a logarithmic axis has no place for none
+            else:  # a logarithmic axis has no place for zero
                 panel.axhline(value, linestyle=":", label=name)
-        panel.set(xlabel=label, xscale="log", ylabel=_label(metric), title="" if scale == 1 else f"×{scale:.4g}")
+        panel.set(xlabel=label, xscale="log", ylabel=_label(leading), title="" if scale == 1 else f"×{scale:.4g}")
         panel.legend(fontsize="small")
     if several:
         for name in parameters:
-            points = [(mean["scale"], mean[metric]) for mean in means if mean["model"] == name]
+            points = [(mean["scale"], mean[leading]) for mean in means if mean["model"] == name]
             style = {"color": "gray", "linestyle": "--"} if name == BASELINE else {"marker": "."}
             panels[2].plot(*zip(*points, strict=True), label=name, **style)
-        panels[2].set(xlabel="scale", ylabel=_label(metric))
+        panels[2].set(xlabel="scale", ylabel=_label(leading))
         panels[2].legend(fontsize="small")
     with written_beside(path) as partial:
         figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=120)
@@ -74,5 +74,6 @@ def _common_scale(means: list[dict[str, Any]], models: int) -> float:
     return next((scale for scale in common if scale == round(scale)), (common or scales)[0])
 
 
-def _label(metric: str) -> str:
-    return f"{METRICS[metric].label}{' (dB)' if metric.endswith('psnr') else ''}"
+def _label(name: str) -> str:
+    info = metric(name)
+    return f"{info.label} ({info.unit})" if info.unit else info.label

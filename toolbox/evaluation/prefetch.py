@@ -1,4 +1,4 @@
-"""Preparing the next items in threads while one is used."""
+"""Prepare the next items in threads while one is in use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def prefetched(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Like ``map``, but as many threads as there are workers compute the results of the next items."""
+    """Like ``map``, but ``workers`` threads compute the results of the next items."""
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for item in items:

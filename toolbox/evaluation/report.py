@@ -1,4 +1,4 @@
-"""The scores of one command: a JSON document that can be gone on with, and tables made of it."""
+"""The scores of one run: a JSON document that a later run can continue, and tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from toolbox.errors import SpecError
 from toolbox.evaluation.cases import Case
-from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.metrics import metric
 from toolbox.evaluation.scoring import Score
 from toolbox.files import written_beside
 
@@ -23,34 +23,35 @@ Table = tuple[list[str], list[list[str]]]  # the header and the rows
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A model that was scored."""
+    """Facts about a scored model."""
 
     name: str
     parameters: int
-    sha256: str | None  # of its weights file; None where there is none
-    plugins: dict[str, str]  # that its parts come from, and their versions
+    sha256: str | None  # of its weights file; None without one
+    plugins: dict[str, str]  # the plugins of its parts, with their versions
 
 
 @dataclass
 class Report:
-    """Every score of one protocol on one folder, and what they were made with."""
+    """Every score of one protocol on one folder, with the conditions of the run."""
 
     protocol: dict[str, Any]
     data: str
-    low: str | None  # where low-resolution pictures were given; None: the protocol made the inputs
+    low: str | None  # the place of low-resolution pictures; None: the protocol made the inputs
     sigma: float | None
+    quality: int | None
     metrics: list[str]
     versions: dict[str, str]
     models: list[ModelFacts]
     scores: list[Score] = field(default_factory=list)
 
     def find(self, model: str, case: Case) -> Score | None:
-        """The score of a model on a case, unless it failed."""
+        """The score of a model on a case, or None if there is none or it failed."""
         found = (s for s in self.scores if (s.model, s.picture) == (model, case.original.name) and not s.error)
         return next((s for s in found if case.scale in (None, s.scale)), None)
 
     def add(self, score: Score) -> None:
-        """Add a score, in the place of an older one or a failure of the same model, picture and scale."""
+        """Add a score, replacing an older score or failure of the same model, picture and scale."""
         key = (score.model, score.picture)
         self.scores = [s for s in self.scores if (s.model, s.picture) != key or s.scale not in (score.scale, 0)]
         self.scores.append(score)
@@ -59,7 +60,7 @@ class Report:
         return [score for score in self.scores if score.error]
 
     def means(self) -> list[dict[str, Any]]:
-        """For each scale and model the mean of each metric, without infinite ones, and the cost."""
+        """The mean of each metric, without infinite scores, and the cost, for each scale and model."""
         rows = []
         for scale in self._scales():
             for model in self.models:
@@ -80,7 +81,7 @@ class Report:
         return rows
 
     def document(self) -> dict[str, Any]:
-        """Everything, for JSON; an infinite PSNR is null."""
+        """The whole report for JSON; an infinite PSNR is null."""
         document = {each.name: getattr(self, each.name) for each in fields(self)}
         return document | {
             "models": [asdict(model) for model in self.models],
@@ -89,7 +90,7 @@ class Report:
         }
 
     def csv(self) -> str:
-        """A line for each score, in full precision; an infinite PSNR is ``inf``."""
+        """One line for each score, in full precision; an infinite PSNR is ``inf``."""
         text = io.StringIO()
         rows = [{"protocol": self.protocol["name"], **self._row(score), **score.values} for score in self.scores]
         rows = [row | {"notes": "; ".join(row["notes"])} for row in rows]
@@ -100,7 +101,7 @@ class Report:
         return text.getvalue()
 
     def markdown(self) -> str:
-        """The means, and each picture's scores folded away beneath."""
+        """The means, with the scores of each picture folded away below."""
         pictures = _markdown(self.picture_table())
         return (
             f"{_markdown(self.summary_table())}\n\n*{self.caption()}*\n\n"
@@ -108,11 +109,12 @@ class Report:
         )
 
     def caption(self) -> str:
-        """What the scores are of, and what made them."""
+        """One line with the protocol, the data and the versions."""
         sigma = f", σ = {self.sigma:g}" if self.sigma is not None else ""
+        quality = f", quality {self.quality}" if self.quality is not None else ""
         plugins = {name: version for model in self.models for name, version in model.plugins.items()}
         versions = ", ".join(f"{name} {version}" for name, version in (self.versions | plugins).items())
-        return f"{self.protocol['name']} on {self.data}{sigma}; {versions}"
+        return f"{self.protocol['name']} on {self.data}{sigma}{quality}; {versions}"
 
     def summary_table(self) -> Table:
         """One row for each model and scale."""
@@ -133,12 +135,12 @@ class Report:
                     (model.sha256 or "")[:8],
                 ]
             )
-        labels = [METRICS[name].label for name in self.metrics]
+        labels = [metric(name).label for name in self.metrics]
         header = ["model", "scale", *labels, "parameters", "s/MP", "peak MB", "weights"]
         return self._without_scale(header, rows)
 
     def picture_table(self) -> Table:
-        """One row for each picture and scale, one column for each model and metric; ``—`` where it failed."""
+        """One row for each picture and scale, one column for each model and metric; ``—`` for a failure."""
         found = {(s.scale, s.picture, s.model): s.values for s in self.scores if not s.error}
         rows = []
         for scale, picture in sorted({key[:2] for key in found}):
@@ -148,11 +150,11 @@ class Report:
                 for name in self.metrics
             ]
             rows.append([picture, f"×{scale:.4g}", *cells])
-        columns = [f"{model.name} {METRICS[name].label}" for model in self.models for name in self.metrics]
+        columns = [f"{model.name} {metric(name).label}" for model in self.models for name in self.metrics]
         return self._without_scale(["picture", "scale", *columns], rows)
 
     def _without_scale(self, header: list[str], rows: list[list[str]]) -> Table:
-        """Where every picture keeps its size, nobody needs to be told."""
+        """Leave the scale out when every picture keeps its size."""
         if self._scales() != [1.0]:
             return header, rows
         return [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
@@ -167,10 +169,10 @@ class Report:
 
 
 def read_report(path: Path) -> Report:
-    """A report from the JSON document that it was written as.
+    """Read a report from its JSON document.
 
     Raises:
-        SpecError: the file is none.
+        SpecError: the file is no such document.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -188,15 +190,15 @@ def read_report(path: Path) -> Report:
 
 
 def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
-    """``report`` with the models that the file already has, and their scores of pictures that are still the same.
+    """``report`` with the models of the file, and with their scores of unchanged pictures.
 
     Raises:
-        SpecError: the file's scores were made in another way, so that they do not compare.
+        SpecError: the scores of the file were made in another way and cannot be compared.
     """
     if not path.exists():
         return report
     before = read_report(path)
-    for key in ("protocol", "data", "low", "sigma", "metrics", "versions"):
+    for key in ("protocol", "data", "low", "sigma", "quality", "metrics", "versions"):
         got, held = getattr(report, key), getattr(before, key)
         if got != held:
             got, held = (each["name"] if key == "protocol" else each for each in (got, held))
@@ -214,7 +216,7 @@ def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write the JSON document; an interruption leaves the one that was there."""
+    """Write the JSON document; an interruption leaves the old one."""
     with written_beside(path) as partial:
         partial.write_text(json.dumps(report.document(), indent=2) + "\n", encoding="utf-8")
 
@@ -228,8 +230,8 @@ def _finite(value: Any) -> Any:
     return None if value == math.inf else value
 
 
-def _written(metric: str, value: float) -> str:
-    return f"{value:.{METRICS[metric].digits}f}"
+def _written(name: str, value: float) -> str:
+    return f"{value:.{metric(name).digits}f}"
 
 
 def _markdown(table: Table) -> str:

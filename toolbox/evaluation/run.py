@@ -1,4 +1,4 @@
-"""Several models on many pictures: one that fails is listed, and the rest go on."""
+"""Run several models on many pictures; a failure is recorded and does not stop the others."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from dataclasses import replace
 from torch import Tensor
 
 from toolbox.errors import SpecError, ToolboxError
-from toolbox.evaluation.cases import Case, Sample, read_sample
+from toolbox.evaluation.cases import QUALITY, Case, Sample, read_sample
 from toolbox.evaluation.prefetch import prefetched
 from toolbox.evaluation.scoring import Score, score_picture
 from toolbox.records import ProtocolInfo
 from toolbox.restorer import Restorer
 
-FAILURES = (ToolboxError, RuntimeError, MemoryError)  # of one picture; memory that runs out is either of the last
-Job = tuple[Case, list[str]]  # a picture, and the models that are to restore it
+FAILURES = (ToolboxError, RuntimeError, MemoryError)  # of one picture; running out of memory raises one of the last two
+Job = tuple[Case, list[str]]  # a picture, and the models to restore it
 
 
 def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: ProtocolInfo) -> list[Job]:
-    """Each case with the models that can do its scale.
+    """Pair each case with the models that can do its scale.
 
     Raises:
-        SpecError: a model can do none of them.
+        SpecError: a model can do no case, or needs a condition that the protocol does not tell.
     """
-    enlarges = protocol.enlarges
+    enlarges, told = protocol.enlarges, protocol.tells()
     for name, restorer in models.items():
+        if missing := [each for each in restorer.spec.conditions if each not in told]:
+            tells = f"tells {', '.join(told)}" if told else "tells nothing"
+            raise SpecError(f"model {name!r} needs {', '.join(missing)}, but {protocol.name} {tells}")
         if not any(_does(restorer, case, enlarges) for case in cases):
             does = "keeps the size" if restorer.sizes == "same" else f"enlarges by {restorer.sizes}"
             asked = ", ".join(sorted({f"scale {c.scale:g}" for c in cases if c.scale})) if enlarges else "the same size"
@@ -48,16 +51,16 @@ def run(
     sigma: float,
     metrics: Sequence[str],
     workers: int,
+    quality: int = QUALITY,
 ) -> Iterator[tuple[Score, Tensor | None]]:
-    """Each job's scores and restored pictures, as they are made; a failure has its sentence and no picture.
+    """Yield the scores and restored pictures of each job; a failure has a sentence and no picture.
 
-    Pictures are read and degraded ahead of the models in as many threads as there are workers; their
-    number changes no score.
+    ``workers`` threads read and degrade pictures ahead of the models. Their number changes no score.
     """
 
     def read(job: Job) -> tuple[Job, Sample | Exception]:
         try:
-            return job, read_sample(job[0], protocol, sigma)
+            return job, read_sample(job[0], protocol, sigma, quality)
         except FAILURES as error:
             return job, error
 

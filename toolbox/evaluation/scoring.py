@@ -1,4 +1,4 @@
-"""Scoring a restorer on pictures."""
+"""Score a restorer on pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from toolbox.evaluation.cases import Sample, find_cases, read_sample
+from toolbox.evaluation.cases import QUALITY, Sample, find_cases, read_sample
 from toolbox.evaluation.patches import restore_in_patches
 from toolbox.evaluation.protocols import measure
 from toolbox.evaluation.usage import measured
@@ -20,14 +20,14 @@ from toolbox.restorer import Restorer
 
 @dataclass(frozen=True)
 class Score:
-    """What one picture scored, restored by its scale; or why it has none.
+    """The score of one picture, or the reason why it has none.
 
-    Scores are equal whatever they cost, which is never the same twice.
+    Equality ignores the cost, which is never the same twice.
     """
 
     picture: str
-    scale: float  # 0 where it failed before that was known
-    values: Mapping[str, float]  # by metric; infinite PSNR where nothing differs; empty with an error
+    scale: float  # 0 if it failed before the size was known
+    values: Mapping[str, float]  # by metric; an infinite PSNR for equal pictures; empty after an error
     seconds: float = field(default=0.0, compare=False)
     megapixels: float = 0.0  # of the restored picture
     peak_memory: int | None = field(default=None, compare=False)  # bytes
@@ -38,7 +38,7 @@ class Score:
 
     @property
     def psnr(self) -> float:
-        """In dB; every protocol of ours has it."""
+        """The PSNR in dB, which every built-in protocol has."""
         return self.values["psnr"]
 
 
@@ -49,33 +49,35 @@ def score_folder(
     sigma: float = 25,
     low: str | None = None,
     scales: Sequence[float] = (),
+    quality: int = QUALITY,
 ) -> Iterator[Score]:
-    """The score of each picture of a folder, as it is made; arguments as ``find_cases`` takes them.
+    """Yield the score of each picture of a folder; the arguments are those of ``find_cases``.
 
     Raises:
         ImageError: a picture cannot be read or restored.
     """
     for case in find_cases(folder, protocol, low, scales):
-        yield score_picture(restorer, case.original.name, read_sample(case, protocol, sigma), protocol)[0]
+        yield score_picture(restorer, case.original.name, read_sample(case, protocol, sigma, quality), protocol)[0]
 
 
 def score_picture(
     restorer: Restorer, name: str, sample: Sample, protocol: ProtocolInfo, metrics: Sequence[str] | None = None
 ) -> tuple[Score, Tensor]:
-    """Restore one picture and compare it; gives the score and the restored picture (1, C, H, W) in [0, 1].
+    """Restore and compare one picture; return the score and the restored picture (1, C, H, W) in [0, 1].
 
-    ``metrics`` are what ``metrics_of`` gave; by default the protocol's own.
+    ``metrics`` are names from ``metrics_of``; by default the protocol's own.
 
     Raises:
         ImageError: the picture cannot be restored or compared.
-        SpecError: the restorer does not do that size.
+        SpecError: the restorer does not do that size, or is not told what it needs.
     """
     height, width = sample.original.shape[-2:]
+    told = {name: value for name, value in sample.conditions.items() if name in restorer.spec.conditions}
     with measured(restorer.mean.device) as cost:
         if protocol.patches:
-            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches)
+            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches, told)
         else:
-            restored = restore_tensor(restorer, sample.degraded, size=(height, width))
+            restored = restore_tensor(restorer, sample.degraded, size=(height, width), conditions=told)
     restored = restored.to(sample.original)
     values = measure(protocol, restored, sample.original, sample.degraded, sample.scale, metrics)
     notes = sample.notes

@@ -1,4 +1,4 @@
-"""A comparison sheet: crops side by side with names and scores, error maps beneath."""
+"""Draw a comparison sheet: crops side by side with names and scores, and error maps below."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from toolbox.evaluation.cases import read_sample
-from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.cases import QUALITY, read_sample
+from toolbox.evaluation.metrics import metric
 from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
 from toolbox.evaluation.scoring import score_picture
@@ -20,17 +20,17 @@ from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
 from toolbox.restorer import Restorer
 
-CROP = 96  # pixels of a picture that are shown, per side
-CELL = 240  # and the pixels that they take on the sheet
-TEXT, LETTERS = 36, 13  # pixels of a caption's height, and of its letters
+CROP = 96  # pixels of a crop, per side
+CELL = 240  # pixels of a crop on the sheet, per side
+TEXT, LETTERS = 36, 13  # height of a caption and of its letters, in pixels
 GAP = 8
-ROWS = 6  # pictures at most
-GAIN = 5  # by which an error is shown larger
+ROWS = 6  # most pictures
+GAIN = 5  # factor for the errors
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One picture: the original, the input, and what each model made of it, all (1, C, H, W) in [0, 1]."""
+    """One picture: the original, the input, and the result of each model, all (1, C, H, W) in [0, 1]."""
 
     title: str
     original: Tensor
@@ -41,27 +41,27 @@ class SheetRow:
 def choose_rows(
     report: Report, models: Mapping[str, Restorer], jobs: Sequence[Job], protocol: ProtocolInfo
 ) -> list[SheetRow]:
-    """The first model's worst picture, its best, then the next of each; they are restored again to be drawn."""
-    metric, first = report.metrics[0], next(iter(models))
-    found = [(made.values[metric], case, names) for case, names in jobs if (made := report.find(first, case))]
-    found.sort(key=lambda each: each[0])
+    """Choose the first model's worst picture, its best, and the next of each, and restore them again."""
+    leading, first = metric(report.metrics[0]), next(iter(models))
+    found = [(made.values[leading.name], case, names) for case, names in jobs if (made := report.find(first, case))]
+    found.sort(key=lambda each: each[0], reverse=not leading.higher_is_better)
     alternating = [each for pair in zip(found, reversed(found), strict=True) for each in pair][: len(found)]
     rows = []
     for _, case, names in alternating[:ROWS]:
-        sample = read_sample(case, protocol, report.sigma or 0.0)
+        sample = read_sample(case, protocol, report.sigma or 0.0, report.quality or QUALITY)
         restored = {}
         for name in names:
             if report.find(name, case):
                 made, image = score_picture(models[name], case.original.name, sample, protocol)
-                restored[f"{name}  {made.values[metric]:.{METRICS[metric].digits}f}"] = image
+                restored[f"{name}  {made.values[leading.name]:.{leading.digits}f}"] = image
         scale = f" x{sample.scale:.4g}" if sample.scale != 1 else ""
-        title = f"{case.original.name}{scale}, {METRICS[metric].label} by {protocol.name}"
+        title = f"{case.original.name}{scale}, {leading.label} by {protocol.name}"
         rows.append(SheetRow(title, sample.original, sample.degraded, restored))
     return rows
 
 
 def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
-    """One row for each picture, of where the first model errs most; white on the map is an error of 1/5 or more."""
+    """Draw one row for each picture, where the first model errs most; white marks an error of 1/5 or more."""
     columns = 2 + max(len(row.restored) for row in rows)
     height = TEXT + 2 * CELL + 2 * GAP
     sheet = Image.new("RGB", (columns * (CELL + GAP) + GAP, len(rows) * height + GAP), "white")

@@ -1,4 +1,4 @@
-"""What restoring takes: time, and memory beyond what was held before."""
+"""Measure the cost of restoring: time, and memory beyond the memory used before."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PROCESS = Path("/proc/self")
 
 @dataclass
 class Usage:
-    """Filled in when the block that is measured ends."""
+    """The measured cost, filled in when the measured block ends."""
 
     seconds: float = 0.0
-    peak_memory: int | None = None  # bytes, of a GPU or else of the process; None where nobody tells
+    peak_memory: int | None = None  # bytes, of the GPU or of the process; None if the system does not say
 
 
 @contextmanager
@@ -40,12 +40,12 @@ def measured(device: torch.device) -> Iterator[Usage]:
 
 
 def _start_peak(device: torch.device) -> int | None:
-    """Let the record of the peak start again; gives the bytes held now, or None where nobody tells."""
+    """Reset the record of the peak; return the bytes in use now, or None if the system does not say."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
-    if not trim_heap():  # freed memory that the process still holds would hide what the block takes
+    if not trim_heap():  # free memory that the process still holds would hide the memory of the block
         return None
     try:
         (PROCESS / "clear_refs").write_text("5")

@@ -1,1 +1,1 @@
-"""Pictures: reading, restoring and writing them."""
+"""Read, restore and write pictures."""

@@ -1,4 +1,4 @@
-"""Pictures in memory: NumPy arrays, torch tensors and PIL images, one made into another."""
+"""Convert pictures in memory between NumPy arrays, torch tensors and PIL images."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from toolbox.pixels import eight_bits
 
 
 def check_array(array: np.ndarray[Any, Any]) -> None:
-    """Refuse what is no picture.
+    """Refuse an array that is no picture.
 
     Raises:
-        ImageError: the array has another shape or type, or no pixel.
+        ImageError: the array has a wrong shape or type, or no pixel.
     """
     if not isinstance(array, np.ndarray):
         raise ImageError(f"got a {type(array).__name__}, expected a path, a PIL image or an array")
-    if array.ndim not in (2, 3) or (array.ndim == 3 and not 1 <= array.shape[2] <= 4) or 0 in array.shape:
-        raise ImageError(f"got an array of shape {array.shape}, expected (H, W) or (H, W, C) with 1 to 4 channels")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(f"got an array of shape {array.shape}, expected (H, W) or (H, W, C)")
     if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
         raise ImageError(f"got an array of {array.dtype}, expected uint8, uint16 or float in [0, 1]")
 
@@ -31,10 +31,10 @@ def to_tensor(array: np.ndarray[Any, Any]) -> Tensor:
     """(H, W) or (H, W, C), uint8, uint16 or float in [0, 1] → (1, C, H, W), float32.
 
     Raises:
-        ImageError: the array has another shape or type, or no pixel.
+        ImageError: the array has a wrong shape or type, or no pixel.
     """
     check_array(array)
-    values = array.astype(np.float32) / _white(array)
+    values = array.astype(np.float32) / white_of(array)
     if not np.isfinite(values).all():
         raise ImageError("got an array with values that are not finite, expected them in [0, 1]")
     return torch.from_numpy(values.reshape(*array.shape[:2], -1)).permute(2, 0, 1)[None]
@@ -48,20 +48,48 @@ def from_tensor(image: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, An
     if not np.issubdtype(like.dtype, np.integer):
         return values.cpu().numpy().astype(like.dtype)
     result = np.empty(values.shape, like.dtype)
-    for target, row in zip(result, values, strict=True):  # row by row, as a picture may be large
-        target[...] = (row * _white(like)).round_().cpu().numpy()
+    for target, row in zip(result, values, strict=True):  # row by row, because a picture may be large
+        target[...] = (row * white_of(like)).round_().cpu().numpy()
     return result
 
 
+def with_channels(array: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
+    """An array (H, W) or (H, W, C) as one of so many channels, (H, W, channels), of the same type.
+
+    Colors become Pillow's luma, gray becomes equal colors, and alpha is left out.
+
+    Raises:
+        ImageError: the one cannot become the other.
+    """
+    array = array[:, :, None] if array.ndim == 2 else array
+    if array.shape[2] in (2, 4) and array.shape[2] != channels:
+        array = array[:, :, :-1]
+    given = array.shape[2]
+    if given == channels:
+        return array
+    if given == 3 and channels == 1:
+        return _luma(array)[:, :, None]
+    if given == 1:
+        return array.repeat(channels, 2)
+    raise ImageError(f"got a picture of {given} channels, expected {channels}")
+
+
+def _luma(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if array.dtype == np.uint8:
+        return np.asarray(Image.fromarray(array).convert("L"))
+    values = array @ np.array([0.299, 0.587, 0.114])
+    return (values.round() if np.issubdtype(array.dtype, np.integer) else values).astype(array.dtype)
+
+
 def to_image(array: np.ndarray[Any, Any]) -> Image.Image:
-    """An array as a PIL image: 16 bits only for gray, everything else 8."""
+    """An array as a PIL image, with 16 bits for gray of 16 bits and else 8."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     return Image.fromarray(array if array.dtype == np.uint16 and array.ndim == 2 else eight_bits(array))
 
 
 def image_in_8_bits(image: Image.Image) -> Image.Image:
-    """The image, 16 bits of gray scaled to 8: Pillow's own conversion clips them."""
+    """The image with 16 bits of gray scaled to 8; Pillow's own conversion would clip them."""
     return Image.fromarray(eight_bits(np.asarray(image))) if image.mode == "I;16" else image
 
 
@@ -77,5 +105,6 @@ def to_array(image: Tensor) -> np.ndarray[Any, Any]:
     )
 
 
-def _white(array: np.ndarray[Any, Any]) -> int:
+def white_of(array: np.ndarray[Any, Any]) -> int:
+    """The value of white: the largest integer, or 1."""
     return int(np.iinfo(array.dtype).max) if np.issubdtype(array.dtype, np.integer) else 1

@@ -1,4 +1,4 @@
-"""Pictures side by side on one sheet: whole, and where they differ most, magnified."""
+"""Draw pictures side by side on one sheet: whole, and magnified where they differ most."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from toolbox.images.arrays import image_in_8_bits
 from toolbox.images.difference import most_different, psnr
 from toolbox.images.labels import draw_label, label_height
 
-SHEET = 1920  # pixels of a sheet's width that its pictures share
-LARGEST, SMALLEST = 800, 240  # sides of a picture on the sheet; a small one is enlarged by a whole number
+SHEET = 1920  # width of a sheet in pixels, which its pictures share
+LARGEST, SMALLEST = 800, 240  # sides of a picture on the sheet; a small picture is enlarged by a whole number
 MOST_ENLARGED = 16
-MAGNIFIED = 4  # times that a detail is larger than the picture, and than the picture on the sheet if that is enlarged
+MAGNIFIED = 4  # magnification of a detail, compared with the picture and with its size on the sheet
 GAP = 16
-LETTERS = (18, 30)  # pixels of a name's, less and more than which a small and a wide sheet do not need
+LETTERS = (18, 30)  # least and largest height of a name in pixels, for small and wide sheets
 ALIKE = 0.1  # of the largest difference
 MARK = (255, 128, 0)  # the frame around a detail
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -26,10 +26,10 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 @dataclass(frozen=True)
 class Comparison:
-    """A sheet, and what can be said about its pictures."""
+    """A sheet of pictures, with the place of the detail and the scores."""
 
     sheet: Image.Image
-    detail: Box  # where they differ most, in pixels of the largest picture, or of the reference
+    detail: Box  # the place where they differ most, in pixels of the largest picture or of the reference
     psnr: tuple[float, ...] | None  # of each picture, in dB, against the reference if there is one
 
 
@@ -40,7 +40,7 @@ def side_by_side(
     labels: tuple[str, str] = ("before", "after"),
     reference: Image.Image | None = None,
 ) -> Image.Image:
-    """The sheet of two pictures; see ``draw_comparison``."""
+    """Draw the sheet of two pictures; see ``draw_comparison``."""
     return draw_comparison((before, after), labels, reference).sheet
 
 
@@ -49,8 +49,9 @@ def draw_comparison(
 ) -> Comparison:
     """Draw two pictures or more in columns: label, the whole, and the detail where they differ most, pixel by pixel.
 
-    Pictures are resized bicubically to the largest of them, which their labels say; or to the reference, which
-    has the last column, the others having their PSNR: of 8-bit RGB, over all values. Transparency is on white.
+    Pictures are resized bicubically to the largest of them, and their labels say so. With a reference they are
+    resized to it. It then has the last column, and the others show their PSNR of 8-bit RGB over all values.
+    Transparency is drawn on white.
     """
     shown = [*pictures, reference] if reference is not None else list(pictures)
     target = reference.size if reference is not None else max((each.size for each in pictures), key=math.prod)
@@ -81,7 +82,7 @@ def _draw(
     detail: Box,
     factor: int,
 ) -> Image.Image:
-    """A column for each picture; the detail beneath, unless the whole is as large as one already."""
+    """Draw a column for each picture, with the detail below unless the whole is already that large."""
     width, height = detail[2] - detail[0], detail[3] - detail[1]
     magnified = factor * width, factor * height
     has_detail = whole[0] < MAGNIFIED * pictures[0].width
@@ -117,14 +118,14 @@ def _draw(
 
 
 def _frame(draw: ImageDraw.ImageDraw, box: Box) -> None:
-    """Around a box, in a color between two others, so that it is seen on any picture."""
+    """Draw a frame around a box, in a color between two others, so that it is visible on any picture."""
     left, top, right, bottom = box
     for distance, color in ((1, "black"), (2, MARK), (3, MARK), (4, "white")):
         draw.rectangle((left - distance, top - distance, right - 1 + distance, bottom - 1 + distance), outline=color)
 
 
 def _fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """The size on the sheet: reduced to ``side``, or enlarged by a whole number towards it."""
+    """The size on the sheet, reduced to ``side`` or enlarged towards it by a whole number."""
     scale = side / max(size)
     if scale >= 1:
         scale = min(math.floor(scale), MOST_ENLARGED)

@@ -1,4 +1,4 @@
-"""How much pictures differ, and where; a band of rows at a time, since they may be large."""
+"""Find how much and where pictures differ, a band of rows at a time, since they may be large."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Pixels = NDArray[np.generic]  # (H, W, C)
 def most_different(pictures: Sequence[Pixels], window: tuple[int, int], alike: float = 0.0) -> tuple[int, int]:
     """Left and top of the window (width, height) in which arrays (H, W, C) of one range differ most.
 
-    How much they differ is, for each value, the square of the largest less the smallest; windows are
-    tried at about every twelfth of their side. Those within the fraction ``alike`` of the most count as
-    alike, as noise is everywhere, and of them it is the one with the most edges.
+    The difference of a value is the square of the largest minus the smallest. Windows are tried at about
+    every twelfth of their side. Since noise is everywhere, windows within the fraction ``alike`` of the
+    largest difference count as equal, and the one with the most edges wins.
     """
     height, width = pictures[0].shape[:2]
     step = max(1, min(window) // 12)
@@ -30,7 +30,7 @@ def most_different(pictures: Sequence[Pixels], window: tuple[int, int], alike: f
 
 
 def psnr(picture: Pixels, reference: Pixels) -> float:
-    """In dB, of 8-bit values; infinite when they are equal."""
+    """PSNR of 8-bit values in dB; infinite when they are equal."""
     bands = _bands((picture, reference), 256)
     error = sum(float(np.square(one - other).sum(dtype=np.float64)) for one, other in bands) / picture.size
     return 10 * math.log10(255**2 / error) if error else math.inf
@@ -50,7 +50,7 @@ def _block_sums(band: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _edges(band: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(step, W, C): how much a value differs from its neighbors in the band, squared."""
+    """(step, W, C): the squared difference of a value to its neighbors in the band."""
     right, below = (np.diff(band, axis=axis, append=band.take([-1], axis)) for axis in (1, 0))
     return np.square(right) + np.square(below)
 

@@ -1,4 +1,4 @@
-"""Which files a run restores, and where each result goes."""
+"""Find the files of a run, and the place of each result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Source:
     """A file to restore; without a path it is standard input."""
 
     path: Path | None
-    inside: Path = Path()  # where it lies in the folder that was given
+    inside: Path = Path()  # its path inside the given folder
 
     def __str__(self) -> str:
         return "standard input" if self.path is None else str(self.path)
@@ -30,11 +30,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Output:
-    """Where results go: a file, a folder, a pattern of names, or standard output."""
+    """The place for results: a file, a folder, a pattern of names, or standard output."""
 
     text: str
     is_folder: bool
-    kind: Format | None = None  # asked for; else that of the suffix, or of the input
+    kind: Format | None = None  # the requested format; else the suffix or the input decides
 
     @property
     def is_standard(self) -> bool:
@@ -48,12 +48,12 @@ class Output:
         """The file for a source, and its format.
 
         Args:
-            source: what is restored.
-            usual: the format to write where none is asked for.
-            values: of the fields scale, width, height and model.
+            source: the input.
+            usual: the format to write when none is requested.
+            values: the values of the fields scale, width, height and model.
 
         Raises:
-            ImageError: no format has the suffix, or another one is asked for.
+            ImageError: no format has the suffix, or it contradicts the requested format.
         """
         kind = self.kind or usual
         given = source.path or Path("standard-input")
@@ -77,11 +77,11 @@ class Output:
 def find_sources(arguments: Sequence[str], recursive: bool, output: Output | None) -> list[Source]:
     """The files that the arguments name: files, folders, patterns such as ``*.tif``, and ``-``.
 
-    In a folder it is every file with the suffix of a picture, in order, except hidden ones and what
-    lies in the folder of the results. A file that does not exist is found, too: restoring it fails.
+    In a folder these are all files with the suffix of a picture, in order, except hidden ones and those
+    in the folder of the results. A missing file is included too; restoring it fails later.
 
     Raises:
-        ImageError: there is no picture at all.
+        ImageError: there is no picture.
     """
     found: dict[Path | None, Source] = {}
     for argument in arguments:
@@ -121,11 +121,11 @@ def _pictures(folder: Path, recursive: bool, results: Path | None) -> Iterator[P
 
 
 def output_of(text: str, arguments: Sequence[str], kind: Format | None) -> Output:
-    """What the text after ``--output`` means.
+    """The output for the text after ``--output``.
 
     Raises:
-        SpecError: it cannot take these inputs, or has a field that there is not.
-        ImageError: it is a file that cannot be written.
+        SpecError: it does not suit these inputs, or has an unknown field.
+        ImageError: the file cannot be written.
     """
     several = len(arguments) > 1 or any(is_folder(Path(each)) or PATTERN.search(each) for each in arguments)
     if text == STANDARD:
@@ -146,7 +146,7 @@ def output_of(text: str, arguments: Sequence[str], kind: Format | None) -> Outpu
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; a name that none can have names none."""
+    """Whether the folder exists; False for an impossible name."""
     try:
         return path.is_dir()
     except (OSError, ValueError):

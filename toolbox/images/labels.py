@@ -1,4 +1,4 @@
-"""Text on a sheet of pictures, fitted to the width that it has."""
+"""Draw text on a sheet of pictures, fitted to a width."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import functools
 
 from PIL import ImageDraw, ImageFont
 
-LINES = 2  # of a label at most
+LINES = 2  # at most, of a label
 
 
 def draw_label(
     draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, width: int, size: int, color: str = "black"
 ) -> None:
-    """Write text of ``size`` pixels in at most two lines of ``width`` pixels; what does not fit ends in an ellipsis."""
+    """Write text of ``size`` pixels in at most two lines of ``width`` pixels; longer text ends in an ellipsis."""
     draw.multiline_text(at, "\n".join(_fitted(text, width, size)), color, _font(size), spacing=size // 4)
 
 
 def label_height(text: str, width: int, size: int) -> int:
-    """Pixels that ``draw_label`` takes."""
+    """The height that ``draw_label`` needs, in pixels."""
     return len(_fitted(text, width, size)) * (size + size // 4)
 
 
 def _fitted(text: str, width: int, size: int) -> list[str]:
-    """Text broken into lines of at most ``width``: between words, and within a word that is longer than a line."""
+    """Break text into lines of at most ``width``, between words, or within a word that is longer than a line."""
     lines = [""]
     for word in text.split():
         joined = f"{lines[-1]} {word}".strip()

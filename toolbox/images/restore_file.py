@@ -1,4 +1,4 @@
-"""One picture file in, a better one out: page by page, with all that it says about itself."""
+"""Restore one picture file, page by page, with its metadata."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from toolbox.restorer import Restorer
 
 @dataclass(frozen=True)
 class Settings:
-    """How every file of a run is restored."""
+    """The settings for every file of a run."""
 
     restorer: Restorer
     model: str  # its name
     request: Request = ANYTHING
-    quality: int | None = None  # 1 to 100, of formats that lose something
+    quality: int | None = None  # 1 to 100, for formats with loss
 
 
 @dataclass(frozen=True)
 class FileReport:
-    """What became of a file, or what would."""
+    """The outcome for a file, or the expected one of a dry run."""
 
     output: str | None
     pages: int
@@ -62,16 +62,16 @@ def restore_file(
     """Restore all pages of a file, and write them.
 
     Args:
-        source: its path, or the bytes of it.
-        target: the file to write, or what chooses that and the format when the sizes are known:
-            a function of the open file and the first page's (height, width) before and after.
+        source: the path of the file, or its bytes.
+        target: the file to write, or a function that chooses it and the format once the sizes are
+            known: from the open file and the first page's (height, width) before and after.
         settings: the network and the rest.
         progress: called with the steps done and the steps in all.
-        name: what to call it in errors; its path unless given.
+        name: its name in errors; by default its path.
         watch: called with each page before and after.
 
     Raises:
-        ImageError: it cannot be read, restored in the memory there is, or written.
+        ImageError: it cannot be read, restored in the available memory, or written.
         SpecError: the model does not do that size.
     """
     started = time.monotonic()
@@ -111,10 +111,10 @@ def restore_file(
 def dry_run(
     source: Path | io.BytesIO, target: Path | Choose, settings: Settings, name: str | None = None
 ) -> FileReport:
-    """What ``restore_file`` would do, from the file's header and the network's size alone.
+    """Predict the outcome of ``restore_file`` from the file's header and the network's size.
 
     Raises:
-        ImageError, SpecError: as ``restore_file``, as far as it can be known before.
+        ImageError, SpecError: as in ``restore_file``, if the cause is known before.
     """
     with opened(source, name) as file:
         plans = plans_for(file, settings, estimate_small=True)
@@ -123,10 +123,10 @@ def dry_run(
 
 
 def plans_for(file: PictureFile, settings: Settings, *, estimate_small: bool = False) -> list[Plan]:
-    """How each page of a file will be restored.
+    """The plan for each page of a file.
 
     Raises:
-        ImageError, SpecError: one of them cannot be; the file is named.
+        ImageError, SpecError: a page cannot be restored; the message names the file.
     """
     plans = []
     for number in file.pages:
@@ -139,7 +139,7 @@ def plans_for(file: PictureFile, settings: Settings, *, estimate_small: bool = F
 
 
 def usual_format(file: PictureFile) -> Format:
-    """The format to write where none is asked for: the file's own, or PNG where that would lose too much."""
+    """The format to write when none is requested: the file's own, or PNG if that would lose too much."""
     own = "JPEG" if file.format == "MPO" else file.format
     if own not in KNOWN or own in ("PCX", "PPM") or (own == "GIF" and not file.animated):
         return KNOWN["PNG"]
@@ -154,7 +154,7 @@ def _chosen(file: PictureFile, plans: list[Plan], settings: Settings, target: Pa
 
 def _restored(file: PictureFile, page: Page, plan: Plan, settings: Settings, progress: Progress | None) -> Page:
     try:
-        pixels = restore_array(settings.restorer, page.pixels, plan, progress)
+        pixels = restore_array(settings.restorer, page.pixels, plan, progress, settings.request.conditions)
     except ImageError as error:
         raise ImageError(f"{file.name}: {settings.model}: {error}") from None
     return dataclasses.replace(page, pixels=pixels, metadata=page.metadata.sized(plan.size))

@@ -1,4 +1,4 @@
-"""Restoring many files: several at a time, each whole or not at all, and what became of each."""
+"""Restore many files, several at a time, each completely or not at all, and record each outcome."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from toolbox.images.restore_file import FileReport, Settings, dry_run, restore_f
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file: a report, a reason why it was left alone, or what was wrong."""
+    """The outcome for a file: a report, the existing file that made it skip, or an error."""
 
     source: Source
     report: FileReport | None = None
-    skipped: str | None = None  # the file that is there already
+    skipped: str | None = None  # the existing file
     error: ToolboxError | None = None
 
 
 class _Skipped(Exception):
-    """The target is there already."""
+    """The target already exists."""
 
 
 class _Stopped(BaseException):
-    """Somebody pressed Ctrl-C; not an error of the file."""
+    """The user pressed Ctrl-C; this is no error of the file."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Streams:
 
 
 class FilesRun:
-    """A run over files: what it may overwrite, and which targets are taken."""
+    """A run over files, which knows what it may overwrite and which targets are taken."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class FilesRun:
         skip_existing: bool = False,
         only_tell: bool = False,
     ) -> None:
-        """Without an output nothing is written, which ``only_tell`` asks for in any case."""
+        """Nothing is written without an output, or with ``only_tell``."""
         self.sources, self.output, self.settings, self.streams = sources, output, settings, streams
         self.overwrite, self.skip_existing, self.only_tell = overwrite, skip_existing, only_tell
         self._lock, self._stop = threading.Lock(), threading.Event()
@@ -73,10 +73,10 @@ class FilesRun:
     def run(
         self, progress: Callable[[Source, float], None], watch: Callable[[Page, Page], None] | None = None
     ) -> Iterator[Outcome]:
-        """Restore every file and give the outcomes as they come; none of them stops the others.
+        """Restore every file and yield the outcomes as they come; a failure does not stop the others.
 
         Args:
-            progress: called with a file and how much of it is done, from 0 to 1.
+            progress: called with a file and the fraction that is done, from 0 to 1.
             watch: called with each page before and after.
         """
         workers = min(self.settings.request.workers, len(self.sources))
@@ -116,7 +116,7 @@ class FilesRun:
         except ToolboxError as error:
             named = name in str(error) or (len(self.sources) == 1 and "cannot be written" in str(error))
             return Outcome(source, error=error if named else type(error)(f"{name}: {error}"))
-        # Whatever it is, it must not stop the other files; --debug shows where it was.
+        # No error may stop the other files; --debug shows the traceback.
         except Exception as fault:
             reason = f"failed with {type(fault).__name__}: {' '.join(str(fault).split())}"
             if isinstance(fault, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(fault):
@@ -146,10 +146,10 @@ class FilesRun:
         return target, kind
 
     def _claim(self, source: Source, target: Path) -> None:
-        """Take a target for a source.
+        """Reserve a target for a source.
 
         Raises:
-            ImageError: it is an input, another file's target, or cannot be written.
+            ImageError: the target is an input, belongs to another file, or cannot be written.
         """
         identity = _identity(target)
         with self._lock:
@@ -180,5 +180,5 @@ class FilesRun:
 def _identity(path: Path) -> Path:
     try:
         return path.resolve()
-    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle
+    except (OSError, ValueError, RuntimeError):  # an impossible name, or links in a circle
         return path.absolute()

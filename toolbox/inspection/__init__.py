@@ -1,1 +1,1 @@
-"""What is installed and what is wrong with it, for `toolbox doctor`."""
+"""Inspect the installed plugins for `toolbox doctor`."""

@@ -1,4 +1,4 @@
-"""What an inspection finds: versions, devices, what each plugin registers, and faults."""
+"""The findings of an inspection: versions, devices, plugins with their parts, and faults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong, where it is, and what to do about it."""
+    """A fault, its place, and a remedy."""
 
     package: str
     version: str
@@ -22,7 +22,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class ActivePlugin:
-    """A plugin that works, and the names of what it registers, by kind."""
+    """A working plugin, and the names that it registers, by kind."""
 
     plugin: str
     package: str
@@ -33,7 +33,7 @@ class ActivePlugin:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is installed, and what is wrong with it."""
+    """The result of an inspection."""
 
     versions: dict[str, str]
     devices: list[str]
@@ -44,10 +44,10 @@ class Inspection:
 
 
 def file_of(module: str) -> str:
-    """The file of a module, or of the package that it is in; found without importing it."""
+    """The file of a module or of its package, found without importing it."""
     try:
         spec = find_spec(module.partition(".")[0])
-    # A finder of a stranger's may fail in any way.
+    # A third-party finder may fail in any way.
     except Exception:
         spec = None
     return spec.origin if spec is not None and spec.origin else f"no file of module {module}"

@@ -1,4 +1,4 @@
-"""Inspecting plugins from outside, in other processes, since a plugin may crash or hang."""
+"""Inspect plugins from outside, in other processes, since a plugin may crash or hang."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ os._exit(0)  # tidying up before the end takes long, and is not importing
 
 
 def inspect(time_limit: float) -> Inspection:
-    """Versions, devices, what every selected plugin brings, and every fault of every selected package.
+    """Find versions, devices, the parts of every selected plugin, and every fault of every selected package.
 
-    All are imported in one process. When that does not end in time, or dies, each package is tried in a
-    process of its own, and those that end well once more together.
+    One process imports all packages. If it does not end in time, or crashes, each package gets a process of
+    its own, and the good ones are then imported once more together.
     """
     entries = [*declared(PLUGIN_GROUP), *declared(COMMAND_GROUP)]
     packages: dict[str, metadata.EntryPoint] = {}
@@ -77,7 +77,7 @@ def inspect(time_limit: float) -> Inspection:
 
 
 def _probe(packages: list[metadata.EntryPoint], time_limit: float) -> tuple[dict[str, Any] | None, str]:
-    """What a process that imports these packages reports; or None, and what became of it."""
+    """The report of a process that imports these packages; or None, and the reason."""
     names = set().union(*map(package_names, packages))
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "answer.json")
@@ -87,7 +87,7 @@ def _probe(packages: list[metadata.EntryPoint], time_limit: float) -> tuple[dict
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             if process.stdout is not None:
-                process.stdout.readline()  # "ready": what Toolbox itself takes is not the plugins' time
+                process.stdout.readline()  # "ready": the time of Toolbox itself does not count for the plugins
             try:
                 _, errors = process.communicate(timeout=time_limit)
             except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""What a process finds that has imported the plugins: the answer to an inspection that waits outside."""
+"""The process of an inspection that imports the plugins and reports its findings."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ LoadCommand = Callable[[metadata.EntryPoint], Any]
 
 
 def warm_up() -> None:
-    """Import Toolbox and its built-in plugins, so that their time is not counted as that of others."""
+    """Import Toolbox and its built-in plugins first, so that their time does not count for the others."""
     discover(filter(is_built_in, declared(PLUGIN_GROUP)))
 
 
 def report(answer: str, own_commands: Iterable[str], load_command: LoadCommand) -> None:
-    """Write what this process discovers to a file, as JSON.
+    """Write the findings of this process to a file, as JSON.
 
     Args:
         answer: the file.
         own_commands: names of Toolbox's commands, which no package may take.
-        load_command: imports a command of a package, and raises PluginError where it cannot.
+        load_command: imports a command of a package; raises PluginError if it cannot.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,7 +56,7 @@ def report(answer: str, own_commands: Iterable[str], load_command: LoadCommand) 
 
 
 def _command_faults(own_commands: Iterable[str], load_command: LoadCommand) -> Iterator[Fault]:
-    """Commands that cannot be loaded, or whose name is taken."""
+    """Faults of commands that cannot be loaded, or whose name is taken."""
     taken = dict.fromkeys(own_commands, DISTRIBUTION)
     for entry in sorted(filter(selected, declared(COMMAND_GROUP)), key=package_of):
         package, version = package_of(entry)
@@ -74,13 +74,16 @@ def _command_faults(own_commands: Iterable[str], load_command: LoadCommand) -> I
 
 
 def _names(found: Registries, plugin: str) -> dict[str, list[str]]:
-    """The names of what a plugin registered, by kind."""
+    """The names that a plugin registered, by kind."""
     records: dict[str, Iterable[Record]] = {
         **{f"{kind}s": registry for kind, registry in found.components.items()},
         "architectures": found.architectures,
         "checkpoint formats": found.converters,
         "protocols": found.protocols,
         "degradations": found.degradations,
+        "metrics": found.metrics,
+        "losses": found.losses,
+        "datasets": found.datasets,
     }
     names = {what: [each.name for each in registry if each.provider == plugin] for what, registry in records.items()}
     return {what: own for what, own in names.items() if own}

@@ -1,4 +1,4 @@
-"""Modules elsewhere on the path that have the names of Toolbox's."""
+"""Find modules elsewhere on the path with the names of Toolbox's modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toolbox.inspection.findings import Fault
 
 
 def shadows() -> Iterator[Fault]:
-    """Modules elsewhere on the path that have the names of ours: which one is imported depends on the path."""
+    """Modules elsewhere on the path with our names; the order of the path decides which one Python imports."""
     ours = {"toolbox": Path(toolbox.__file__).parent}
     for entry in declared(PLUGIN_GROUP):
         if is_built_in(entry):
@@ -34,6 +34,6 @@ def shadows() -> Iterator[Fault]:
 
 
 def _home(module: str, core: Path) -> Path:
-    """Where a built-in plugin is: beside the core, or in a checkout's ``plugins``."""
+    """The folder of a built-in plugin: beside the core, or in ``plugins`` of a checkout."""
     installed = core.parent / module
     return installed if installed.is_dir() else core.parent / "plugins" / module

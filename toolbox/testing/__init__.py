@@ -1,12 +1,12 @@
-"""The conformance kit: what every component promises, checked.
+"""The conformance kit, which checks the promises of every component.
 
-Three lines in a plugin's suite::
+Three lines in a plugin's tests::
 
     @pytest.mark.parametrize("case", conformance_cases("my_plugin"), ids=str)
     def test_conformance(case):
         case()
 
-``RULES`` is what is checked, each rule a small function with a name and a sentence.
+``RULES`` has all rules. Each is a small function with a name and a sentence.
 """
 
 from toolbox.testing.cases import RuleCase, check_component, conformance_cases

@@ -1,4 +1,4 @@
-"""Checking components against the rules: one at a time, or all that a plugin brings."""
+"""Check components against the rules, one at a time or all of a plugin."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from toolbox.testing.rules import RULES, Rule, check_url
 from toolbox.testing.subject import subject
 from toolbox.weights.file import describe_mismatch, read_header
 
-Settings = Mapping[str, Any]
+Example = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class RuleCase:
-    """One rule for one component with one setting; calling it checks it.
+    """One rule for one component with one setting. Call it to check the rule.
 
     Raises:
         ConformanceError: the component breaks the rule; the message has the rule's name and sentence.
@@ -31,8 +31,8 @@ class RuleCase:
 
     rule: Rule
     info: ComponentInfo
-    settings: Settings
-    number: int = 0  # of the setting, where a component is tested with several
+    settings: Example
+    number: int = 0  # number of the setting, if there are several
     registries: Registries | None = None
 
     def __call__(self) -> None:
@@ -40,7 +40,7 @@ class RuleCase:
             torch.manual_seed(0)
             try:
                 self.rule.check(subject(self.info, self.settings, self.registries))
-            # A stranger's component can fail in any way.
+            # A third-party component can fail in any way.
             except Exception as error:
                 reason = str(error) if isinstance(error, ToolboxError) else f"{type(error).__name__}: {error}"
                 raise ConformanceError(
@@ -55,7 +55,7 @@ class RuleCase:
 
 @dataclass(frozen=True)
 class ArchitectureCase:
-    """That a named architecture builds, says what it is, and fits the weights that it ships with."""
+    """Check that a named architecture builds, has a summary, and fits its weights."""
 
     info: ArchitectureInfo
     registries: Registries
@@ -77,17 +77,17 @@ class ArchitectureCase:
 
 
 def check_component(
-    info: ComponentInfo, settings: Settings | None = None, *, registries: Registries | None = None
+    info: ComponentInfo, settings: Example | None = None, *, registries: Registries | None = None
 ) -> None:
-    """Check one component, which need not be of an installed plugin, against every rule.
+    """Check one component against every rule; its plugin need not be installed.
 
     Args:
-        info: its record.
-        settings: of its config; the record's example unless given.
-        registries: where the components that the settings name are looked up; what is installed unless given.
+        info: the record of the component.
+        settings: settings of its config; by default the record's example.
+        registries: where to look up the components in the settings; by default the installed ones.
 
     Raises:
-        ConformanceError: it breaks rules; each has a line.
+        ConformanceError: the component breaks rules; the message has a line for each.
     """
     broken = []
     for rule in RULES:
@@ -96,23 +96,23 @@ def check_component(
         except ConformanceError as error:
             broken.append(str(error))
             if rule is RULES[0]:
-                break  # of a wrong record there is nothing more to say
+                break  # with a wrong record the other rules say nothing
     if broken:
         raise ConformanceError("\n".join(broken))
 
 
 def conformance_cases(
-    plugin: str, settings: Mapping[str, Settings | Sequence[Settings]] | None = None
+    plugin: str, settings: Mapping[str, Example | Sequence[Example]] | None = None
 ) -> list[RuleCase | ArchitectureCase]:
-    """Every rule for every component of an active plugin, and every architecture that it names.
+    """List every rule for every component of an active plugin, and every architecture of the plugin.
 
     Args:
         plugin: the name of its entry point.
-        settings: by component, what to test it with, or several such; the record's example unless given.
+        settings: settings to test with, one or several for each component; by default the record's example.
 
     Raises:
         PluginError: the plugin is not active; the message says why.
-        SpecError: settings are given for what is no component of the plugin.
+        SpecError: the plugin has no component of a name in ``settings``.
     """
     from toolbox.discovery import installed
 

@@ -1,4 +1,4 @@
-"""Rules about place: how far a component sees, and that parts of a picture give what the whole gives there."""
+"""Rules about place: how far a component sees, and that a part of a picture gives the result of the whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toolbox.restorer import Restorer
 from toolbox.testing.measure import compare_tensors, farthest
 from toolbox.testing.subject import Subject
 
-LARGEST_LOOK = 40  # pixels per side of the picture on which seeing all of it is measured
+LARGEST_LOOK = 40  # side of the picture for components that see all of it
 
 
 def receptive_field(subject: Subject) -> None:
@@ -36,18 +36,18 @@ def receptive_field(subject: Subject) -> None:
 
 
 def alignment(subject: Subject) -> None:
-    """A part of a picture that begins at a multiple of the declared alignment gives what the whole gives there."""
+    """A part of a picture that begins at a multiple of the declared alignment gives the features of the whole."""
     restorer = subject.restorer()
     radius, aligned = restorer.receptive_field, alignment_of(subject.spec.encoder.config)
     if radius is None or subject.info.kind == "decoder":
-        return  # decoders are told the size, and the tiler gives them what they need
+        return  # decoders get the size, and the tiler gives them the features they need
     image = subject.image(aligned * (2 * radius // aligned + 4), 4)
     whole, part = restorer(image), restorer(image[:, :, aligned:])
     compare_tensors(part[:, :, radius:], whole[:, :, aligned + radius :], "a part's features", "the whole picture's")
 
 
 def tiles(subject: Subject) -> None:
-    """A picture encoded in tiles has the features of the whole, also where its sides are no multiples."""
+    """A picture encoded in tiles has the features of the whole, also if its sides are no multiples."""
     restorer, encoder = subject.restorer(), subject.spec.encoder.config
     radius, aligned = encoder.receptive_field(), alignment_of(encoder)
     if radius is None or subject.info.kind == "decoder":
@@ -59,7 +59,7 @@ def tiles(subject: Subject) -> None:
 
 
 def positions(subject: Subject) -> None:
-    """An implicit decoder gives at the centers of a grid's pixels what it gives for the grid."""
+    """An implicit decoder gives the same values at the centers of a grid's pixels and for the grid."""
     restorer, image = subject.restorer(), subject.image()
     if not isinstance(restorer.decoder, ImplicitDecoder):
         return
@@ -68,7 +68,7 @@ def positions(subject: Subject) -> None:
         y, x = ((2 * torch.arange(count, dtype=torch.float64) + 1) / count - 1 for count in (height, width))
         points = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).flatten(0, 1)
         found = restorer.decoder.query(features, points, (2 / height, 2 / width)).mT.unflatten(2, (height, width))
-        compare_tensors(found, restorer.decoder(features, (height, width)), "points", "the grid that they are of")
+        compare_tensors(found, restorer.decoder(features, (height, width)), "points", "the grid that they are of", 1e-5)
 
 
 def bands(subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""Measuring a network: weights that hide nothing, and how far an output pixel sees."""
+"""Measure a network: random weights that hide nothing, and how far an output pixel sees."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from toolbox.errors import ConformanceError
 
 M = TypeVar("M", bound=nn.Module)
 
-ROUNDING = 1e-11  # what moves less in float64 has not moved
+ROUNDING = 1e-11  # a smaller change in float64 is rounding
 
 
 def drawn(module: M) -> M:
-    """The module in float64 and eval mode, each parameter and running statistic drawn at random, none zero."""
+    """The module in float64 and eval mode, with random parameters and running statistics that are never zero."""
     module.double().eval()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -34,11 +34,11 @@ def drawn(module: M) -> M:
 
 
 def farthest(network: Callable[[Tensor], Tensor], image: Tensor) -> int:
-    """How far, in input pixels, an output pixel lies from an input pixel that moves it; −1 if nothing moves any.
+    """The largest distance, in input pixels, at which an input pixel changes an output pixel; −1 if none does.
 
-    One part of the picture after the other is drawn anew: from each row on, up to each row, and the
-    same with columns. An output pixel that moves sees at least as far as the part begins. Distances
-    count from the input pixel that an output pixel's center lies in.
+    It changes one part of the picture after the other: from each row on, up to each row, and the same
+    with columns. An output pixel that changes sees at least as far as the part begins. Distances count
+    from the input pixel that contains the center of the output pixel.
 
     Args:
         network: (B, C, H, W) → (B, C', H', W'), image by image.

@@ -1,4 +1,4 @@
-"""The rules that every component keeps. Each is a function whose name and docstring are the rule's."""
+"""The rules for every component. Each is a function, whose name and docstring are those of the rule."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from toolbox.testing.subject import Subject
 from toolbox.testing.tracing import export
 from toolbox.weights.file import load, save
 
-UNCHANGED = 1e-12  # float64, where the same numbers are added in another order
+UNCHANGED = 1e-12  # tolerance in float64 for another order of additions
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A name, one sentence, and what checks it: a function that raises for a component that breaks it."""
+    """A rule: a function that raises for a component that breaks it, with its name and sentence."""
 
     check: Callable[[Subject], None]
 
@@ -62,13 +62,13 @@ def record(subject: Subject) -> None:
 
 
 def check_url(url: str) -> None:
-    """Refuse a URL that a page cannot link to; a record may have none."""
+    """Refuse a URL that a page cannot link to; an empty URL is fine."""
     if url and not re.fullmatch(r"https://[\w.-]+(/\S*)?", url):
         raise ConformanceError(f"got the url {url!r}, expected one that begins with https://, or none")
 
 
 def docstring(subject: Subject) -> None:
-    """Docstrings say the shapes, and the source where there is a paper; the config has one too."""
+    """The docstrings state the shapes, and the source if there is a paper; the config has a docstring too."""
     info = subject.info
     text = inspect.getdoc(info.factory) or ""
     forward = inspect.getdoc(getattr(info.factory, "forward", None)) or ""
@@ -81,7 +81,7 @@ def docstring(subject: Subject) -> None:
 
 
 def defaults(subject: Subject) -> None:
-    """It builds from its defaults; a setting without one says in its description what it is."""
+    """The component builds from its defaults, and a setting without a default has a description."""
     info = subject.info
     required = {name: field for name, field in info.config.model_fields.items() if field.is_required()}
     for name, field in required.items():
@@ -94,13 +94,13 @@ def defaults(subject: Subject) -> None:
 
 
 def example(subject: Subject) -> None:
-    """Its example settings build it, so that it can be tried out and tested; without any its defaults do."""
+    """The example settings build the component; without example settings the defaults do."""
     with torch.device("meta"):
         Restorer(Subject(subject.info, subject.info.example, subject.registries).spec)
 
 
 def _json(subject: Subject) -> None:
-    """Its spec as JSON, read back, is an equal spec that builds tensors of the same names and shapes."""
+    """The spec as JSON, read back, is an equal spec and builds tensors of the same names and shapes."""
     spec = subject.spec
     again = resolve(json.loads(spec.to_json()), registries=subject.registries)
     if again != spec:
@@ -114,7 +114,7 @@ def _json(subject: Subject) -> None:
 
 
 def schema(subject: Subject) -> None:
-    """Its settings have a JSON Schema that names each with its type, so that an editor can complete them."""
+    """The settings have a JSON Schema with a type for each, so that an editor can complete them."""
     from toolbox.schema import component_schema
 
     properties = json.loads(json.dumps(component_schema(subject.info)))["properties"]
@@ -127,7 +127,7 @@ def schema(subject: Subject) -> None:
 
 
 def strict_config(subject: Subject) -> None:
-    """Its config is frozen and refuses keys that it does not know."""
+    """The config is frozen and refuses unknown keys."""
     config = subject.info.config
     for option, expected in CONFIG_OF_KIND[subject.info.kind].model_config.items():
         if option in ("frozen", "extra", "allow_inf_nan") and config.model_config.get(option) != expected:
@@ -137,7 +137,7 @@ def strict_config(subject: Subject) -> None:
 
 
 def module(subject: Subject) -> None:
-    """It is a torch.nn.Module that says of itself what its config promises."""
+    """The component is a torch.nn.Module that agrees with the promises of its config."""
     part = subject.part(subject.restorer())
     if not isinstance(part, nn.Module):
         raise ConformanceError(f"the factory gives a {type(part).__name__}, expected a torch.nn.Module")
@@ -151,7 +151,7 @@ def module(subject: Subject) -> None:
 
 
 def channels(subject: Subject) -> None:
-    """As many channels come out as its config says, for gray, color and other pictures."""
+    """The output has the number of channels that the config says, for gray, color and other pictures."""
     for count in (1, 2, 3, 4):
         if (spec := subject.fitting(count)) is not None:
             restored = Restorer(spec).eval()(torch.rand(1, count, 6, 6))
@@ -162,7 +162,7 @@ def channels(subject: Subject) -> None:
 
 
 def sizes(subject: Subject) -> None:
-    """Any picture down to one pixel comes out in every size that it accepts, and finite."""
+    """Any picture down to one pixel gives a finite result in every size that the component accepts."""
     restorer = subject.restorer()
     for height, width in ((6, 7), (5, 2), (1, 3), (1, 1)):
         for size in subject.sizes(height, width):
@@ -176,7 +176,7 @@ def sizes(subject: Subject) -> None:
 
 
 def correlation(subject: Subject) -> None:
-    """A non-local block takes (features, correlation or None), gives both, and takes what it gave again."""
+    """A non-local block takes (features, correlation or None), returns both, and takes its own result again."""
     if subject.info.kind != "nonlocal-block":
         return
     block, (features, _) = subject.part(subject.restorer()), subject.inputs()
@@ -226,7 +226,7 @@ def dtype(subject: Subject) -> None:
 
 
 def device(subject: Subject) -> None:
-    """It works on the device of its input and weights, and makes no tensor elsewhere (tried without that device)."""
+    """The component works on the device of its input and weights, and makes no tensor elsewhere."""
     restorer, shape, size = subject.restorer().float(), subject.image().shape, subject.sizes(6, 7)[0]
     with FakeTensorMode() as mode:
         tensors = itertools.chain(restorer.named_parameters(), restorer.named_buffers())
@@ -253,14 +253,14 @@ def deterministic(subject: Subject) -> None:
 
 
 def state_dict(subject: Subject) -> None:
-    """The state dict holds everything: another network of the same settings that loads it gives the same."""
+    """The state dict holds everything: another network with the same settings gives the same after loading it."""
     one, other, image, size = subject.restorer(1), subject.restorer(2), subject.image(), subject.sizes(6, 7)[0]
     other.load_state_dict(one.state_dict())
     compare_tensors(other(image, size=size), one(image, size=size), "a network that loaded a state dict", "the first")
 
 
 def weights_file(subject: Subject) -> None:
-    """A network that is saved and loaded again is the same, bit for bit."""
+    """A saved network is the same after loading it, bit for bit."""
     restorer, image, size = subject.restorer(), subject.image(), subject.sizes(6, 7)[0]
     if not restorer.state_dict():
         return  # a file without a tensor is none
@@ -279,11 +279,11 @@ def weights_file(subject: Subject) -> None:
 
 
 def gradients(subject: Subject) -> None:
-    """It can be trained: the gradient reaches every weight, and the picture."""
+    """The component can be trained: the gradient reaches every weight and the picture."""
     restorer, image, size = subject.restorer(), subject.image(batch=2).requires_grad_(), subject.sizes(6, 7)[0]
     if not restorer.train()(image, size=size).isfinite().all():
         raise ConformanceError("got values that are not finite in training mode")
-    restored = restorer.eval()(image, size=size)  # where batch norm does not take away what a bias adds
+    restored = restorer.eval()(image, size=size)  # because batch norm in training removes the effect of a bias
     if not restored.requires_grad:
         raise ConformanceError("the result has no gradient")
     (restored * torch.rand_like(restored)).sum().backward()
@@ -294,7 +294,7 @@ def gradients(subject: Subject) -> None:
 
 
 def global_state(subject: Subject) -> None:
-    """It changes no global state: random states, torch's switches, the environment, the path."""
+    """The component changes no global state: random states, torch's switches, the environment, the path."""
     image, size = subject.image(), subject.sizes(6, 7)[0]
     before = _globals()
     after_seed = []
@@ -334,7 +334,7 @@ def _globals() -> Mapping[str, Any]:
 
 
 def plain(subject: Subject) -> None:
-    """The plain version, if there is one, gives the same to 1e-5."""
+    """The plain version, if there is one, agrees to 1e-5."""
     info = subject.info
     if info.plain is None:
         return

@@ -1,4 +1,4 @@
-"""What is tested: one component with one setting, in the simplest network that uses it."""
+"""The subject of a test: one component with one setting, in the simplest network that uses it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from toolbox.spec import ArchitectureSpec, ComponentSpec
 from toolbox.testing.measure import drawn
 
 Spec = dict[str, Any]
-PROVIDER = "toolbox.testing"  # of a record that no installed plugin registered
-CHANNELS = (3, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 256)  # that a component is offered, one after the other
+PROVIDER = "toolbox.testing"  # provider of a record that no installed plugin registered
+CHANNELS = (3, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 256)  # numbers of channels to try, one after the other
 
 
 @dataclass(frozen=True)
 class Harness:
-    """The simplest network around a component of one kind, and where the component is in it."""
+    """The simplest network around a component of one kind, and the way to the component in it."""
 
     network: Callable[[Spec, int], Spec]  # (component, image channels) → architecture
     part: Callable[[Any], nn.Module]  # restorer → component
-    inputs: Callable[[Tensor, tuple[int, int]], tuple[Any, ...]]  # (features, size) → what the component is called with
+    inputs: Callable[[Tensor, tuple[int, int]], tuple[Any, ...]]  # (features, size) → arguments of the component
 
 
 def _encoder(component: Spec, channels: int) -> Spec:
@@ -75,16 +75,16 @@ class Subject:
 
     @cached_property
     def spec(self) -> ArchitectureSpec:
-        """The architecture around the component, for color pictures where it takes them.
+        """The architecture around the component, for color pictures if it takes them.
 
         Raises:
-            SpecError: it takes none; the message is of color pictures.
+            SpecError: it takes no picture; the message is the one for color pictures.
         """
         fitting = (spec for channels in CHANNELS if (spec := self.fitting(channels)) is not None)
         return next(fitting, None) or self._resolve(HARNESSES[self.info.kind].network(self._named, CHANNELS[0]))
 
     def fitting(self, channels: int) -> ArchitectureSpec | None:
-        """The architecture around the component for pictures of that many channels; None if it takes no such."""
+        """The architecture around the component for pictures with that many channels, or None."""
         spec = HARNESSES[self.info.kind].network(self._named, channels)
         try:
             if self.info.kind != "decoder":
@@ -115,11 +115,11 @@ class Subject:
         return drawn(Restorer(self.spec))
 
     def part(self, restorer: Restorer) -> nn.Module:
-        """The component in a network."""
+        """The component inside a network."""
         return HARNESSES[self.info.kind].part(restorer)
 
     def inputs(self) -> tuple[Any, ...]:
-        """What the component itself is called with."""
+        """The arguments of the component itself."""
         config = self.component.config
         channels = config.channels if self.info.kind == "transition" else self.spec.channels
         features = torch.rand(1, channels, 6, 7, dtype=torch.float64)
@@ -140,7 +140,7 @@ class Subject:
 
 
 def subject(info: ComponentInfo, settings: Mapping[str, Any], registries: Registries | None) -> Subject:
-    """The component as a subject; one that no plugin registered is added to a copy of what is installed.
+    """The component as a subject. A component that no plugin registered joins a copy of the registries.
 
     Raises:
         PluginError: the registries refuse the record.

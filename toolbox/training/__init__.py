@@ -1,1 +1,1 @@
-"""Training: recipes, degradations, data, the loop and what it leaves."""
+"""Training: recipes, data, the loop, checkpoints and model cards."""

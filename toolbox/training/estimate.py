@@ -1,4 +1,4 @@
-"""What a run will take: its size in memory and in time, from a few steps that are thrown away."""
+"""Estimate the memory and time of a run from a few steps that are thrown away."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolbox.training.loop import build_run
 from toolbox.training.recipe import Recipe
+from toolbox.training.run import build_run
 from toolbox.training.step import take_step
 
 STEPS = 3
 
 
 def estimate(recipe: Recipe) -> dict[str, Any]:
-    """Facts of a run that is not made: nothing is written but to a folder that is removed.
+    """Estimate a run. It only writes to a temporary folder.
 
-    Memory is that of weights, gradients, averages and the optimizer, and of what the largest of a few
-    steps keeps for its backward pass, in bytes for one process; decoded pictures stay on the disk.
+    Memory, in bytes for one process, is that of weights, gradients, averages and the optimizer, and of the
+    values that the largest of a few steps keeps for its backward pass. Decoded pictures stay on disk.
     """
     with tempfile.TemporaryDirectory(prefix="toolbox-") as folder:
         run = build_run(recipe, Path(folder))
@@ -46,8 +46,7 @@ def estimate(recipe: Recipe) -> dict[str, Any]:
             "sizes": run.restorer.sizes,
             "pictures": len(run.pictures),
             "left_out": run.pictures.left_out,
-            "megapixels": round(sum(height * width for height, width, _ in run.pictures.shapes) / 1e6, 2),
-            "disk": run.pictures.cache.stat().st_size,
+            **run.pictures.facts(),
             "memory": _bytes([*lasting, *(value for value in optimizer if isinstance(value, Tensor))]) + max(kept),
             "device": str(run.accelerator.device),
             "processes": run.accelerator.num_processes,

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: a line of progress, log.csv, and scalars and pictures for trackers."""
+"""The log of a run: a line of progress, log.csv, and scalars and pictures for trackers."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from PIL import Image
 
 from toolbox.progress import progress_bar
 from toolbox.training.checkpoint import RunProgress
-from toolbox.training.recipe import Budget
+from toolbox.training.settings import Budget
 from toolbox.training.trackers import log_picture
 
 COLUMNS = ("step", "minutes", "learning_rate", "loss", "psnr", "steps_per_second", "validation")
 ROW_EVERY = 10  # steps
-LINE_EVERY = 60.0  # seconds between lines where there is no terminal
+LINE_EVERY = 60.0  # seconds between lines without a terminal
 
 
 class Log:
-    """Reports of one run; of several processes only one is not silent.
+    """The log of one run. Of several processes, all but one are silent.
 
     Args:
         folder: of the run; gets ``log.csv``.
-        name: what the progress line begins with.
+        name: the start of the progress line.
         budget: when the run ends.
-        progress: where it begins: rows of later steps, written before an interruption, are removed.
-        trackers: accelerate's, started; they get every row of ``log.csv``, and the pictures.
-        silent: nothing is printed or written.
+        progress: the start of the run. Later rows, from before an interruption, are removed.
+        trackers: started trackers of accelerate. They get every row of ``log.csv``, and the pictures.
+        silent: print and write nothing.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Log:
         self.open.close()
 
     def step(self, progress: RunProgress, seconds: float, rate: float, fraction: float) -> None:
-        """A step was taken, in so many seconds, at a learning rate; the fraction of the budget is used up."""
+        """Record a step, its seconds and learning rate, and the fraction of the budget that is used."""
         if self.silent:
             return
         self.step_seconds = seconds if math.isnan(self.step_seconds) else 0.95 * self.step_seconds + 0.05 * seconds
@@ -82,7 +82,7 @@ class Log:
             self.console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def validation(self, progress: RunProgress, rate: float, picture: Image.Image) -> None:
-        """A score was made, and a picture of what the network does now."""
+        """Record a score, and a picture of the network's current result."""
         if self.silent:
             return
         self._write(progress, rate, validation=progress.validation)
@@ -128,9 +128,9 @@ def duration(seconds: float) -> str:
 
 
 def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
-    """The complete rows of a log up to a step."""
+    """The complete rows of a log, up to a step."""
     if step == 0 or not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if None not in row.values()]  # the last may be cut off
+        rows = [row for row in csv.DictReader(file) if None not in row.values()]  # the last row may be cut off
     return [row for row in rows if row["step"].isdigit() and int(row["step"]) <= step]

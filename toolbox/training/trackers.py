@@ -17,7 +17,7 @@ from toolbox.close_names import did_you_mean
 from toolbox.config import located
 from toolbox.errors import TrainingError
 
-TRACKERS = ("tensorboard", "trackio", "wandb")  # as accelerate, the packages and our extras for pip are named
+TRACKERS = ("tensorboard", "trackio", "wandb")  # the names in accelerate, of the packages, and of our extras for pip
 TENSORBOARD = "tensorboard"
 NO_TENSORBOARD = (
     "TensorBoard is not installed, so only log.csv is written; `pip install 'toolbox-restoration[tensorboard]'` adds it"
@@ -25,7 +25,7 @@ NO_TENSORBOARD = (
 
 
 def check_tracker(name: str) -> str:
-    """The name, if accelerate can use this tracker; for pydantic's validators."""
+    """Return the name if accelerate can use this tracker. For pydantic's validators."""
     if name not in TRACKERS:
         remedy = did_you_mean(name, TRACKERS) or "choose another"
         raise located((), f"got {name!r}, expected one of {', '.join(TRACKERS)}; {remedy}", name)
@@ -41,7 +41,7 @@ def is_installed(name: str) -> bool:
 
 
 def chosen(names: Sequence[str] | None) -> list[str]:
-    """The trackers of a recipe; unless it names some, TensorBoard where it is installed."""
+    """The trackers of a recipe; by default TensorBoard if it is installed."""
     return list(names) if names is not None else [TENSORBOARD] * is_installed(TENSORBOARD)
 
 
@@ -59,13 +59,13 @@ def tracking(
     Args:
         accelerator: made with ``log_with=chosen(names)``; only its main process has trackers.
         names: the recipe's trackers.
-        project: what the runs of one recipe have in common.
-        folder: of the run, whose name the run gets; Weights & Biases writes into it.
+        project: the common name of the runs of one recipe.
+        folder: the folder of the run, which names the run; Weights & Biases writes into it.
         config: the recipe as JSON data.
-        step: where the run begins; what TensorBoard holds of later steps is from before an interruption.
+        step: the first step of the run; TensorBoard drops later ones, from before an interruption.
 
     Raises:
-        TrainingError: one of them cannot start.
+        TrainingError: a tracker cannot start.
     """
     settings = {
         "tensorboard": {"purge_step": step or None},
@@ -75,9 +75,9 @@ def tracking(
     if names is None and not accelerator.log_with and accelerator.is_main_process:
         print(NO_TENSORBOARD, file=sys.stderr)  # noqa: T201  # a run talks
     try:
-        with redirect_stdout(sys.stderr):  # some of them greet
+        with redirect_stdout(sys.stderr):  # some of them print a greeting
             accelerator.init_trackers(project, init_kwargs=settings)
-    except Exception as error:  # without a network or an account: each has errors of its own
+    except Exception as error:  # without a network or an account, each raises errors of its own
         started = ", ".join(map(str, accelerator.log_with))
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise TrainingError(f"{started}: a tracker cannot start: {reason}; repair that, or change `trackers`") from None
@@ -90,7 +90,7 @@ def tracking(
 
 
 def log_picture(tracker: Any, name: str, picture: Image.Image, step: int) -> None:
-    """Give a tracker a picture, if it can show one."""
+    """Log a picture, if the tracker can show one."""
     if hasattr(tracker, "log_images"):
         more = {"dataformats": "NHWC"} if tracker.name == TENSORBOARD else {}
         tracker.log_images({name: np.asarray(picture)[None]}, step, **more)

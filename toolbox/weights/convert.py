@@ -1,4 +1,4 @@
-"""From a published checkpoint to a restorer, tensor by tensor, with every difference named."""
+"""Turn a published checkpoint into a restorer, tensor by tensor, and name every difference."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ from toolbox.weights.published import checkpoint_of, read_checkpoint
 
 @dataclass(frozen=True)
 class Recognized:
-    """A checkpoint with the format it was recognized as, and the plan of its conversion."""
+    """A checkpoint with its recognized format, and the plan of its conversion."""
 
-    origin: str  # the file, as error messages call it
+    origin: str  # name of the file in error messages
     checkpoint: Checkpoint
     converter: ConverterInfo
     conversion: Conversion
 
     def refusal(self, reason: str) -> WeightsError:
-        """The error that names the file, the format and why the one is not the other."""
+        """An error that names the file, the format and the reason."""
         return WeightsError(f"{self.origin} as {self.converter.name}: {reason}")
 
 
 def convert(source: str | Path | Mapping[str, Any], *, format: str | None = None, **hints: Any) -> Restorer:  # noqa: A002  # the word a user looks for
-    """A restorer in eval mode from a published checkpoint.
+    """Convert a published checkpoint to a restorer in eval mode.
 
     Args:
         source: a path (.safetensors, .npz, .pt, .pth, .ckpt, or a TensorFlow checkpoint's prefix), or
             the tensors or arrays themselves by their published names.
-        format: the name of a converter; recognized from the checkpoint unless given.
-        hints: what the checkpoint cannot tell; each format has its own, such as
+        format: the name of a converter; by default Toolbox recognizes it.
+        hints: settings that the checkpoint leaves open; each format has its own, such as
             ``propagation="accumulate"`` for ``nlrn-tf``.
 
     Raises:
-        WeightsError: the checkpoint cannot be read, is of no known format, does not tell enough, or
-            has missing, unexpected or misshapen tensors.
+        WeightsError: the checkpoint cannot be read, is of no known format, needs a hint, or has
+            missing, unexpected or misshapen tensors.
         SpecError: a hint is unknown or has a wrong value.
     """
     return build_converted(recognize(source, format=format, hints=hints))
 
 
 def build_converted(recognized: Recognized) -> Restorer:
-    """The restorer that a recognized checkpoint plans, with its weights; errors as ``convert``'s."""
+    """Build the restorer of a recognized checkpoint, with its weights. The errors are those of ``convert``."""
     conversion, tensors = recognized.conversion, recognized.checkpoint.tensors
     try:
         spec = resolve(conversion.spec)
@@ -82,7 +82,7 @@ def recognize(
     hints: Mapping[str, Any],
     registries: Registries | None = None,
 ) -> Recognized:
-    """Read a checkpoint and plan its conversion, without building anything; errors as ``convert``'s."""
+    """Read a checkpoint and plan its conversion, without building it. The errors are those of ``convert``."""
     registries = in_use(registries)
     origin = "the given tensors" if isinstance(source, Mapping) else str(source)
     checkpoint = checkpoint_of(source, origin) if isinstance(source, Mapping) else read_checkpoint(Path(source))
@@ -106,7 +106,7 @@ def recognize(
 def _recognizes(converter: ConverterInfo, checkpoint: Checkpoint) -> bool:
     try:
         return converter.recognize(checkpoint)
-    # A stranger's converter is asked about files that its author never saw.
+    # A third-party converter sees files that its author never saw.
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         warnings.warn(

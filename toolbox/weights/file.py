@@ -1,4 +1,4 @@
-"""One safetensors file that says itself which network it is for: spec and provenance in the header."""
+"""Weights files: one safetensors file with spec and provenance in its header."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
 
 FORMAT = 1
-HEADER_LIMIT = 4 * 2**20  # bytes; ours has a few thousand, a network of a hundred thousand tensors would not fit
-SPEC_LIMIT = 64 * 2**10  # characters; ours has about a thousand
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # what a network computes in
+HEADER_LIMIT = 4 * 2**20  # bytes; our networks need a few thousand, one of a hundred thousand tensors does not fit
+SPEC_LIMIT = 64 * 2**10  # characters; our specs have about a thousand
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # types that a network computes in
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a weights file says about itself."""
+    """The header of a weights file."""
 
     spec: dict[str, Any]
-    plugins: dict[str, str]  # the plugins that it needs, and their versions when it was written
-    training: dict[str, Any]  # on what, how long and with what score it was trained; empty if unknown
+    plugins: dict[str, str]  # the plugins that it needs, with their versions at the time of writing
+    training: dict[str, Any]  # data, time and score of the training; empty if unknown
     shapes: dict[str, tuple[int, ...]]
 
 
@@ -67,12 +67,12 @@ def save(restorer: Restorer, path: str | Path) -> None:
 
 
 def load(path_or_name: str | Path, *, registries: Registries | None = None) -> Restorer:
-    """A trained restorer in eval mode, from a weights file or by a name of the catalog that ships with one.
+    """Load a trained restorer in eval mode, from a weights file or by the name of an architecture with weights.
 
     Raises:
-        WeightsError: there are no weights of that name, or the file is unreadable, needs a plugin
+        WeightsError: the architecture has no weights, or the file is unreadable, needs a plugin
             that is not active, or its tensors do not fit its spec.
-        UnknownComponent: neither a file nor a name of the catalog.
+        UnknownComponent: there is no such file or name.
     """
     registries = in_use(registries)
     if (restorer := _without_parameters(path_or_name, registries)) is not None:
@@ -81,7 +81,7 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
     header = read_header(path)
     spec = _checked_spec(path, header, registries)
     _check_shapes(path, header.shapes, spec)
-    with torch.random.fork_rng(devices=[]):  # building draws weights; the caller's random state stays
+    with torch.random.fork_rng(devices=[]):  # building draws weights, but the caller's random state must stay
         restorer = Restorer(spec)
     tensors = read_tensors(path)
     ours = restorer.state_dict()
@@ -95,7 +95,7 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
 
 
 def _without_parameters(path_or_name: str | Path, registries: Registries) -> Restorer | None:
-    """The restorer of a name of the catalog that has nothing to train, such as bicubic."""
+    """The restorer of an architecture that has nothing to train, such as bicubic."""
     name = str(path_or_name)
     if is_file(Path(name)) or name not in registries.architectures or registries.architectures[name].weights:
         return None
@@ -106,7 +106,7 @@ def _without_parameters(path_or_name: str | Path, registries: Registries) -> Res
 
 
 def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
-    """The weights file that a path or a name of the catalog stands for; errors as ``load``'s."""
+    """The weights file of a path or a name of the catalog. The errors are those of ``load``."""
     path = Path(path_or_name)
     if is_file(path):
         return path
@@ -122,7 +122,7 @@ def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
 
 
 def read_header(path: Path) -> Header:
-    """What the file says about itself, read without its tensors.
+    """Read the header of a weights file, without its tensors.
 
     Raises:
         WeightsError: the file cannot be read, is cut off, or is not a weights file of ours.
@@ -151,8 +151,22 @@ def read_header(path: Path) -> Header:
     return Header(spec, plugins, training, shapes)
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in the header of a safetensors file of any kind.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        _check_length(path)
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file: {_reason(error)}") from None
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a safetensors file.
+    """Read every tensor of a safetensors file.
 
     Raises:
         WeightsError: the file cannot be read.
@@ -166,7 +180,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def describe_mismatch(given: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> str | None:
-    """What is missing, unexpected or of another shape, sorted; None when all fits."""
+    """The missing, unexpected and misshapen tensors, sorted; None if everything fits."""
     complaints = []
     if missing := sorted(expected.keys() - given.keys()):
         complaints.append(f"missing {_listed(missing)}")
@@ -189,7 +203,7 @@ def _checked_spec(path: Path, header: Header, registries: Registries) -> Archite
             needed = _printable(f"{plugin} (written with version {version})")
             raise WeightsError(f"{path}: needs plugin {needed}, but {why}")
     try:
-        # Whatever the header says: the weights are in this file, and nobody else is asked for any.
+        # The weights are in this file, so the header cannot make Toolbox fetch any.
         return resolve(header.spec, registries=registries).trained()
     except SpecError as error:
         raise WeightsError(f"{path}: the spec in its header is not valid here: {_printable(str(error))}") from None
@@ -197,12 +211,12 @@ def _checked_spec(path: Path, header: Header, registries: Registries) -> Archite
 
 def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], spec: ArchitectureSpec) -> None:
     try:
-        # Shapes only: nothing is allocated for a spec that may be wrong.
+        # Shapes only, so that a wrong spec allocates nothing.
         with torch.device("meta"), _AtMost(1000 + 50 * len(shapes)):
             expected = {key: tuple(tensor.shape) for key, tensor in Restorer(spec).state_dict().items()}
     except _TooManyError:
         raise WeightsError(f"{path}: its spec describes a far larger network than its {len(shapes)} tensors") from None
-    # What torch raises for sizes that no memory has addresses for.
+    # Torch raises these for sizes beyond any address space.
     except (RuntimeError, TypeError, OverflowError) as error:
         reason = str(error).split("\n", 1)[0]
         raise WeightsError(f"{path}: the network of the spec in its header cannot be built: {reason}") from None
@@ -215,9 +229,9 @@ class _TooManyError(Exception):
 
 
 class _AtMost(TorchFunctionMode):
-    """Stops a network from being built after so many calls of torch that give a tensor; one of its own takes a few.
+    """Stops building a network after so many torch calls that return a tensor; a proper network needs only a few.
 
-    It raises once, and never in a call that gives none: such calls put back what ``no_grad`` changed.
+    It raises once, and only in a call that returns a tensor: other calls restore what ``no_grad`` changed.
     """
 
     def __init__(self, calls: int) -> None:
@@ -234,7 +248,7 @@ class _AtMost(TorchFunctionMode):
 
 
 def _check_length(path: Path) -> None:
-    """Refuse a file whose first eight bytes claim a header that cannot be, before anyone allocates it."""
+    """Refuse a file whose first eight bytes claim an impossible header, before anything allocates it."""
     length = path.stat().st_size
     with path.open("rb") as file:
         first = file.read(8)
@@ -263,7 +277,7 @@ def _reason(error: Exception) -> str:
 
 
 def _printable(text: str, most: int = 1000) -> str:
-    """Text that comes from a file, on one line, without what a terminal would obey, and no more of it than helps."""
+    """Text from a file on one line, without control characters, cut to a helpful length."""
     text = text if text.isprintable() else text.encode("unicode_escape").decode()
     return text if len(text) <= most else f"{text[:most]}…"
 

@@ -1,4 +1,4 @@
-"""Finding the network that a name or a path stands for, ready to restore."""
+"""Find the network for a name or a path, ready to restore."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toolbox.weights.file import load
 
 
 def find_model(name: str, registries: Registries) -> Restorer:
-    """The trained model; one of the user's own catalog may be untrained, which a warning says."""
+    """The trained model. A model of the user's own catalog may be untrained, with a warning."""
     theirs = name in registries.architectures and name not in installed().architectures
     if is_file(Path(name)) or not theirs or registries.architectures[name].weights is not None:
         return load(name, registries=registries)

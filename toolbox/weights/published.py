@@ -1,4 +1,4 @@
-"""Published checkpoints: reading one without running anything in it, and planning its conversion."""
+"""Read published checkpoints without executing anything in them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from torch import Tensor
 from toolbox.conversion import Checkpoint
 from toolbox.errors import WeightsError
 from toolbox.weights.file import read_tensors
+
+PICKLE = b"\x80"  # what a pickle of protocol 2 or later begins with
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # pickled first by torch.save before there were archives
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -36,14 +39,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(read_tensors(path))
     if start[:4] == b"PK\x03\x04" and _holds_arrays(path):
         return Checkpoint(_read_npz(path))
+    if start[:1] == PICKLE and TORCH_MAGIC not in start:
+        raise WeightsError(
+            f"{path}: refused, since it is a pickle, which can run code; where you trust it, save its arrays "
+            "by name in an .npz file and convert that"
+        )
     return checkpoint_of(_read_torch(path), str(path))
 
 
 def checkpoint_of(content: Any, origin: str) -> Checkpoint:
     """The tensors and notes of a state dict, or of the usual dictionaries around one.
 
-    Those are ``{"model": {"sd": ...}}`` (LIIF), ``{"state_dict": ...}`` (Lightning) and the like;
-    notes are everything beside the tensors.
+    Such dictionaries are ``{"model": {"sd": ...}}`` (LIIF), ``{"state_dict": ...}`` (Lightning) and the like.
+    Everything besides the tensors becomes a note.
 
     Raises:
         WeightsError: there are no named tensors in it.
@@ -73,7 +81,7 @@ def _holds_arrays(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
-    # In a damaged archive Python's zipfile also meets names and versions that it cannot read.
+    # In a damaged archive, Python's zipfile also finds names and versions that it cannot read.
     except Exception as error:
         raise WeightsError(f"{path}: the archive is damaged: {error}") from None
 
@@ -82,7 +90,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays.files}
-    # The same, and whatever numpy and zlib meet.
+    # The same, and errors of numpy and zlib.
     except Exception as error:
         raise WeightsError(f"{path}: not readable as plain arrays: {error}") from None
 
@@ -96,7 +104,7 @@ def _read_torch(path: Path) -> Any:
             f"{path}: the file is damaged or holds more than tensors and plain data ({first}); "
             "save only its state dict and convert that"
         ) from None
-    # Torch raises whatever its readers meet in a file that is no checkpoint.
+    # Torch's readers raise all kinds of errors for a file that is no checkpoint.
     except Exception as error:
         reason = str(error).split("\n", 1)[0] or "it is empty or cut off"
         raise WeightsError(f"{path}: not a checkpoint that torch can read: {reason}") from None

@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints, when tensorflow is installed (the extra ``tensorflow``)."""
+"""Read TensorFlow checkpoints with tensorflow, which the extra ``tensorflow`` installs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from toolbox.errors import WeightsError
 
 
 def read_variables(path: Path) -> dict[str, Tensor]:
-    """The variables of a checkpoint by name; ``path`` is its prefix, without .index.
+    """Read the variables of a checkpoint by name. ``path`` is its prefix, without .index.
 
-    Optimizer slots and counters are left out.
+    It leaves out optimizer slots and counters.
 
     Raises:
         WeightsError: tensorflow is not installed, or cannot read the checkpoint.

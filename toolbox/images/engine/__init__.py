@@ -1,1 +1,1 @@
-"""The engine: a plan that fits into the memory, tiles, and the network that goes over them."""
+"""The engine: a plan that fits into memory, tiles, and the network that runs over them."""

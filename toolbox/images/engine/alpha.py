@@ -1,4 +1,4 @@
-"""Colors beneath transparency: nobody saw them, so nothing of them may show when a picture is enlarged."""
+"""Replace colors under full transparency, which must not become visible when a picture is enlarged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 def without_hidden_colors(colors: Tensor, alpha: Tensor) -> Tensor:
-    """Colors (1, C, H, W) where those of fully transparent pixels come from the visible ones nearby.
+    """Colors (1, C, H, W) with those of fully transparent pixels filled in from visible ones nearby.
 
-    Files hold black or anything there, which interpolation and a network's receptive field would mix
-    into the edges of what is visible: dark fringes. Pixels that are visible at all stay as they are.
-    It is the pull-push interpolation of scattered data of Gortler et al., The Lumigraph, SIGGRAPH 1996:
-    averages of visible colors, in ever coarser grids, fill what the finer ones left open.
+    Files hold black or anything else there. Interpolation and the network would mix it into the edges of
+    visible parts, as dark fringes. Pixels that are not fully transparent stay unchanged. The method is the
+    pull-push interpolation of scattered data of Gortler et al., The Lumigraph, SIGGRAPH 1996: averages of
+    visible colors in ever coarser grids fill the gaps of finer ones.
 
     Args:
         colors: any float type, not premultiplied.
@@ -27,7 +27,7 @@ def without_hidden_colors(colors: Tensor, alpha: Tensor) -> Tensor:
 
 
 def _push_pull(sums: Tensor, weights: Tensor) -> Tensor:
-    """Averages (1, C, H, W) of sums of colors over the number that was added, everywhere defined."""
+    """Averages (1, C, H, W): sums of colors divided by their weights, defined everywhere."""
     if min(weights.shape[-2:]) == 1 and max(weights.shape[-2:]) == 1:
         return sums / weights.clamp_min(1e-6)
     height, width = sums.shape[-2:]

@@ -1,4 +1,4 @@
-"""Where and how a network computes: device, type of numbers, threads, and how large a picture may be."""
+"""Set where and how a network computes: device, number type, threads, and the limit for pictures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 
 
 def placed(restorer: Restorer, device: str | None, dtype: str | None) -> Restorer:
-    """The restorer on a device such as ``cuda:0``, computing in one of DTYPES; None leaves what it has.
+    """Move the restorer to a device such as ``cuda:0`` and to one of DTYPES; None changes nothing.
 
     Raises:
-        SpecError: there is no such device or type here.
+        SpecError: this machine has no such device or type.
     """
     if dtype is not None and dtype not in DTYPES:
         raise SpecError(f"got dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
@@ -26,7 +26,7 @@ def placed(restorer: Restorer, device: str | None, dtype: str | None) -> Restore
         where, what = torch.device(device or restorer.mean.device), DTYPES[dtype] if dtype else restorer.mean.dtype
         probe = torch.ones(1, 1, 3, 3, device=where, dtype=what)
         torch.nn.functional.conv2d(probe, probe)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # as PyTorch refuses what is not there
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # as PyTorch refuses them
         asked = f"device {device or 'cpu'}" + (f" with dtype {dtype}" if dtype else "")
         available = "cpu" + "".join(
             f", {kind}" for kind in ("cuda", "mps", "xpu") if getattr(torch, kind).is_available()
@@ -38,7 +38,7 @@ def placed(restorer: Restorer, device: str | None, dtype: str | None) -> Restore
 
 @contextmanager
 def threads(number: int | None) -> Iterator[None]:
-    """Compute with that many threads; None leaves it."""
+    """Compute with that many threads; None changes nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
     try:
@@ -49,9 +49,9 @@ def threads(number: int | None) -> Iterator[None]:
 
 @contextmanager
 def large_pictures() -> Iterator[None]:
-    """Let the memory decide how large a picture may be, which is estimated from its header before it is decoded.
+    """Let memory limit the size of a picture. Toolbox estimates it from the header, before decoding.
 
-    Pillow refuses more than 179 megapixels; that is a fixed guess at what is a bomb, and a film scan is none.
+    Pillow refuses more than 179 megapixels as a decompression bomb, but a film scan can be that large.
     """
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS

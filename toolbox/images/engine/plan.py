@@ -1,7 +1,7 @@
-"""How to restore a picture in the memory there is, estimated before any work starts.
+"""Plan how to restore a picture in the available memory, before any work starts.
 
-The encoder goes over the picture in tiles, which are made smaller until they fit; an implicit
-decoder works in bands of rows, whose memory does not grow with the picture's height.
+The encoder runs over the picture in tiles, and the plan makes them smaller until they fit. An implicit
+decoder works in bands of rows, whose memory does not grow with the height of the picture.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from toolbox.images.engine.request import Request
 from toolbox.images.engine.tiling import Tiling, alignment_of, exact_tiling, usual_tile
 from toolbox.restorer import Restorer
 
-TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # tried from the usual one on
-HALOS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)  # tried where the receptive field is too much
-NEAR, FAR = 64, 104  # sides that are measured: from there on, cost is linear in rows and in columns
-DECODED = 24_576  # pixels of features that are measured for the decoder: three of its bands, one of them inside
-SMALL_PICTURE = 2**19  # pixels of picture and result: less than that always fits
-LIBRARIES = 160e6  # bytes that PyTorch's libraries take for themselves once they work
+TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # sizes to try, from the usual one on
+HALOS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)  # sizes to try when the receptive field is too large
+NEAR, FAR = 64, 104  # measured sides; beyond them, cost is linear in rows and in columns
+DECODED = 24_576  # measured pixels of features for the decoder: three of its bands, one of them inside
+SMALL_PICTURE = 2**19  # pixels of picture and result; fewer always fit
+LIBRARIES = 160e6  # bytes that PyTorch's libraries use once they work
 ANYTHING = Request()
-SLACK = 1.15  # the allocator does not use again all that it is given back
+SLACK = 1.15  # the allocator does not reuse all freed memory
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a picture will be restored, and what that will take."""
+    """The way to restore a picture, and its estimated cost."""
 
     size: tuple[int, int]  # (height, width) of the result
     tiling: Tiling
     tiles: int
-    exact: bool  # whether the tiles give the same as the whole picture
-    memory: float | None  # bytes of the whole process, on a GPU of its memory; None if not estimated
+    exact: bool  # whether the tiles give the result of the whole picture
+    memory: float | None  # bytes of the whole process, or of the GPU's memory; None if not estimated
     seconds: float | None
 
 
@@ -52,17 +52,17 @@ def make_plan(
     *,
     estimate_small: bool = False,
 ) -> Plan:
-    """Choose tiles for a picture that fit into the memory: the largest ones that change nothing.
+    """Choose the largest tiles for a picture that fit into memory and do not change the result.
 
     Args:
         restorer: the network.
         shape: (channels, height, width) of the picture, without alpha.
-        request: the size of the result and the memory. Where no exact tiles fit into ``max_memory``, the
-            halo is made smaller, too; without it the plan may take all the memory that is free.
-        estimate_small: estimate what a small picture takes, too, although it fits in any case.
+        request: the size of the result, and the memory. If no exact tiles fit into ``max_memory``, the
+            halo gets smaller too. Without ``max_memory`` the plan may use all free memory.
+        estimate_small: estimate the cost of a small picture too, although it always fits.
 
     Raises:
-        ImageError: the picture cannot be restored in that memory, or the halo is no use here.
+        ImageError: the picture cannot be restored in that memory, or a halo is impossible here.
         SpecError: the network does not do that size.
     """
     size = request.geometry.size_for(restorer, *shape[1:])
@@ -102,7 +102,7 @@ def make_plan(
 
 
 def warn_if_approximate(restorer: Restorer, plan: Plan, request: Request, name: str = "") -> None:
-    """Warn where the memory makes tiles approximate although nobody asked for a smaller halo."""
+    """Warn when lack of memory makes tiles approximate although nobody asked for a smaller halo."""
     if not plan.exact and request.halo is None:
         field = restorer.spec.encoder.config.receptive_field()
         warnings.warn(
@@ -115,8 +115,8 @@ def warn_if_approximate(restorer: Restorer, plan: Plan, request: Request, name: 
 def decoded_size(restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int]) -> tuple[int, int]:
     """The (height, width) to decode, for a result of that size from a picture (channels, height, width).
 
-    An implicit decoder that is asked for fewer points than there are pixels skips some, which is aliasing.
-    So an axis that shrinks is decoded at the picture's own size, and reduced with a kernel against that.
+    An implicit decoder that gives fewer points than there are pixels skips some, which is aliasing. So an
+    axis that shrinks is decoded at the picture's own size, and reduced afterwards with an antialiasing kernel.
     """
     if restorer.sizes != "any":
         return size
@@ -124,10 +124,10 @@ def decoded_size(restorer: Restorer, shape: tuple[int, int, int], size: tuple[in
 
 
 def parse_memory(text: float | str) -> float:
-    """Bytes of ``"2GB"``, ``"512MiB"`` or a number.
+    """The bytes of ``"2GB"``, ``"512MiB"`` or a number.
 
     Raises:
-        ImageError: it is no amount of memory.
+        ImageError: the text is no amount of memory.
     """
     try:
         return float(TypeAdapter(ByteSize).validate_python(int(text) if isinstance(text, float) else text))
@@ -140,7 +140,7 @@ def _is_exact(tiling: Tiling, shape: tuple[int, int, int], field: int | None) ->
 
 
 def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> Iterator[Tiling]:
-    """From the best to the smallest: exact ones first, then with less and less of a halo."""
+    """Tilings from the best to the smallest: exact ones first, then ones with smaller and smaller halos."""
     encoder = restorer.spec.encoder.config
     field, alignment = encoder.receptive_field(), alignment_of(encoder)
     if field is None:
@@ -150,7 +150,7 @@ def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> 
     usual = usual_tile(given)
     yield Tiling(usual, given, alignment)
     yield from (Tiling(tile, given, alignment) for tile in TILES if given <= tile < usual)
-    if may_approximate and halo is None:  # a tile of less than two halos costs more than it saves
+    if may_approximate and halo is None:  # a tile smaller than two halos costs more than it saves
         pairs = ((tile, smaller) for smaller in HALOS if smaller < field for tile in TILES if tile >= 2 * smaller)
         yield from (Tiling(tile, smaller, alignment) for tile, smaller in pairs)
 
@@ -158,17 +158,18 @@ def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> 
 def _estimator(
     restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int]
 ) -> Callable[[Tiling], tuple[float, float]]:
-    """A function from a tiling to bytes and seconds."""
+    """A function that estimates bytes and seconds for a tiling."""
     channels, height, width = shape
     with torch.device("meta"):
         network = Restorer(restorer.spec).to(restorer.mean.dtype).eval()
     encoder = network.spec.encoder.config
-    features = encoder.out_channels(network.channels)
+    seen = network.spec.encoder_channels
+    features = encoder.out_channels(seen)
     like = network.mean
 
     @cache
     def encoding(rows: int, columns: int) -> Cost:
-        image = like.new_empty(1, network.channels, rows, columns)
+        image = like.new_empty(1, seen, rows, columns)
         return cost(lambda: network.encode(network.pad(image)))
 
     @cache
@@ -209,7 +210,7 @@ def _estimator(
 
 
 def _memory(device: torch.device) -> tuple[float, float]:
-    """Bytes that this process has taken, and that are free for it."""
+    """The bytes that this process uses, and the bytes that are free for it."""
     if device.type == "cuda":
         return float(torch.cuda.memory_reserved(device)), float(torch.cuda.mem_get_info(device)[0])
     return float(psutil.Process().memory_info().rss), float(psutil.virtual_memory().available)

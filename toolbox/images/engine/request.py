@@ -1,8 +1,10 @@
-"""What somebody asks for: a size, in any of the ways in which people say it, and the memory for it."""
+"""The request for a result: its size, in any of the ways to state one, and the memory for it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from toolbox.errors import ImageError
 from toolbox.restorer import Restorer, scaled_size
@@ -12,25 +14,25 @@ Scale = float | tuple[float, float]
 
 @dataclass(frozen=True)
 class Geometry:
-    """One of these, or none: then the size is the model's own."""
+    """The size of a result, stated in at most one way; without any it is the model's own."""
 
     scale: Scale | None = None  # output over input size, one number or (vertical, horizontal)
     size: tuple[int, int] | None = None  # (height, width)
-    width: int | None = None  # pixels; the proportions stay
+    width: int | None = None  # pixels; the proportions are kept
     height: int | None = None
     long_edge: int | None = None  # pixels of the longer side
 
     @property
     def given(self) -> bool:
-        """Whether any size is asked for."""
-        return any(getattr(self, field.name) is not None for field in fields(self))
+        """Whether a size is stated."""
+        return any(getattr(self, each.name) is not None for each in fields(self))
 
     def size_for(self, restorer: Restorer, height: int, width: int) -> tuple[int, int]:
         """The (height, width) of the result for a picture of ``height`` × ``width``.
 
         Raises:
             SpecError: the model does not do that size.
-            ImageError: one side is asked for that is not positive.
+            ImageError: a stated side is not positive.
         """
         side = {"width": width, "height": height, "long_edge": max(height, width)}
         for name, length in side.items():
@@ -45,9 +47,10 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, the same for every picture of a run."""
+    """The request, which is the same for every picture of a run."""
 
     geometry: Geometry = Geometry()
-    max_memory: float | str | None = None  # bytes that the process may take in all, or text such as "2GB"
-    halo: int | None = None  # pixels around a tile, if they may be fewer than the encoder's receptive field
-    workers: int = 1  # pictures that are restored at the same time and share the memory
+    max_memory: float | str | None = None  # bytes for the whole process, or text such as "2GB"
+    halo: int | None = None  # pixels around a tile, when fewer than the encoder's receptive field are allowed
+    workers: int = 1  # pictures that are restored at the same time and share memory
+    conditions: Mapping[str, Any] = field(default_factory=dict)  # facts for the network, such as sigma

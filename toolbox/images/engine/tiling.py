@@ -1,8 +1,8 @@
-"""Encoding a large image tile by tile, with the same result as at once.
+"""Encode a large image tile by tile, with the result of the whole image.
 
-Each tile is encoded with a halo, pixels around it that are cut off again. With a halo of the
-encoder's receptive field no feature sees a border that is not the image's own; with a smaller one
-the features near the edges of tiles are approximate.
+Each tile is encoded with a halo, pixels around it whose features are cut off again. With a halo of the
+encoder's receptive field, no feature sees a border that is not the image's own. With a smaller halo the
+features near the edges of tiles are approximate.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SMALLEST, LARGEST = 256, 768  # pixels per side of a tile without the halo, unle
 
 @dataclass(frozen=True)
 class Tiling:
-    """How an encoder goes over an image: tiles of at most ``tile`` pixels a side, and ``halo`` around them."""
+    """The tiles of an image: at most ``tile`` pixels a side, with ``halo`` pixels around them."""
 
     tile: int | None  # None: the whole image at once
     halo: int
     alignment: int = 1  # tiles start at multiples of it
-    trims: bool = False  # gives free memory back after each tile: slower by a tenth, but holes do not add up
+    trims: bool = False  # return free memory after each tile: a tenth slower, but gaps do not add up
 
     def segments(self, length: int) -> list[tuple[int, int, int, int]]:
         """Cut an axis: (start, stop) of each tile, and (start, stop) with the halo."""
@@ -43,7 +43,7 @@ class Tiling:
         ]
 
     def count(self, height: int, width: int) -> int:
-        """How many tiles an image is cut into."""
+        """The number of tiles of an image."""
         return len(self.segments(height)) * len(self.segments(width))
 
     def largest(self, length: int) -> int:
@@ -52,17 +52,17 @@ class Tiling:
 
 
 def usual_tile(halo: int) -> int:
-    """Eight halos: features of a small tile stay in the cache, and those of a halo are computed twice."""
+    """Eight halos, because features of a small tile stay in the cache and those of a halo are computed twice."""
     return min(max(8 * halo, SMALLEST), LARGEST)
 
 
 def alignment_of(encoder: EncoderConfig) -> int:
-    """What tiles start at multiples of: so that they are encoded as parts of the whole, and need no padding."""
+    """The multiple at which tiles start, so that they equal the whole image there and need no padding."""
     return math.lcm(encoder.alignment(), encoder.padding().multiple)
 
 
 def exact_tiling(encoder: EncoderConfig, tile: int | None = None) -> Tiling:
-    """The tiling that changes nothing: an encoder that sees the whole image gets it in one piece."""
+    """An exact tiling. An encoder that sees the whole image gets it in one piece."""
     field = encoder.receptive_field()
     if field is None:
         return Tiling(None, 0)
@@ -70,14 +70,14 @@ def exact_tiling(encoder: EncoderConfig, tile: int | None = None) -> Tiling:
 
 
 def encode_in_tiles(restorer: Restorer, image: Tensor, tiling: Tiling, done: Callable[[], None]) -> Tensor:
-    """Features (B, C, H, W) of a padded image (B, channels, H, W). ``done`` is called after each tile."""
+    """The features (B, C, H, W) of a padded image (B, channels, H, W). It calls ``done`` after each tile."""
     rows, columns = (tiling.segments(length) for length in image.shape[-2:])
     features = image.new_empty(0)
     for top, bottom, outer_top, outer_bottom in rows:
         for left, right, outer_left, outer_right in columns:
             tile = restorer.encode(image[..., outer_top:outer_bottom, outer_left:outer_right])
             if tile.shape[-2:] == image.shape[-2:]:
-                features = tile  # of everything
+                features = tile  # of the whole image
             else:
                 if not features.numel():
                     shape = (*tile.shape[:2], *image.shape[-2:])

@@ -1,1 +1,1 @@
-"""Picture files: reading and writing them with all that they hold."""
+"""Read and write picture files with their depth, color and metadata."""

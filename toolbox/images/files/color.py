@@ -1,23 +1,22 @@
-"""CMYK and Lab to RGB, at the depth that they have."""
+"""Convert CMYK and Lab to RGB at the same depth."""
 
 from __future__ import annotations
 
 import struct
 from functools import cache
-from typing import Any
 
 import imagecodecs
 import numpy as np
 from PIL import ImageCms
 
-Array = np.ndarray[Any, Any]
+from toolbox.pixels import Array
 
 
 @cache
 def srgb() -> bytes:
-    """The ICC profile of sRGB, the same every time."""
+    """The ICC profile of sRGB, always the same bytes."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]  # it is dated, with now
+    return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]  # it holds the current date
 
 
 @cache
@@ -28,8 +27,8 @@ def _lab() -> bytes:
 def cmyk_to_rgb(ink: Array, icc: bytes) -> tuple[Array, bytes]:
     """(H, W, 4) uint8 or uint16, 0 being no ink → (H, W, 3) of the same type, and its ICC profile.
 
-    With a CMYK profile it is the color that this gives in sRGB; without one, or with a damaged one, the
-    inks are taken as perfect filters, and what the RGB means is as unknown as what the inks meant.
+    With a CMYK profile the result is sRGB. Without one, or with a damaged one, the inks count as perfect
+    filters, and the meaning of the RGB is as unknown as that of the inks.
     """
     if icc[16:20] == b"CMYK":
         try:

@@ -1,4 +1,4 @@
-"""Decoding what Pillow would cut to 8 bits per channel, or does not read: 9 to 16 bits, and all of TIFF's colors."""
+"""Decode pictures that Pillow cuts to 8 bits or does not read: 9 to 16 bits, and all colors of TIFF."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ from toolbox.errors import ImageError
 from toolbox.images.files.color import cmyk_to_rgb, lab_to_rgb
 from toolbox.images.files.metadata import ORIENTATION, metadata_of_tiff
 from toolbox.images.files.page import Page, upright
+from toolbox.pixels import Array
 
-Array = np.ndarray[Any, Any]
-
-DEEP = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)[A-Za-z]?;16[A-Z]?|SGI16")  # how Pillow names what it makes 8 bits of
+DEEP = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)[A-Za-z]?;16[A-Z]?|SGI16")  # Pillow's names for what it cuts to 8 bits
 # TIFF: photometric interpretations, and the number of colors that each has.
 TIFF_COLORS = {0: 1, 1: 1, 2: 3, 5: 4, 8: 3}
 
 
 def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Array | None:
-    """Pixels with more than 8 bits per channel that Pillow would cut to 8; None where it would not.
+    """Pixels with more than 8 bits per channel that Pillow would cut to 8, or None if it would not.
 
     Args:
         image: opened, not yet loaded.
-        content: gives the bytes of the file.
+        content: returns the bytes of the file.
 
     Raises:
-        ImageError: it has more than 8 bits, and nothing here reads it.
+        ImageError: the picture has more than 8 bits in a form that Toolbox cannot read.
     """
     decode: Callable[[bytes], Array]
     if image.format in ("JPEG2000", "AVIF"):
@@ -59,7 +58,7 @@ def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Arr
 
 
 def deep_tiff_page(page: tifffile.TiffPage) -> Page:
-    """A page with more than 8 bits, or one that Pillow does not read: gray, RGB, CMYK or Lab, with or without alpha."""
+    """Decode a page with more than 8 bits, or one that Pillow does not read: gray, RGB, CMYK, Lab, or with alpha."""
     colors, bits = TIFF_COLORS.get(page.photometric), page.bitspersample
     if colors is None or page.sampleformat != 1 or bits > 16 or len(page.shape) > 3:
         kind = {2: "signed", 3: "floating-point"}.get(page.sampleformat, "unsigned")
@@ -97,7 +96,7 @@ def deep_tiff_page(page: tifffile.TiffPage) -> Page:
 
 
 def _check_complete(page: tifffile.TiffPage) -> None:
-    """Refuse a page of which a part is missing, where tifffile would give black."""
+    """Refuse a page with a missing part, which tifffile would fill with black."""
     end = page.parent.filehandle.size
     parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(parts) != math.prod(page.chunked) or any(count == 0 or start + count > end for start, count in parts):
@@ -105,7 +104,7 @@ def _check_complete(page: tifffile.TiffPage) -> None:
 
 
 def _without_alpha(paint: Array, alpha: Array) -> Array:
-    """Colors that were multiplied by alpha, divided by it again."""
+    """Divide premultiplied colors by alpha again."""
     white = int(np.iinfo(paint.dtype).max)
     divided = (paint.astype(np.uint64) * white + alpha // 2) // np.maximum(alpha, 1)
     return np.minimum(divided, white).astype(paint.dtype)
@@ -126,16 +125,16 @@ def _deep_ppm(start: int, size: tuple[int, int], white: int, data: bytes) -> Arr
 
 def _deep_png(transparent: Any, data: bytes) -> Array:
     with Image.open(io.BytesIO(data)) as whole:
-        whole.verify()  # the checksums, which the decoder complains about aloud
+        whole.verify()  # without the checksums, about which the decoder prints complaints
     pixels = np.asarray(imagecodecs.png_decode(data))
-    if transparent is not None and pixels.ndim == 3 and pixels.shape[2] == 3:  # one color stands for it
+    if transparent is not None and pixels.ndim == 3 and pixels.shape[2] == 3:  # a single color is transparent
         alpha = (pixels != np.array(transparent, np.uint16)).any(-1, keepdims=True) * np.uint16(65535)
         pixels = np.concatenate((pixels, alpha), -1)
     return pixels
 
 
 def _stretched(values: Array, white: int) -> Array:
-    """From 0 … white to all of 8 or 16 bits."""
+    """Stretch 0 … white to the full range of 8 or 16 bits."""
     if white == 255:
         return values.astype(np.uint8)
     if white != 65535:

@@ -1,4 +1,4 @@
-"""The formats that pictures are written in, and what each can hold."""
+"""The picture formats that Toolbox reads and writes, and the contents that each can hold."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ EVERYTHING = frozenset(("exif", "xmp", "icc", "dpi"))
 
 
 class CannotHold(Exception):
-    """A picture that its format cannot hold; whoever knows the file's name makes an ImageError of it."""
+    """A picture does not fit its format. The caller, who knows the file's name, turns this into an ImageError."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """What a file of a format can hold beside 8-bit gray and RGB."""
+    """A format, with the contents that its files can hold besides 8-bit gray and RGB."""
 
     name: str  # Pillow's
     metadata: frozenset[str] = frozenset()
     deep: bool = False  # 16 bits per channel
     alpha: bool = True
     pages: bool = False
-    quality: int | None = None  # unless another one is asked for; None where nothing is lost
+    quality: int | None = None  # the default; None for a format without loss
 
 
 KNOWN = {
@@ -42,8 +42,8 @@ KNOWN = {
         Format("PPM", alpha=False),
     )
 }
-# The formats that are read, by Pillow's names. It knows more, and other programs may add to them: some are drawings or
-# scientific data, and PostScript would start another program. MPO is read as the JPEG that it begins with.
+# The formats that Toolbox reads, by Pillow's names. Pillow knows more, and other packages can add some, but those are
+# drawings or scientific data, and PostScript would start another program. MPO is read as the JPEG at its start.
 READ = (
     *("AVIF", "BMP", "CUR", "DCX", "DDS", "DIB", "FLI", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM"),
     *("PSD", "QOI", "SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM"),
@@ -52,7 +52,7 @@ WRITTEN = (
     *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA"),
     *("TIFF", "WEBP", "XBM"),
 )
-# What is refused by name: how the file starts, and what it is.
+# Kinds of files that are refused by name: their first bytes, and the name.
 REFUSED = {
     b"%!PS": "PostScript",
     b"\xc5\xd0\xd3\xc6": "EPS",
@@ -66,7 +66,7 @@ REFUSED = {
     b"\x00\x00\x01\xb3": "MPEG",
     b"<svg": "SVG",
 }
-# Suffixes of the pictures in a data set: those that are scored and trained on.
+# Suffixes of the pictures in a data set, for scores and training.
 DATA_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SAME = {"MPO": "JPEG", "JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000"}  # names of one format
 
@@ -97,7 +97,7 @@ def format_of(path: Path) -> Format:
 
 
 def refused_name(start: bytes) -> str | None:
-    """What a file is that starts so, of the kinds that are refused by name."""
+    """The name of the kind of a file that starts so, if it is refused by name."""
     return next((name for signature, name in REFUSED.items() if start.startswith(signature)), None)
 
 
@@ -114,7 +114,7 @@ def readable_suffixes() -> frozenset[str]:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a target before any work is done for it.
+    """Refuse an impossible target before any work.
 
     Raises:
         ImageError: its suffix names no picture format that can be written, or its folder is missing.

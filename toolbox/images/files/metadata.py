@@ -1,4 +1,4 @@
-"""What a picture file says beside its pixels, and how that goes on to the restored one."""
+"""The metadata of a picture file, adapted for the restored picture."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from PIL import ExifTags, Image
 
 ORIENTATION = ExifTags.Base.Orientation
-SIDES: Mapping[int, int] = {  # in EXIF, twice: which side of the picture a tag tells
+SIDES: Mapping[int, int] = {  # EXIF has each twice: the side of the picture that a tag states
     ExifTags.Base.ImageWidth: 1,
     ExifTags.Base.ImageLength: 0,
     ExifTags.Base.ExifImageWidth: 1,
     ExifTags.Base.ExifImageHeight: 0,
 }
-# Of a TIFF's own tags those that EXIF has, too; the others are about how its pixels are stored.
+# Those tags of a TIFF that EXIF has too. The others describe the storage of its pixels.
 DESCRIPTIVE = (
     ExifTags.Base.DocumentName,
     ExifTags.Base.ImageDescription,
@@ -37,7 +37,7 @@ FORMATS = {3: "H", 4: "I"}  # EXIF's types of whole numbers: SHORT and LONG
 
 @dataclass(frozen=True)
 class Metadata:
-    """Each as the file holds it; empty where it holds none."""
+    """Each kind of metadata as in the file; empty if the file has none."""
 
     exif: bytes = b""  # a TIFF structure, without the prefix that JPEG puts before it
     xmp: bytes = b""
@@ -45,32 +45,32 @@ class Metadata:
     dpi: tuple[float, float] | None = None  # (horizontal, vertical)
 
     def kinds(self) -> set[str]:
-        """The names of those that there are."""
+        """The names of the kinds that are present."""
         return {field.name for field in dataclasses.fields(self) if getattr(self, field.name)}
 
     def upright(self, turned: bool) -> Metadata:
-        """Of the picture once it stands upright: no second program may turn it again.
+        """The metadata of the upright picture, so that no other program rotates it again.
 
         Args:
-            turned: whether rows have become columns.
+            turned: whether rows became columns.
         """
         xmp = re.sub(rb'(tiff:Orientation(?:="|>))[1-8]', rb"\g<1>1", self.xmp)
         dpi = self.dpi[::-1] if self.dpi and turned else self.dpi
         return dataclasses.replace(self, exif=_settled(self.exif, None), xmp=xmp, dpi=dpi)
 
     def sized(self, size: tuple[int, int]) -> Metadata:
-        """Of the picture in another (height, width)."""
+        """The metadata of the picture in another (height, width)."""
         return dataclasses.replace(self, exif=_settled(self.exif, size))
 
 
 def metadata_of(image: Image.Image) -> Metadata:
-    """Of a picture that Pillow has opened; for PNG, whose chunks may come last, loaded."""
+    """The metadata of a picture that Pillow opened; load a PNG first, because its chunks may come last."""
     info = image.info
     if image.format == "TIFF":
         return metadata_of_tiff(image.getexif())
     exif = info.get("exif") or (image.getexif().tobytes() if image.getexif() else b"")
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
-    dpi = info.get("dpi") if image.format != "PCX" else None  # which is rarely anything
+    dpi = info.get("dpi") if image.format != "PCX" else None  # whose value is rarely meaningful
     if dpi and not info.get("jfif_unit", 1) and ExifTags.Base.XResolution not in image.getexif():
         dpi = None  # Pillow's own guess
     return Metadata(
@@ -82,7 +82,7 @@ def metadata_of(image: Image.Image) -> Metadata:
 
 
 def metadata_of_tiff(tags: Image.Exif) -> Metadata:
-    """Of a page of a TIFF file, whose own tags are what EXIF is in other files."""
+    """The metadata of a page of a TIFF file, whose own tags take the place of EXIF."""
     kept = Image.Exif()
     for tag in DESCRIPTIVE:
         if tag in tags:
@@ -117,17 +117,17 @@ def _positive(dpi: tuple[Any, Any]) -> tuple[float, float] | None:
 
 
 def _settled(exif: bytes, size: tuple[int, int] | None) -> bytes:
-    """EXIF of an upright picture of that (height, width), without the thumbnail of what it was.
+    """The EXIF of an upright picture of that (height, width), without the old thumbnail.
 
-    The few values are changed where they stand, since a maker's own notes hold offsets that break
-    when EXIF is written anew. Without a size, sizes stay. Damaged EXIF is left out.
+    It changes the few values in place, since the notes of a maker hold offsets that break when EXIF is
+    written anew. Without a size, sizes stay. Damaged EXIF becomes empty.
     """
     data = bytearray(exif)
     try:
         order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
         (start,) = struct.unpack_from(order + "I", data, 4)
         entries = list(_entries(data, order, start))
-        struct.pack_into(order + "I", data, start + 2 + 12 * len(entries), 0)  # where the thumbnail would follow
+        struct.pack_into(order + "I", data, start + 2 + 12 * len(entries), 0)  # the offset of the thumbnail
         for tag, _, position in tuple(entries):
             if tag == ExifTags.IFD.Exif:
                 entries += _entries(data, order, struct.unpack_from(order + "I", data, position)[0])

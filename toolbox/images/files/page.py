@@ -1,15 +1,13 @@
-"""One picture as restoring works on it; a file holds one, or several pages of them."""
+"""One picture of a file, which holds one page or several."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from toolbox.images.files.metadata import Metadata
-
-Array = np.ndarray[Any, Any]
+from toolbox.pixels import Array
 
 TURNS = {  # of EXIF's orientations: (rows become columns, flip rows, flip columns)
     2: (False, False, True),
@@ -24,13 +22,13 @@ TURNS = {  # of EXIF's orientations: (rows become columns, flip rows, flip colum
 
 @dataclass(frozen=True)
 class Page:
-    """Pixels at the depth of their file, upright, and what the file says about them."""
+    """Upright pixels at the depth of their file, with its metadata."""
 
     # uint8 or uint16: (H, W) gray, (H, W, 2) gray and alpha, (H, W, 3) RGB, (H, W, 4) RGB and alpha.
     # Colors are not premultiplied by alpha.
     pixels: Array
     metadata: Metadata = field(default_factory=Metadata)
-    notes: tuple[str, ...] = ()  # what reading had to convert, as sentences
+    notes: tuple[str, ...] = ()  # sentences about conversions while reading
 
     @property
     def deep(self) -> bool:
@@ -43,7 +41,7 @@ class Page:
 
 
 def upright(pixels: Array, orientation: int, metadata: Metadata, notes: tuple[str, ...]) -> Page:
-    """A page of pixels as they are stored, turned as EXIF's orientation says."""
+    """A page of stored pixels, rotated upright by the orientation of EXIF."""
     turned, flip_rows, flip_columns = TURNS.get(orientation, (False, False, False))
     if turned:
         pixels = pixels.swapaxes(0, 1)

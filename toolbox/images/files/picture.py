@@ -1,4 +1,4 @@
-"""Picture files as PIL images: for whatever needs no more than Pillow holds."""
+"""Read and write picture files as PIL images."""
 
 from __future__ import annotations
 
@@ -16,19 +16,38 @@ from toolbox.images.files.reading import opened, pixels_of
 from toolbox.images.files.writing import kept_whole, write_pages
 from toolbox.pixels import eight_bits
 
-__all__ = ["check_writable", "image_of", "page_of", "read_picture", "with_info_of", "write_array", "write_picture"]
+__all__ = [
+    "check_writable",
+    "image_of",
+    "page_of",
+    "read_picture",
+    "read_pixels",
+    "with_info_of",
+    "write_array",
+    "write_picture",
+]
 
-DIRECT_MODES = ("L", "RGB", "LA", "RGBA", "I;16")  # what restoring works on; others are converted
+DIRECT_MODES = ("L", "RGB", "LA", "RGBA", "I;16")  # other modes are converted
 
 
 def read_picture(path: Path) -> Image.Image:
-    """The first page of a file, upright, in one of DIRECT_MODES; 16 bits only of gray, since Pillow has no others.
+    """Read the first page of a file, upright, in one of DIRECT_MODES, with 16 bits only for gray, as in Pillow.
 
     Raises:
         ImageError: the file is missing, is not a picture, or is damaged.
     """
     with opened(path) as file:
         return image_of(file.page(file.pages[0]))
+
+
+def read_pixels(path: Path) -> np.ndarray[Any, Any]:
+    """The first page of a file, upright, at its 8 or 16 bits: (H, W), or (H, W, C) with its alpha.
+
+    Raises:
+        ImageError: the file is missing, is not a picture, or is damaged.
+    """
+    with opened(path) as file:
+        return file.page(file.pages[0]).pixels
 
 
 def write_picture(image: Image.Image, path: Path) -> None:
@@ -42,7 +61,7 @@ def write_picture(image: Image.Image, path: Path) -> None:
 
 
 def write_array(array: np.ndarray[Any, Any], path: Path, metadata: Metadata) -> None:
-    """Write (H, W) or (H, W, C), uint8, uint16 or float in [0, 1], with 16 bits where format and array have them.
+    """Write (H, W) or (H, W, C), uint8, uint16 or float in [0, 1], with 16 bits if both format and array have them.
 
     Raises:
         ImageError: it cannot be written, or the format cannot hold it; what was there is untouched.
@@ -57,7 +76,7 @@ def write_array(array: np.ndarray[Any, Any], path: Path, metadata: Metadata) -> 
 
 
 def image_of(page: Page) -> Image.Image:
-    """A page as Pillow can hold it, with its metadata where Pillow keeps it."""
+    """A page as a PIL image, with its metadata in Pillow's places."""
     image = Image.fromarray(page.pixels if page.pixels.ndim == 2 else eight_bits(page.pixels))
     metadata = page.metadata
     if metadata.exif:
@@ -69,10 +88,10 @@ def image_of(page: Page) -> Image.Image:
 
 
 def page_of(image: Image.Image) -> Page:
-    """A PIL image as it is, not turned, with its metadata.
+    """A PIL image as a page, not rotated, with its metadata.
 
     Raises:
-        ImageError: its range of values is not known.
+        ImageError: the range of its values is unknown.
     """
     metadata = metadata_of(image)
     pixels, icc, notes = pixels_of(image, metadata.icc)
@@ -80,7 +99,7 @@ def page_of(image: Image.Image) -> Page:
 
 
 def with_info_of(before: Image.Image, after: Image.Image, icc: bytes) -> Image.Image:
-    """``after`` with what Pillow keeps of ``before`` beside its pixels and palette, and with that ICC profile."""
+    """``after`` with the info of ``before``, except for its pixels and palette, and with that ICC profile."""
     after.info = {key: value for key, value in before.info.items() if key not in ("transparency", "icc_profile")}
     if icc:
         after.info["icc_profile"] = icc

@@ -1,4 +1,4 @@
-"""Reading picture files: what the header says first, then page by page, each at the depth it has."""
+"""Read picture files: first the header, then page by page, each at its own depth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
@@ -22,23 +21,22 @@ from toolbox.images.files.deep import TIFF_COLORS, deep_pixels, deep_tiff_page
 from toolbox.images.files.formats import READ, refused_name
 from toolbox.images.files.metadata import ORIENTATION, metadata_of
 from toolbox.images.files.page import TURNS, Page, upright
+from toolbox.pixels import Array
 
-Array = np.ndarray[Any, Any]
-
-ONE_PICTURE = ("MPO", "PSD", "ICO", "ICNS", "CUR")  # their frames are previews, layers or sizes of one picture
-REDUCED, MASK = 1, 4  # bits of TIFF's NewSubfileType: pages that belong to another one
+ONE_PICTURE = ("MPO", "PSD", "ICO", "ICNS", "CUR")  # their frames are previews, layers or sizes of a single picture
+REDUCED, MASK = 1, 4  # bits of TIFF's NewSubfileType, for pages that belong to another page
 ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF", "FLI")
 
 
 class PictureFile:
-    """An open file: its name, its format and which of its pages are pictures of their own."""
+    """An open file with its name, its format, and the numbers of its pages that are pictures of their own."""
 
     def __init__(self, name: str, data: io.BytesIO | Path) -> None:
         self.name = name
         self._data = data
         self._image: ImageFile.ImageFile | None = None
         self._tiff: tifffile.TiffFile | None = None
-        self._shapes: dict[int, tuple[int, int, int]] = {}  # a decoded picture says more than its header
+        self._shapes: dict[int, tuple[int, int, int]] = {}  # from the headers, which decoding adds to
         try:
             with faults(name):
                 self._open()
@@ -60,7 +58,7 @@ class PictureFile:
                 raise
             self.format = "TIFF"
         if self.format == "TIFF":
-            logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says, an error does, too
+            logging.getLogger("tifffile").addHandler(logging.NullHandler())  # an error says the same
             own = io.BytesIO(self._data.getvalue()) if isinstance(self._data, io.BytesIO) else self._data
             self._tiff = tifffile.TiffFile(own)
 
@@ -92,10 +90,10 @@ class PictureFile:
         return (1 if colors == 1 else 3, width, height) if turned else (1 if colors == 1 else 3, height, width)
 
     def page(self, number: int) -> Page:
-        """A page, decoded.
+        """Decode a page.
 
         Raises:
-            ImageError: it is damaged, or of a kind that would lose something here.
+            ImageError: the page is damaged, or Toolbox would lose some of its data.
         """
         with faults(self.name):
             deep = self._deep_page(number)
@@ -112,7 +110,7 @@ class PictureFile:
             return upright(decoded, orientation, metadata, notes)
 
     def durations(self) -> list[float]:
-        """Milliseconds that each frame of an animation is shown."""
+        """The duration of each frame of an animation, in milliseconds."""
         with faults(self.name):
             durations = []
             for number in self.pages:
@@ -138,7 +136,7 @@ class PictureFile:
         return self._image
 
     def _deep_page(self, number: int) -> tifffile.TiffPage | None:
-        """A TIFF's page that Pillow does not read, or makes 8 bits of."""
+        """A page of a TIFF that Pillow does not read or cuts to 8 bits, else None."""
         if self._tiff is None:
             return None
         page = self._tiff.pages[number].aspage()
@@ -150,7 +148,7 @@ class PictureFile:
         return page
 
     def _orientation(self, image: ImageFile.ImageFile) -> int:
-        """Of EXIF or XMP, and without decoding, as Pillow does with a PNG, whose EXIF may come last."""
+        """The orientation by EXIF or XMP, without decoding a PNG as Pillow would, whose EXIF may come last."""
         if image.format != "PNG" or "exif" in image.info:
             return int(image.getexif().get(ORIENTATION, 1))
         tags, last = Image.Image.getexif(image), _png_chunk(self._data, b"eXIf")
@@ -171,16 +169,16 @@ class PictureFile:
 
 @contextmanager
 def opened(source: Path | io.BytesIO, name: str | None = None) -> Iterator[PictureFile]:
-    """A picture file, of a path or of the bytes of one.
+    """Open a picture file by its path or its bytes.
 
     Raises:
-        ImageError: it is missing, is no file, or is no picture in a format that can be read.
+        ImageError: it is missing, is no file, or is no picture in a readable format.
     """
     name = name or str(source)
     if isinstance(source, Path):
         with faults(name):
             mode = source.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe that nobody writes to would hang
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe without a writer would hang
             raise ImageError(f"{name}: cannot be read: not a regular file; to read from a pipe, use -")
     file = PictureFile(name, source)
     try:
@@ -191,7 +189,7 @@ def opened(source: Path | io.BytesIO, name: str | None = None) -> Iterator[Pictu
 
 @contextmanager
 def faults(name: str) -> Iterator[None]:
-    """Whatever a decoder meets in a damaged file is an ImageError that names the file."""
+    """Turn every error of a decoder into an ImageError that names the file."""
     try:
         yield
     except ImageError as error:
@@ -204,14 +202,14 @@ def faults(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: the machine lacks the memory that its header asks for") from None
     except OSError as error:
         raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from None
-    # Decoders raise whatever they meet in a damaged file.
+    # Decoders raise all kinds of errors for damaged files.
     except Exception as error:
         sentence = textwrap.shorten(str(error), 200, placeholder=" ...") or type(error).__name__
         raise ImageError(f"{name}: the picture is damaged: {sentence}") from None
 
 
 def _png_chunk(source: Path | io.BytesIO, name: bytes) -> bytes:
-    """The data of a PNG's first chunk of that name, or nothing."""
+    """The data of the first chunk of that name in a PNG, or empty bytes."""
     with io.BytesIO(source.getvalue()) if isinstance(source, io.BytesIO) else source.open("rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
@@ -223,22 +221,22 @@ def _png_chunk(source: Path | io.BytesIO, name: bytes) -> bytes:
 
 
 def pixels_of(image: Image.Image, icc: bytes) -> tuple[Array, bytes, tuple[str, ...]]:
-    """Of an image of Pillow's: pixels as a page has them, the ICC profile that they have then, and what was converted.
+    """The pixels of a PIL image for a page, their ICC profile, and sentences about conversions.
 
     Raises:
-        ImageError: its range of values is not known.
+        ImageError: the range of its values is unknown.
     """
     if image.mode == "CMYK":
         pixels, icc = cmyk_to_rgb(np.asarray(image), icc)
         return pixels, icc, ("converted CMYK to RGB",)
-    if image.format == "PPM" and image.mode == "I":  # 16 bits, which Pillow has stretched
+    if image.format == "PPM" and image.mode == "I":  # 16 bits that Pillow stretched
         return np.asarray(image).astype(np.uint16), icc, ()
     notes = ("converted the palette to RGB",) if image.mode in ("P", "PA") else ()
     return np.asarray(direct(image)), icc, notes
 
 
 def direct(image: Image.Image) -> Image.Image:
-    """The picture as gray, RGB, either with alpha, or 16-bit gray; others are converted without losing alpha."""
+    """The picture as gray, RGB, one of them with alpha, or 16-bit gray. Other modes are converted and keep alpha."""
     if image.mode in ("1", "L", "RGB") and image.has_transparency_data:  # one color stands for it
         return image.convert("RGBA" if image.mode == "RGB" else "LA")
     if image.mode in ("L", "RGB", "LA", "RGBA", "I;16"):

@@ -1,6 +1,6 @@
-"""Writing TIFF: 8 and 16 bits of gray and RGB with alpha, page by page, with EXIF inside.
+"""Write TIFF: 8 and 16 bits of gray and RGB with alpha, page by page, with EXIF inside.
 
-Pillow cuts RGB to 8 bits, and tifffile leaves EXIF out; this uses Pillow's directories of tags.
+Pillow cuts RGB to 8 bits, and tifffile leaves EXIF out. This module uses Pillow's directories of tags.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from toolbox.images.files.formats import CannotHold
 from toolbox.images.files.metadata import DESCRIPTIVE, ICC_TAG, XMP_TAG, Metadata
 from toolbox.images.files.page import Page
 
-STRIP = 2**18  # bytes that are compressed as one
+STRIP = 2**18  # bytes to compress at once
 ADOBE_DEFLATE, HORIZONTAL, UNASSOCIATED, INCH = 8, 2, 2, 2
 ORDER = b"II*\0\0\0\0\0"  # little-endian
 
@@ -29,7 +29,7 @@ class TiffWriter:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._file.write(b"II*\0")
-        self._pointer = self._file.tell()  # where the place of the next page is told
+        self._pointer = self._file.tell()  # position of the offset of the next page
         self._file.write(struct.pack("<I", 0))
 
     def write(self, page: Page) -> None:
@@ -94,7 +94,7 @@ def _describe(tags: ImageFileDirectory_v2, metadata: Metadata) -> None:
 
 
 def _packed(samples: np.ndarray[tuple[int, int, int], np.dtype[np.uint8 | np.uint16]]) -> bytes:
-    """Rows (H, W, C) as differences to the pixel on the left, compressed."""
+    """Compress rows (H, W, C) as differences to the pixel on the left."""
     differences = samples.copy()
     differences[:, 1:] -= samples[:, :-1]
     return zlib.compress(differences.astype(differences.dtype.newbyteorder("<")).tobytes(), 6)

@@ -1,4 +1,4 @@
-"""Writing picture files: whole or not at all, with everything that the format can hold."""
+"""Write picture files completely or not at all, with everything that the format can hold."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from toolbox.images.files.page import Page
 from toolbox.images.files.tiff import TiffWriter
 from toolbox.pixels import eight_bits
 
-PNG_START = 8 + 25  # its signature and first chunk; what describes the pixels comes after those
-SEGMENT = 65_000  # bytes of EXIF or XMP that a JPEG holds
+PNG_START = 8 + 25  # its signature and first chunk; the chunks about pixels follow
+SEGMENT = 65_000  # largest EXIF or XMP of a JPEG, in bytes
 
 
 @contextmanager
 def kept_whole(target: Path) -> Iterator[IO[bytes]]:
-    """A file that becomes ``target`` when everything was written to it.
+    """Open a file that becomes ``target`` once everything is written.
 
     Raises:
         ImageError: it cannot be written, or the format cannot hold the picture; what was there is untouched.
@@ -39,7 +39,7 @@ def kept_whole(target: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def unwritable(name: str) -> Iterator[None]:
-    """What goes wrong in writing is an ImageError that names the file."""
+    """Turn every error of writing into an ImageError that names the file."""
     try:
         yield
     except CannotHold as error:
@@ -62,12 +62,12 @@ def write_pages(
         file: must be seekable.
         pages: taken one by one.
         kind: the format.
-        quality: 1 to 100, where the format loses something; its own default unless given.
+        quality: 1 to 100, for formats with loss; by default the format's own.
         durations: milliseconds of each frame, if the pages are those of an animation.
-        loop: how often an animation is shown, 0 being for ever, None once.
+        loop: the number of times to show an animation; 0 means forever, None once.
 
     Returns:
-        What the format could not hold, as sentences.
+        Sentences about data that the format could not hold.
 
     Raises:
         CannotHold: the format cannot hold the pages.
@@ -130,7 +130,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def _save(file: IO[bytes], page: Page, kind: Format, quality: int | None, **more: Any) -> None:
-    """By Pillow."""
+    """Write a page with Pillow."""
     options: dict[str, Any] = {}
     quality = quality or kind.quality
     if quality is not None and kind.quality is not None:
@@ -153,7 +153,7 @@ def _save(file: IO[bytes], page: Page, kind: Format, quality: int | None, **more
         Image.fromarray(page.pixels).save(file, kind.name, **options, **more)
     except (OSError, ImageError):
         raise
-    # Encoders raise whatever they meet in a picture that their format cannot hold.
+    # Encoders raise all kinds of errors for pictures that their format cannot hold.
     except Exception as error:
         raise CannotHold(str(error)) from None
 
@@ -169,10 +169,10 @@ def _write_animation(
 ) -> None:
     if not kind.pages:
         raise CannotHold(f"got {len(durations)} frames, but {kind.name} holds only one; write WebP or GIF")
-    options: dict[str, Any] = {"disposal": 2} if kind.name == "GIF" else {"loop": 1}  # a GIF that says nothing: once
+    options: dict[str, Any] = {"disposal": 2} if kind.name == "GIF" else {"loop": 1}  # GIFs without a loop: once
     if loop is not None:
         options["loop"] = loop
-    frames = [Image.fromarray(page.pixels) for page in others]  # Pillow goes over them more than once
+    frames = [Image.fromarray(page.pixels) for page in others]  # a list, because Pillow reads them more than once
     _save(
         file,
         first,

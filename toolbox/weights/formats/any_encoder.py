@@ -1,4 +1,4 @@
-"""The encoders that published implicit networks come with: EDSR or RDN, told by their names."""
+"""The encoders of published implicit networks: EDSR or RDN, recognized by their tensor names."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def encoder_plan(checkpoint: Checkpoint, prefix: str) -> tuple[dict[str, Any], d
     """The spec of the encoder below ``prefix``, the published names of its tensors, and names not needed.
 
     Raises:
-        WeightsError: it is neither of the two.
+        WeightsError: the encoder is neither of the two.
     """
     if f"{prefix}SFENet1.weight" in checkpoint.tensors:
         return *rdn.encoder_plan(checkpoint, prefix), frozenset()
     if f"{prefix}head.0.weight" in checkpoint.tensors:
-        # LIIF's EDSR keeps the mean shift's constants in its state dict and leaves the shift out.
+        # LIIF's EDSR has the constants of the mean shift in its state dict but does not use them.
         return *edsr.encoder_plan(checkpoint, prefix), frozenset(prefix + name for name in edsr.MEAN_SHIFT)
     raise WeightsError(f"the encoder under {prefix!r} is neither EDSR (head.0.weight) nor RDN (SFENet1.weight)")

@@ -1,4 +1,4 @@
-"""EDSR's state dicts: EDSR-PyTorch, and the copies of it in the LIIF and DIINN repositories."""
+"""EDSR's state dicts, from EDSR-PyTorch and its copies in the LIIF and DIINN repositories."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.404)
 
 
 class EDSRHints(Config):
-    """What an EDSR state dict cannot tell."""
+    """Settings that an EDSR state dict leaves open."""
 
-    mean_shift: bool | None = None  # None: as the file has it
+    mean_shift: bool | None = None  # None: as in the file
 
 
 def encoder_plan(checkpoint: Checkpoint, prefix: str = "") -> tuple[dict[str, Any], dict[str, str]]:
     """The spec of an EDSR encoder and the published names of its tensors, for a prefix of those names."""
     channels = checkpoint.shape(f"{prefix}head.0.weight")[0]
     blocks = checkpoint.count(prefix + "body.{}.body.0.weight")
-    # The residual scale leaves no trace: 0.1 for the published 256 channels, 1 for the baseline.
+    # The residual scale leaves no trace in the tensors: 0.1 for the published 256 channels, 1 for the baseline.
     full = EDSRConfig.presets["full"]
     scale = full["residual_scale"] if channels == full["channels"] else 1.0
     names = {}
@@ -62,7 +62,7 @@ def _plan(checkpoint: Checkpoint, hints: EDSRHints) -> Conversion:
 
 
 def _normalization(checkpoint: Checkpoint) -> dict[str, list[float]]:
-    """The mean shift as a normalization; files made for 0 to 255 are told by the size of their bias.
+    """The mean shift as a normalization. The size of the bias shows whether the file is for values of 0 to 255.
 
     The published layer computes x / s − m / s on x in [0, 1] or [0, 255].
     """

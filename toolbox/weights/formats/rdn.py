@@ -10,7 +10,7 @@ from toolbox.records import ConverterInfo
 
 
 class RDNHints(Config):
-    """An RDN state dict tells everything."""
+    """No hints: an RDN state dict leaves nothing open."""
 
 
 def encoder_plan(checkpoint: Checkpoint, prefix: str = "") -> tuple[dict[str, Any], dict[str, str]]:
