@@ -62,6 +62,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
     ),
     "liif": architecture("edsr", "local-ensemble"),
     "metasr": architecture("rdn", "meta-upscale"),
+    "lte": architecture("edsr", "local-texture", global_skip="bilinear"),
+    "lm-liif": architecture("edsr", "modulated-ensemble"),
+    "lm-lte": architecture("edsr", "modulated-texture", global_skip="bilinear"),
+    "lm-ciaosr": architecture("edsr", "modulated-attention"),
+    "srno": architecture("edsr", "neural-operator"),
+    "thera": architecture("edsr", "heat-field", global_skip="nearest"),
 }
 ANY_SIZE = [name for name, spec in FAMILIES.items() if resolve(spec).decoder.config.sizes() == "any"]
 SHIPPED = ("nlrn-lite", "nlrn-lite-blind", "diinn-lite")

@@ -11,7 +11,7 @@ from einops import rearrange
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from toolbox.plugin import ComponentInfo, CrossScaleAttention
+from toolbox.plugin import ComponentInfo, CrossScaleAttention, stack
 from toolbox_lmf.modulated import ModulatedConfig, ModulatedDecoder, mlp
 from toolbox_lmf.plain import modulated_attention
 from toolbox_lmf.render import Render
@@ -105,7 +105,7 @@ class ModulatedAttention(ModulatedDecoder):
         scores, values = [], []
         for across, down in product((0, 1), (0, 1)):
             shift = (1 - 2 * across) / shape[0], (1 - 2 * down) / shape[1]  # as published: the horizontal one with H
-            place = features.new_tensor((*shift, *told_cell)).expand(*seen.shape[:3], -1)
+            place = stack(*shift, *told_cell, like=features).expand(*seen.shape[:3], -1)
             key = blocks[..., down : down + 2, across : across + 2, :].flatten(-3)
             value = torch.cat((key, found), -1)
             scores.append((query * key * self.keys(torch.cat((key, place), -1))).sum(-1))

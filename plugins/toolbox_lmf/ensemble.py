@@ -6,7 +6,7 @@ from einops import rearrange
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from toolbox.plugin import ComponentInfo
+from toolbox.plugin import ComponentInfo, stack
 from toolbox_lmf.modulated import ModulatedConfig, ModulatedDecoder, mlp
 from toolbox_lmf.plain import modulated_ensemble
 from toolbox_lmf.render import Render
@@ -52,7 +52,7 @@ class ModulatedEnsemble(ModulatedDecoder):
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """(B, features, H, W) → (B, H, W, modulations): of the render network, the code in its first layer."""
-        told_cell = features.new_tensor(self.told_cell(shape, cell))
+        told_cell = stack(*self.told_cell(shape, cell), like=features)
         told = self.latent(rearrange(self.content(features), "b c h w -> b h w c") + self.cell(told_cell))
         modulation = told[..., : self.render.modulations]
         code = told[..., self.render.modulations :] if self.config.code else rearrange(features, "b c h w -> b h w c")

@@ -10,7 +10,7 @@ from einops import rearrange
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from toolbox.plugin import ComponentInfo
+from toolbox.plugin import ComponentInfo, stack
 from toolbox_lmf.modulated import ModulatedConfig, ModulatedDecoder, mlp
 from toolbox_lmf.plain import modulated_texture
 from toolbox_lmf.render import Render
@@ -57,7 +57,7 @@ class ModulatedTexture(ModulatedDecoder):
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """(B, features, H, W) → (B, H, W, modulations and code): the code is amplitudes, and frequencies times π."""
-        phase = math.pi * self.phase(features.new_tensor(self.told_cell(shape, cell)))
+        phase = math.pi * self.phase(stack(*self.told_cell(shape, cell), like=features))
         # Of the frequencies only their sum is seen here, so that it is what is computed.
         weight, bias = (parameter.unflatten(0, (2, -1)).sum(0) for parameter in self.frequency.parameters())
         frequency = F.conv2d(features, math.pi * weight, math.pi * bias + phase, padding=1)
@@ -73,7 +73,7 @@ class ModulatedTexture(ModulatedDecoder):
         modulated, amplitude, vertical, horizontal = values.split(
             (self.render.modulations, 2 * count, count, count), -1
         )
-        phase = math.pi * self.code_phase(values.new_tensor(cell))
+        phase = math.pi * self.code_phase(stack(*cell, like=values))
         angle = phase.addcmul(vertical, down[..., None]).addcmul(horizontal, right[..., None])
         waves = torch.cat((angle.cos(), angle.sin()), -1) * amplitude
         return self.render(modulated, waves @ self.render.first.weight.mT)

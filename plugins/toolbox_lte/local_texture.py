@@ -24,6 +24,7 @@ from toolbox.plugin import (
     area_weights,
     clipped_cell,
     corners,
+    stack,
 )
 from toolbox_lte.plain import local_texture
 
@@ -80,7 +81,7 @@ class LocalTexture(ImplicitDecoder):
     def sample(self, content: Content, positions: Positions) -> Tensor:
         cell = positions.cell[0] * content.height, positions.cell[1] * content.width
         clipped = clipped_cell(cell, self.config.largest_scale)
-        phase = math.pi * self.phase(content.values.new_tensor(clipped))
+        phase = math.pi * self.phase(stack(*clipped, like=content.values))
         waves, count = 2 * self.config.frequencies, self.config.frequencies
         around = corners(positions, content.height, content.width)
         weighted = []

@@ -34,21 +34,21 @@ class GalerkinLayer(nn.Module):
         return (weight - weight.mean(1, keepdim=True)).flatten(0, 1), (bias - bias.mean(1, keepdim=True)).flatten()
 
     def products(self, keys_and_values: Tensor) -> Tensor:
-        """Σ keyᵀ · value over some positions, (N, 2 · width) → (heads, d, d)."""
+        """Σ keyᵀ · value over some positions, (..., N, 2 · width) → (..., heads, d, d)."""
         both = keys_and_values.unflatten(-1, (2, self.heads, -1))
         deviation = (both.square().sum(-1, keepdim=True) / (both.shape[-1] - 1)).sqrt()
-        keys, values = (both / (deviation + EPSILON) * self.scale + self.shift).unbind(1)
-        return keys.permute(1, 2, 0) @ values.transpose(0, 1)
+        keys, values = (both / (deviation + EPSILON) * self.scale + self.shift).unbind(-3)
+        return keys.movedim(-3, -1) @ values.transpose(-3, -2)
 
     def operator(self, average: Tensor) -> Affine:
-        """inner(x + query(x) · average), where ``average`` is M, as one linear layer."""
+        """inner(x + query(x) · average), where ``average`` is M, (..., heads, d, d), as one linear layer."""
         transposed = average.mT  # M acts from the right
-        weight = (transposed @ self.query.weight.unflatten(0, (self.heads, -1))).flatten(0, 1)
-        bias = (transposed @ self.query.bias.view(self.heads, -1, 1)).flatten()
-        weight = weight + torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
-        return self.inner.weight @ weight, self.inner.weight @ bias + self.inner.bias
+        weight = (transposed @ self.query.weight.unflatten(0, (self.heads, -1))).flatten(-3, -2)
+        bias = (transposed @ self.query.bias.view(self.heads, -1, 1)).flatten(-3)
+        weight = weight + torch.eye(weight.shape[-1], dtype=weight.dtype, device=weight.device)
+        return self.inner.weight @ weight, F.linear(bias, self.inner.weight, self.inner.bias)
 
     def forward(self, x: Tensor, transformed: Tensor) -> Tensor:
-        """(N, width) twice, x and what the operator makes of it → (N, width)."""
+        """(..., width) twice, x and what the operator makes of it → (..., width)."""
         result: Tensor = self.outer(F.gelu(transformed))
         return result + x

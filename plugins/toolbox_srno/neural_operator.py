@@ -100,11 +100,28 @@ class NeuralOperator(ImplicitDecoder):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
+        if torch.compiler.is_compiling():
+            return self._at_once(features, size)
         images = []
         for image in features.split(1):
             pieces = partial(self._grid, image, size)
             images.append(assembled(self._decoded(pieces, self._operators(pieces)), size))
         return torch.cat(images)
+
+    def _at_once(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        """The grids of all images together, as a graph needs them: it has no loop over images."""
+        positions = grid(size, features.device)
+        content = self.whole(features, positions.cell)
+        bias = self.content.bias
+        unchanged = torch.eye(len(bias), dtype=bias.dtype, device=bias.device), torch.zeros_like(bias)
+        (lifted,) = self._lifted(lambda: iter([(content, positions)]), unchanged)
+        x = lifted.flatten(1, 2)
+        for layer in (self.first, self.second):
+            average = layer.products(F.linear(x, *layer.keys_and_values())) / x.shape[1]
+            weight, bias = layer.operator(average)
+            x = layer(x, torch.baddbmm(bias[:, None], x, weight.mT))
+        image: Tensor = self.colors(x)
+        return image.mT.unflatten(2, size)
 
     def at(self, features: Tensor, positions: Positions) -> Tensor:
         images = []
@@ -117,9 +134,6 @@ class NeuralOperator(ImplicitDecoder):
 
     def _grid(self, image: Tensor, size: tuple[int, int]) -> Iterator[tuple[Content, Positions]]:
         positions = grid(size, image.device)
-        if torch.compiler.is_compiling():
-            yield self.whole(image, positions.cell), positions
-            return
         for content, start, stop in self.bands(image, size):
             yield content, positions.at(positions.y[start:stop], positions.x)
 

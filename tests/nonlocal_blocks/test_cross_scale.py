@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from toolbox.nonlocal_blocks import cross_scale
-from toolbox.nonlocal_blocks.cross_scale import CrossScaleAttention, reflected
+from toolbox.nonlocal_blocks.cross_scale import CrossScaleAttention
 from toolbox.nonlocal_blocks.plain import cross_scale_attention
 from toolbox.testing.measure import drawn
 
@@ -60,13 +60,6 @@ def test_a_single_key_is_all_that_is_gathered() -> None:
     block, features = attention(2), torch.randn(1, 2, 2, 2, dtype=torch.float64)
     # Each of the four queries lays down the whole picture.
     assert_equal(block(features), block.shrink[0](block.value(features).repeat(1, 1, 2, 2)) / 6)
-
-
-def test_sides_that_are_too_short_are_reflected_again() -> None:
-    column = torch.tensor([1.0, 2.0]).view(1, 1, 2, 1)
-    assert reflected(column, 4)[0, 0].tolist() == [[1.0] * 4, [2.0] * 4, [1.0] * 4, [2.0] * 4]
-    five = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 1, 4, 5)
-    assert reflected(five, 4)[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 3, 2, 1]
 
 
 def test_scales_lie_side_by_side() -> None:

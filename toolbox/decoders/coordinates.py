@@ -90,7 +90,7 @@ def clipped_cell(cell: tuple[float, float], largest_scale: float | None) -> tupl
     """
     if largest_scale is None:
         return cell
-    excess = max(2 / cell[0] / largest_scale, 1.0)
+    excess = torch.sym_max(2 / cell[0] / largest_scale, 1.0)
     return cell[0] * excess, cell[1] * excess
 
 

@@ -19,6 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from toolbox.config import Padding
+from toolbox.padding import cropped, padded
+
 SHARPNESS = 10.0  # factor of the scores before the softmax
 SMALLEST_NORM = 1e-4  # least norm of a key, which is divided by it
 OVERLAPS = 6.0  # divisor of the laid down patches
@@ -57,22 +60,14 @@ class CrossScaleAttention(nn.Module):
         height, width = features.shape[-2:]
         gathered = []
         for scale, shrink in zip(self.scales, self.shrink, strict=True):
-            padded = reflected(features, scale)
-            queries, keys, values = self.query(padded), self.key(shrunk(padded, scale)), self.value(padded)
-            laid_down = attend_across(queries, keys, values, shrink.weight, scale)  # type: ignore[arg-type]  # a tensor
-            gathered.append((laid_down + shrink.bias[:, None, None])[..., :height, :width] / OVERLAPS)  # type: ignore[index]  # it has one
+            whole = padded(features, Padding(scale))
+            queries, keys, values = self.query(whole), self.key(shrunk(whole, scale)), self.value(whole)
+            if torch.compiler.is_compiling():
+                convolved = shrink(laid_down_at_once(queries, keys, values, scale))
+            else:
+                convolved = attend_across(queries, keys, values, shrink.weight, scale) + shrink.bias[:, None, None]  # type: ignore[arg-type,index]  # tensors
+            gathered.append(cropped(convolved, height, width) / OVERLAPS)
         return torch.cat(gathered, 1)
-
-
-def reflected(features: Tensor, multiple: int) -> Tensor:
-    """Pad (B, C, H, W) at the right and bottom by reflection, to a multiple of ``multiple``."""
-    for axis in (2, 3):
-        length = features.shape[axis]
-        if length % multiple:
-            period = max(2 * (length - 1), 1)
-            there = torch.arange(length + -length % multiple, device=features.device) % period
-            features = features.index_select(axis, torch.minimum(there, period - there))
-    return features
 
 
 def shrunk(features: Tensor, scale: int) -> Tensor:
@@ -85,6 +80,17 @@ def normalized_keys(keys: Tensor) -> Tensor:
     """(B, C, h, w) → (B, 9 · C, h · w): the 3×3 patches, normalized unless they are almost zero."""
     patches = F.unfold(keys, 3, padding=1)
     return patches / patches.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
+
+
+def laid_down_at_once(queries: Tensor, keys: Tensor, values: Tensor, scale: int) -> Tensor:
+    """The patches that ``attend_across`` gathers, laid over one another: (B, C, scale · H, scale · W).
+
+    All scores are in memory at once, and patches are laid down at full size: for a graph, which has no loops.
+    """
+    scores = SHARPNESS * (F.unfold(queries, 3, padding=1).mT @ normalized_keys(keys))
+    patches = F.unfold(values, 3 * scale, padding=scale, stride=scale)
+    size = scale * queries.shape[2], scale * queries.shape[3]
+    return F.fold(patches @ scores.softmax(2).mT, size, 3 * scale, padding=scale, stride=scale)
 
 
 def attend_across(queries: Tensor, keys: Tensor, values: Tensor, kernel: Tensor, scale: int) -> Tensor:

@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.nonlocal_blocks.cross_scale import OVERLAPS, SHARPNESS, normalized_keys, reflected, shrunk
+from toolbox.config import Padding
+from toolbox.nonlocal_blocks.cross_scale import OVERLAPS, laid_down_at_once, shrunk
 from toolbox.nonlocal_blocks.neighborhood import segments
+from toolbox.padding import padded
 
 
 def soft_block_matching(block: Any, features: Tensor) -> Tensor:
@@ -42,11 +44,8 @@ def cross_scale_attention(block: Any, features: Tensor) -> Tensor:
     height, width = features.shape[-2:]
     gathered = []
     for scale, shrink in zip(block.scales, block.shrink, strict=True):
-        padded = reflected(features, scale)
-        query = F.unfold(block.query(padded), 3, padding=1)
-        scores = SHARPNESS * (query.mT @ normalized_keys(block.key(shrunk(padded, scale))))
-        patches = F.unfold(block.value(padded), 3 * scale, padding=scale, stride=scale)
-        size = scale * padded.shape[2], scale * padded.shape[3]
-        laid_down = F.fold(patches @ scores.softmax(2).mT, size, 3 * scale, padding=scale, stride=scale)
+        whole = padded(features, Padding(scale))
+        queries, keys, values = block.query(whole), block.key(shrunk(whole, scale)), block.value(whole)
+        laid_down = laid_down_at_once(queries, keys, values, scale)
         gathered.append(shrink(laid_down)[..., :height, :width] / OVERLAPS)
     return torch.cat(gathered, 1)
