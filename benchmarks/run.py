@@ -32,11 +32,13 @@ from torch import Tensor, nn
 import toolbox
 from toolbox.benchmarking.chart import draw, machine
 from toolbox.benchmarking.timing import interleaved, peak_work
+from toolbox.catalog import shipped_providers
 from toolbox.evaluation.usage import measured
 from toolbox.images.engine.run import restore_tensor
 from toolbox.nonlocal_blocks import soft_block_matching
 from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
+from toolbox.resolve import resolve
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "speed.md"
 TABLE = re.compile(r"(?<=<!-- table of benchmarks/run.py -->\n\n).*?(?=\n\n<!-- end of table -->)", re.DOTALL)
@@ -146,30 +148,43 @@ def _plain_attend(
     return gathered.unflatten(2, queries.shape[-2:]), (score,) if propagates else None
 
 
+def _networks_with_a_plain_decoder() -> list[str]:
+    """The first network of the catalog for each decoder that has a plain version."""
+    found: dict[str, str] = {}
+    for name in shipped_providers():
+        info = resolve(name).decoder.info
+        if info.plain is not None:
+            found.setdefault(info.name, name)
+    return list(found.values())
+
+
 def decoders() -> list[Result]:
-    """Implicit decoders against their plain versions at output resolution."""
+    """Implicit decoders against their plain versions at output resolution, and against LIIF's."""
+    liif = toolbox.build("liif").eval().decoder
     results = []
-    for info in toolbox.list_components("decoder"):
-        if info.plain is None:
-            continue
-        decoder = info.factory(info.config(), features=64, channels=3).eval()
+    for network in _networks_with_a_plain_decoder():
+        restorer = toolbox.build(network).eval()
         for scale in SCALES:
             side = 2 * round(DECODED / scale / 2)
-            size = (round(side * scale),) * 2
-            features = torch.rand(1, 64, side, side).to(memory_format=torch.channels_last)
-            work = f"{info.name}, {side} × {side}, ×{scale:g}"
-            results.append(_against_plain(info.name, decoder, features, size, work))
+            work = f"{restorer.spec.decoder.name}, {side} × {side}, ×{scale:g}"
+            results.append(_against_plain(restorer, liif, side, round(side * scale), work))
     return results
 
 
-def _against_plain(name: str, decoder: nn.Module, features: Tensor, size: tuple[int, int], work: str) -> Result:
-    plain = _plain(name)
-    times = interleaved(
-        {"fast": lambda: decoder(features, size), "plain": lambda: plain(decoder, features, size)}, 3, CPU
-    )
-    per_pixel = 1e6 * times["fast"].median / math.prod(size)
-    detail = f"{per_pixel:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
-    return Result(work, "plain", times["plain"].median / times["fast"].median, "faster", detail)
+def _against_plain(restorer: toolbox.Restorer, liif: nn.Module, low: int, high: int, work: str) -> Result:
+    decoder, plain, size = restorer.decoder, _plain(restorer.spec.decoder.name), (high, high)
+    features = torch.rand(1, 64, low, low).to(memory_format=torch.channels_last)
+    pieces: dict[str, Callable[[], object]] = {
+        "fast": lambda: decoder(features, size),
+        "plain": lambda: plain(decoder, features, size),
+        "liif": lambda: liif(features, size),
+    }
+    times = interleaved(pieces, 3, CPU)
+    fast = times["fast"].median
+    told = f"{1e6 * fast / high**2:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
+    share = f"{fast / times['liif'].median:.2g} of LIIF's"
+    weights = sum(parameter.numel() for parameter in decoder.parameters())
+    return Result(work, "plain", times["plain"].median / fast, "faster", f"{told}, {share}; {weights:,} weights")
 
 
 def _plain(name: str) -> Callable[..., Tensor]:
@@ -224,11 +239,9 @@ print(cost.peak_memory, peak, cost.seconds, plan.tiles, plan.exact)
 def memory() -> list[Result]:
     """The most memory of a process that restores a large picture."""
     results = []
-    for name, height, width, scale, limit in (
-        ("edsr-diinn", 540, 960, 4, "none"),
-        ("liif", 540, 960, 4, "none"),
-        ("nlrn", 512, 512, 1, "2GB"),
-    ):
+    enlarged = ("edsr-diinn", "liif", "lm-ciaosr", "lm-liif", "lm-lte", "lte")
+    cases = [*((name, 540, 960, 4, "none") for name in enlarged), ("nlrn", 512, 512, 1, "2GB")]
+    for name, height, width, scale, limit in cases:
         command = [sys.executable, "-W", "ignore", "-c", RESTORED, name, *map(str, (height, width, scale)), limit]
         done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         above, peak, seconds = float(done[0]), float(done[1]), float(done[2])

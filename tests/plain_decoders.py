@@ -31,7 +31,7 @@ def cell_of(size: tuple[int, int]) -> tuple[float, float]:
 def liif(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, float]) -> Tensor:
     """LIIF at (N, 2) points: features (B, C, H, W) → (B, N, channels)."""
     config = decoder.config
-    seen = _unfolded(features) if config.feature_unfolding else features
+    seen = unfolded(features) if config.feature_unfolding else features
     size = torch.tensor(features.shape[-2:])
     linears = [layer for layer in decoder.layers if isinstance(layer, nn.Linear)]
     first = torch.cat((decoder.content.weight.flatten(1), decoder.position.weight), 1)
@@ -39,7 +39,7 @@ def liif(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, floa
     for vy in (-1, 1) if config.local_ensemble else (0,):
         for vx in (-1, 1) if config.local_ensemble else (0,):
             shift = torch.tensor([v / int(n) + (1e-6 if v else 0) for v, n in zip((vy, vx), size, strict=True)])
-            content, center = _nearest(seen, points + shift)
+            content, center = nearest_pixel(seen, points + shift)
             relative = (points - center) * size
             inputs = [content, relative]
             if config.cell_decoding:
@@ -63,7 +63,7 @@ def meta_sr(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, f
     """Meta-SR at (N, 2) points: features (B, C, H, W) → (B, N, channels)."""
     size = torch.tensor(features.shape[-2:])
     corner = points - torch.tensor(cell) / 2
-    content, center = _nearest(_unfolded(features), corner + 1e-6)
+    content, center = nearest_pixel(unfolded(features), corner + 1e-6)
     relative = (corner - (center - 1 / size)) * size / 2
     inverse_scale = torch.full_like(relative[..., :1], cell[0]) * size[0] / 2
     hidden = torch.cat((relative, inverse_scale), -1) @ decoder.hidden.weight.T + decoder.hidden.bias
@@ -71,12 +71,12 @@ def meta_sr(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, f
     return torch.einsum("bnf,bnfc->bnc", content, filters.unflatten(-1, (content.shape[-1], -1)))
 
 
-def _unfolded(features: Tensor) -> Tensor:
+def unfolded(features: Tensor) -> Tensor:
     """(B, C, H, W) → (B, 9C, H, W): each pixel with its neighbors, zeros outside."""
     return F.unfold(features, 3, padding=1).unflatten(2, features.shape[-2:])
 
 
-def _nearest(content: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+def nearest_pixel(content: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """What nearest ``grid_sample`` finds at the points, clamped inside: (B, N, C), and the (B, N, 2) centers."""
     height, width = content.shape[-2:]
     centers = make_coord((height, width)).T.unflatten(1, (height, width))

@@ -50,7 +50,7 @@ def anatomy(restorer: Restorer, size: tuple[int, int], target: tuple[int, int]) 
     image = restorer.mean.new_empty(1, restorer.channels, *size)
     try:
         with torch.no_grad(), meter:
-            restorer(image, size=target)
+            restorer(image, size=target, **dict.fromkeys(restorer.spec.conditions, 0.0))
     except Exception:  # a third-party part may fail; its name and its number of parameters are known all the same
         return parts, None
     return parts, meter.multiply_adds

@@ -10,9 +10,12 @@ from toolbox.decoders.conv import CONV
 from toolbox.decoders.features import FEATURES
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
+from toolbox.degradations.camera_noise import CAMERA_NOISE
+from toolbox.degradations.correlated_noise import CORRELATED_NOISE
 from toolbox.degradations.eight_bits import EIGHT_BITS
 from toolbox.degradations.jpeg import JPEG
 from toolbox.degradations.noise import GAUSSIAN_NOISE
+from toolbox.degradations.one_of import ONE_OF
 from toolbox.degradations.reduction import BICUBIC_REDUCTION
 from toolbox.encoders.chain import CHAIN
 from toolbox.encoders.edsr import EDSR_ENCODER
@@ -25,10 +28,23 @@ from toolbox.encoders.residual import RESIDUAL
 from toolbox.encoders.timm_pyramid import TIMM_PYRAMID
 from toolbox.encoders.with_nonlocal import WITH_NONLOCAL
 from toolbox.hookspecs import hookimpl
+from toolbox.losses.distill import DISTILL
+from toolbox.losses.frequency import FREQUENCY
+from toolbox.losses.pixelwise import CHARBONNIER, L1, MSE
+from toolbox.losses.ssim import SSIM
 from toolbox.nonlocal_blocks.nl_means import NL_MEANS
 from toolbox.nonlocal_blocks.soft_block_matching import SOFT_BLOCK_MATCHING
 from toolbox.nonlocal_blocks.wang import WANG_NONLOCAL
-from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
+from toolbox.records import (
+    ArchitectureInfo,
+    ComponentInfo,
+    ConverterInfo,
+    DatasetInfo,
+    DegradationInfo,
+    LossInfo,
+    MetricInfo,
+    ProtocolInfo,
+)
 from toolbox.recurrent.encoder_transition import ENCODER_TRANSITION
 from toolbox.recurrent.recurrent import RECURRENT
 from toolbox.weights.formats.edsr import EDSR_FORMAT
@@ -84,5 +100,27 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
 
 @hookimpl
 def toolbox_degradations() -> Iterable[DegradationInfo]:
-    """The degradations of the papers, and those that come from saving a picture."""
-    return [BICUBIC_REDUCTION, EIGHT_BITS, GAUSSIAN_NOISE, JPEG]
+    """The degradations of the papers, and those that come from cameras and from saving a picture."""
+    return [BICUBIC_REDUCTION, CAMERA_NOISE, CORRELATED_NOISE, EIGHT_BITS, GAUSSIAN_NOISE, JPEG, ONE_OF]
+
+
+@hookimpl
+def toolbox_metrics() -> Iterable[MetricInfo]:
+    """The usual metrics."""
+    from toolbox.evaluation.metrics import METRICS
+
+    return METRICS
+
+
+@hookimpl
+def toolbox_losses() -> Iterable[LossInfo]:
+    """Losses of pixels, frequencies and structure, and learning from another network."""
+    return [CHARBONNIER, DISTILL, FREQUENCY, L1, MSE, SSIM]
+
+
+@hookimpl
+def toolbox_datasets() -> Iterable[DatasetInfo]:
+    """Pictures and pairs of them in folders."""
+    from toolbox.datasets.folders import PAIRS, PICTURES
+
+    return [PAIRS, PICTURES]

@@ -72,7 +72,7 @@ def judge(title: str, data: Any, registries: Registries, origins: Mapping[str, s
     encoder, decoder = spec.encoder.config, spec.decoder.config
     facts = {
         "channels": spec.channels,
-        "features": encoder.out_channels(spec.channels),
+        "features": encoder.out_channels(spec.encoder_channels),
         "receptive_field": encoder.receptive_field(),
         "sizes": decoder.sizes(),
         "output_channels": spec.decoded_channels,

@@ -151,6 +151,13 @@ class DecoderConfig(ComponentConfig):
         """Raise ValueError unless the decoder can turn ``features`` channels into an image of ``channels``."""
 
 
+class LossConfig(Config):
+    """Settings of a loss, which say what it can compare."""
+
+    pointwise: ClassVar[bool] = False  # it compares pixel by pixel, so that some points of a patch are enough
+    smallest: ClassVar[int] = 1  # pixels along a side of the smallest patch that it compares
+
+
 CONFIG_OF_KIND: Mapping[Kind, type[ComponentConfig]] = {
     "encoder": EncoderConfig,
     "recurrent-wrapper": EncoderConfig,

@@ -144,14 +144,7 @@ def _collect(manager: pluggy.PluginManager, name: str, found: Registries) -> Non
         answers = manager.subset_hook_caller(hook, others)()
         return [record for answer in answers for record in answer]
 
-    hooks = (
-        "toolbox_components",
-        "toolbox_architectures",
-        "toolbox_converters",
-        "toolbox_protocols",
-        "toolbox_degradations",
-    )
-    found.add_plugin(name, *(ask(hook) for hook in hooks))
+    found.add_plugin(name, **{hook.removeprefix("toolbox_"): ask(hook) for hook in hook_names()})
 
 
 def _set_aside(error: BaseException, entry: metadata.EntryPoint) -> SetAside:

@@ -19,7 +19,16 @@ from collections.abc import Iterable
 
 import pluggy
 
-from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
+from toolbox.records import (
+    ArchitectureInfo,
+    ComponentInfo,
+    ConverterInfo,
+    DatasetInfo,
+    DegradationInfo,
+    LossInfo,
+    MetricInfo,
+    ProtocolInfo,
+)
 
 API_VERSION = 1  # the TOOLBOX_API of a plugin must equal it; CONTRIBUTING.md has the promise
 PROJECT = "toolbox"
@@ -54,4 +63,22 @@ def toolbox_protocols() -> Iterable[ProtocolInfo]:
 @hookspec
 def toolbox_degradations() -> Iterable[DegradationInfo]:
     """Degradations that a training recipe can apply to good pictures, for a network to undo."""
+    raise NotImplementedError
+
+
+@hookspec
+def toolbox_metrics() -> Iterable[MetricInfo]:
+    """Numbers that tell how far a restored picture is from the original, for protocols and ``toolbox eval``."""
+    raise NotImplementedError
+
+
+@hookspec
+def toolbox_losses() -> Iterable[LossInfo]:
+    """What the training of a recipe can make smaller."""
+    raise NotImplementedError
+
+
+@hookspec
+def toolbox_datasets() -> Iterable[DatasetInfo]:
+    """Where a recipe can take its pictures from, beside folders."""
     raise NotImplementedError

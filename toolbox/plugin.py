@@ -14,6 +14,7 @@ from toolbox.config import (
     Config,
     DecoderConfig,
     EncoderConfig,
+    LossConfig,
     NonLocalConfig,
     Padding,
     TransitionConfig,
@@ -21,20 +22,43 @@ from toolbox.config import (
     located,
 )
 from toolbox.conversion import Checkpoint, Conversion, TensorSource, hint_needed
-from toolbox.decoders.coordinates import Positions, grid, nearest, offset, pixel_centers, stack
-from toolbox.decoders.corners import Corner, along, area_weights, corners
-from toolbox.decoders.implicit import Content, ImplicitDecoder
+from toolbox.decoders.coordinates import (
+    Positions,
+    clipped_cell,
+    grid,
+    nearest,
+    nearest_upward,
+    offset,
+    pixel_centers,
+    stack,
+)
+from toolbox.decoders.corners import Corner, along, area_weights, center, corners, covering
+from toolbox.decoders.implicit import Content, ImplicitDecoder, assembled
 from toolbox.decoders.plain import linear, plain_area_weights, plain_centers, plain_corners, sampled
+from toolbox.encoders.edsr import EDSRConfig
 from toolbox.errors import SpecError, WeightsError
 from toolbox.hookspecs import API_VERSION, hookimpl
+from toolbox.learning import Degraded, Example, LossInput
 from toolbox.luma import LUMA, LUMA_OF_BLACK, luma
 from toolbox.nonlocal_blocks.attention import Correlation, attend
+from toolbox.nonlocal_blocks.cross_scale import CrossScaleAttention
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, TopK, Whole, Window
-from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo
+from toolbox.nonlocal_blocks.plain import cross_scale_attention
+from toolbox.records import (
+    ArchitectureInfo,
+    ComponentInfo,
+    ConverterInfo,
+    DatasetInfo,
+    DegradationInfo,
+    LossInfo,
+    MetricInfo,
+    ProtocolInfo,
+)
 from toolbox.recurrent.per_state import PerStateBatchNorm2d
 from toolbox.resize import resize
 from toolbox.spec import DecoderSpec, EncoderSpec, NonLocalSpec, TransitionSpec
 from toolbox.weights.formats.any_encoder import HALF, encoder_plan
+from toolbox.weights.formats.cross_scale import cross_scale_plan
 
 __all__ = [
     "API_VERSION",
@@ -50,12 +74,21 @@ __all__ = [
     "ConverterInfo",
     "Corner",
     "Correlation",
+    "CrossScaleAttention",
+    "DatasetInfo",
     "DecoderConfig",
     "DecoderSpec",
     "DegradationInfo",
+    "Degraded",
+    "EDSRConfig",
     "EncoderConfig",
     "EncoderSpec",
+    "Example",
     "ImplicitDecoder",
+    "LossConfig",
+    "LossInfo",
+    "LossInput",
+    "MetricInfo",
     "Neighborhood",
     "NonLocalConfig",
     "NonLocalSpec",
@@ -73,8 +106,14 @@ __all__ = [
     "Window",
     "along",
     "area_weights",
+    "assembled",
     "attend",
+    "center",
+    "clipped_cell",
     "corners",
+    "covering",
+    "cross_scale_attention",
+    "cross_scale_plan",
     "encoder_plan",
     "fault",
     "grid",
@@ -84,6 +123,7 @@ __all__ = [
     "located",
     "luma",
     "nearest",
+    "nearest_upward",
     "offset",
     "pixel_centers",
     "plain_area_weights",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from toolbox.config import Config, Kind
+    from toolbox.config import Config, Kind, LossConfig
     from toolbox.conversion import Checkpoint, Conversion
+    from toolbox.learning import Degraded, Example, LossInput
 
 
 class Record(Protocol):
@@ -76,19 +77,33 @@ class ProtocolInfo:
     name: str
     summary: str
     source: str  # the papers or programs that score this way
-    color: Literal["gray", "rgb", "luma"]  # the compared colors; luma is MATLAB's, of RGB
-    metrics: tuple[str, ...]  # names of toolbox.evaluation.metrics.METRICS, the first one leading
+    color: Literal["gray", "rgb", "luma", "all"]  # the compared channels; luma is MATLAB's, of RGB
+    metrics: tuple[str, ...]  # names of metrics, the first one leading
     rounds: bool = False  # whether the restored picture is rounded to 8 bits first
     shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
-    noise_seed: int | None = None  # of the noise; None: the input is a low-resolution picture without any
+    noise_seed: int | None = None  # of the noise; None: the protocol adds none
     noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture with noise
     patches: tuple[int, int] | None = None  # (side, stride) of patches that are restored one by one and averaged
+    compresses: bool = False  # whether the input is the original after JPEG
+    same_size_pairs: bool = False  # whether the input is a picture beside the original, as large as it
+    conditions: Mapping[str, float] = field(default_factory=dict, hash=False)  # told to networks, beside sigma, quality
     provider: str = ""
 
     @property
     def enlarges(self) -> bool:
         """Whether the input is smaller than the original."""
+        if self.compresses or self.same_size_pairs:
+            return False
         return self.noise_seed is None or self.noise_on_low_resolution
+
+    def tells(self, sigma: float = 0.0, quality: int = 0) -> dict[str, float]:
+        """The conditions that a network may ask for, when the input has noise or JPEG of these strengths."""
+        told = dict(self.conditions)
+        if self.noise_seed is not None:
+            told["sigma"] = sigma
+        if self.compresses:
+            told["quality"] = quality
+        return told
 
 
 @dataclass(frozen=True)
@@ -97,11 +112,64 @@ class DegradationInfo:
 
     ``degrade(config, picture, scale, generator)`` takes (C, H, W) in [0, 1] and returns a worse picture,
     smaller by ``scale`` if it reduces and else of the same size. It draws only from the generator, so that
-    a run can be repeated.
+    a run can be repeated. It may return a ``Degraded``, the picture with its conditions, such as the strength
+    of the noise, for networks that ask for them.
     """
 
     name: str
-    degrade: Callable[[Any, Tensor, float, Generator], Tensor]
+    degrade: Callable[[Any, Tensor, float, Generator], Tensor | Degraded]
+    config: type[Config]
+    summary: str
+    source: str
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How far a restored picture is from what it is compared with, as one number.
+
+    ``measure(restored, other)`` takes two tensors (B, C, H, W) in [0, 1], and averages over all values.
+    """
+
+    name: str
+    measure: Callable[[Tensor, Tensor], float]
+    label: str  # in tables
+    summary: str
+    source: str
+    digits: int = 4  # behind the point, in tables
+    unit: str = ""
+    higher_is_better: bool = True
+    compares_with: Literal["original", "input"] = "original"
+    ready: Callable[[], object] | None = None  # called before anything is restored; a ToolboxError says what is missing
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class LossInfo:
+    """What a training step makes smaller.
+
+    ``factory(config, restorer)`` gives a function, or a module, that is called with a ``LossInput`` and returns one
+    number. What a module has to train is trained with the network, and kept in the checkpoints of the run.
+    """
+
+    name: str
+    factory: Callable[[Any, Any], Callable[[LossInput], Tensor]]
+    config: type[LossConfig]
+    summary: str
+    source: str
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Where training pictures come from.
+
+    ``open(config)`` gives a sequence, ``examples``: ``len(examples)`` of them, of which ``examples[number]`` reads one
+    when it is asked for, the same every time. Worker processes get copies of it, so it must be picklable.
+    """
+
+    name: str
+    open: Callable[[Any], Sequence[Example]]
     config: type[Config]
     summary: str
     source: str

@@ -9,11 +9,29 @@ from typing import Generic, Self, TypeVar
 from toolbox.close_names import close_names
 from toolbox.config import CONFIG_OF_KIND, KINDS, Kind
 from toolbox.errors import PluginError, UnknownComponent
-from toolbox.records import ArchitectureInfo, ComponentInfo, ConverterInfo, DegradationInfo, ProtocolInfo, Record
+from toolbox.records import (
+    ArchitectureInfo,
+    ComponentInfo,
+    ConverterInfo,
+    DatasetInfo,
+    DegradationInfo,
+    LossInfo,
+    MetricInfo,
+    ProtocolInfo,
+    Record,
+)
 
 # Kinds that share a field of a spec, so that they must not share a name.
 SAME_SLOT: Mapping[Kind, tuple[Kind, ...]] = {"encoder": ("recurrent-wrapper",), "recurrent-wrapper": ("encoder",)}
 
+# What else a user names beside components and architectures: what one is called, and its registry.
+NAMED: Mapping[str, str] = {
+    "protocol": "protocols",
+    "metric": "metrics",
+    "degradation": "degradations",
+    "loss": "losses",
+    "dataset": "datasets",
+}
 
 R = TypeVar("R", bound=Record)
 
@@ -95,6 +113,9 @@ class Registries:
     converters: Registry[ConverterInfo]
     protocols: Registry[ProtocolInfo]
     degradations: Registry[DegradationInfo]
+    metrics: Registry[MetricInfo]
+    losses: Registry[LossInfo]
+    datasets: Registry[DatasetInfo]
     set_aside: list[SetAside] = field(default_factory=list)  # broken plugins
     left_out: list[str] = field(default_factory=list)  # plugins that the user did not select
     versions: dict[str, str] = field(default_factory=dict)  # active plugin → version of its package
@@ -112,6 +133,9 @@ class Registries:
             converters=Registry("checkpoint format"),
             protocols=Registry("protocol"),
             degradations=Registry("degradation"),
+            metrics=Registry("metric"),
+            losses=Registry("loss"),
+            datasets=Registry("dataset"),
         )
 
     def add_plugin(
@@ -122,6 +146,9 @@ class Registries:
         converters: Iterable[ConverterInfo] = (),
         protocols: Iterable[ProtocolInfo] = (),
         degradations: Iterable[DegradationInfo] = (),
+        metrics: Iterable[MetricInfo] = (),
+        losses: Iterable[LossInfo] = (),
+        datasets: Iterable[DatasetInfo] = (),
     ) -> None:
         """Add everything that one plugin provides, or nothing of it.
 
@@ -144,6 +171,9 @@ class Registries:
             "converters": (ConverterInfo, converters),
             "protocols": (ProtocolInfo, protocols),
             "degradations": (DegradationInfo, degradations),
+            "metrics": (MetricInfo, metrics),
+            "losses": (LossInfo, losses),
+            "datasets": (DatasetInfo, datasets),
         }
         others_after = {name: _with(getattr(self, name), provider, *given) for name, given in others.items()}
         self.components = after

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from toolbox.close_names import did_you_mean
 from toolbox.decoders.skip import REACH, resized
 from toolbox.errors import SpecError
 from toolbox.padding import cropped, padded
 from toolbox.registry import Registries
 from toolbox.resolve import resolve
-from toolbox.spec import ArchitectureSpec
+from toolbox.spec import RESERVED, ArchitectureSpec
 
 MOST_PIXELS = 2**30  # of an output; a larger one is a mistake that no memory holds
 
@@ -35,12 +36,13 @@ class Restorer(nn.Module):
     def __init__(self, spec: ArchitectureSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.padding = spec.padding
         self.training_record: dict[str, Any] = {}  # data, protocol, scores; stored in the weights file
         for name, value in (("mean", spec.normalization.mean), ("std", spec.normalization.std)):
             values = torch.tensor(value if isinstance(value, tuple) else [value])
             self.register_buffer(name, values.view(1, -1, 1, 1), persistent=False)
-        self.encoder = spec.encoder.build(channels=spec.channels)
-        promised = spec.encoder.config.out_channels(spec.channels)
+        self.encoder = spec.encoder.build(channels=spec.encoder_channels)
+        promised = spec.encoder.config.out_channels(spec.encoder_channels)
         if self.encoder.out_channels != promised:
             raise SpecError(
                 f"encoder {spec.encoder.name!r} has {self.encoder.out_channels} output channels, but its config "
@@ -116,6 +118,7 @@ class Restorer(nn.Module):
         image: Tensor,
         size: tuple[int, int] | None = None,
         scale: float | tuple[float, float] | None = None,
+        **conditions: float | Tensor,
     ) -> Tensor:
         """(B, channels, H, W) in [0, 1] → (B, output channels, *size), not clamped.
 
@@ -123,9 +126,12 @@ class Restorer(nn.Module):
             image: float tensor, on the network's device and of its dtype.
             size: output (height, width).
             scale: output size over input size, one number or (vertical, horizontal).
+            conditions: what the spec's ``conditions`` ask for, such as ``sigma=25``: a number, a tensor (B,) with one
+                for each image, or a map (H, W) or (B, 1, H, W).
 
         Raises:
-            SpecError: the image has another shape or type, or the decoder does not accept the size.
+            SpecError: the image has another shape or type, the decoder does not accept the size, or a
+                condition is missing.
         """
         if image.ndim != 4 or image.shape[1] != self.channels or not image.is_floating_point():
             raise SpecError(
@@ -134,14 +140,36 @@ class Restorer(nn.Module):
         if 0 in image.shape:
             raise SpecError(f"got an empty image of shape {tuple(image.shape)}, expected at least one pixel")
         target = self.output_size(image.shape[2], image.shape[3], size, scale)
-        return self.decode(self.encode(self.pad(image)), image, target)
+        return self.decode(self.encode(self.pad(self.with_conditions(image, conditions))), image, target)
+
+    def with_conditions(self, image: Tensor, conditions: Mapping[str, float | Tensor]) -> Tensor:
+        """The image (B, channels, H, W), and behind it a map of each condition as the network sees it.
+
+        Raises:
+            SpecError: a condition is missing, unknown, or of another shape than the image.
+        """
+        check_conditions(self.spec, conditions)
+        if not conditions:
+            return image
+        maps = [image]
+        for name, condition in self.spec.conditions.items():
+            value = torch.as_tensor(conditions[name], dtype=image.dtype, device=image.device) / condition.unit
+            value = value.view(-1, 1, 1, 1) if value.ndim < 2 else value
+            try:
+                maps.append(value.expand(len(image), 1, *image.shape[2:]))
+            except RuntimeError:
+                raise SpecError(
+                    f"got {name} of shape {tuple(value.shape)} for images of {tuple(image.shape)}, expected a number, "
+                    "one for each image, or a map (H, W)"
+                ) from None
+        return torch.cat(maps, 1)
 
     def pad(self, image: Tensor) -> Tensor:
-        """The image (B, channels, H, W), padded at the bottom and right as the parts need it."""
-        return padded(image, self.spec.padding)
+        """The image (B, C, H, W), with or without conditions, padded at the bottom and right as the parts need it."""
+        return padded(image, self.padding)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Padded image (B, channels, H, W) in [0, 1] → features (B, C, H, W)."""
+        """Padded image (B, channels, H, W) in [0, 1], and its conditions behind it → features (B, C, H, W)."""
         features: Tensor = self.encoder(self._seen(image))
         return features
 
@@ -152,7 +180,8 @@ class Restorer(nn.Module):
         networks do it. A decoder of any size gets only the features of the image, so that its positions are
         those of the image.
         """
-        pads = self.spec.padding.multiple > 1
+        image = image[:, : self.channels]  # without conditions
+        pads = self.padding.multiple > 1
         decoded_size = size
         if pads and self.sizes == "any":
             features = cropped(features, image.shape[-2], image.shape[-1])
@@ -171,8 +200,31 @@ class Restorer(nn.Module):
         return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
 
     def _seen(self, image: Tensor) -> Tensor:
-        """The image as the network sees it, normalized."""
-        return (image - self.mean) / self.std
+        """The image as the network sees it, normalized; conditions behind it stay as they are."""
+        if image.shape[1] == self.channels:
+            return (image - self.mean) / self.std
+        image, maps = image[:, : self.channels], image[:, self.channels :]
+        return torch.cat(((image - self.mean) / self.std, maps), 1)
+
+
+def check_conditions(spec: ArchitectureSpec, conditions: Mapping[str, object]) -> None:
+    """Refuse conditions that are missing, or that a network does not have.
+
+    Raises:
+        SpecError: one of them; the message says what it is and how it is given.
+    """
+    for name, condition in spec.conditions.items():
+        if name not in conditions:
+            what = f" ({condition.description})" if condition.description else ""
+            option = f"--{name} NUMBER" if name == "sigma" else f"--condition {name}=NUMBER"
+            raise SpecError(
+                f"the network needs {name}{what}, and got none; give {name}=NUMBER, or {option} on the command line"
+            )
+    for name in conditions:
+        if name not in spec.conditions:
+            known = ", ".join(spec.conditions) or "no conditions"
+            close = did_you_mean(name, [*spec.conditions, *RESERVED]) or "leave it out"
+            raise SpecError(f"got {name!r}, but the network takes {known}; {close}")
 
 
 def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> tuple[int, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import keyword
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -128,6 +130,16 @@ class Normalization(Config):
         return value
 
 
+class Condition(Config):
+    """What a network is told beside the image: one number for all of it, or a map with a number for each pixel."""
+
+    unit: float = Field(default=1.0, gt=0, description="the value that the network sees as 1, such as 255")
+    description: str = Field(default="", description="what it is, in a few words")
+
+
+RESERVED = frozenset(("image", "size", "scale", "model", "output", "max_memory", "halo", "progress"))
+
+
 class ArchitectureSpec(Config):
     """A network as a sentence: an encoder feeds a decoder."""
 
@@ -140,8 +152,22 @@ class ArchitectureSpec(Config):
         default="none",
         description="the interpolation that resizes the input image, which is added to what the decoder gives",
     )
+    conditions: Mapping[str, Condition] = Field(
+        default={},
+        description="what the network is told beside the image, such as sigma; the encoder gets a map of each, behind "
+        "the image's channels",
+    )
     encoder: EncoderSpec
     decoder: DecoderSpec
+
+    @field_validator("conditions")
+    @classmethod
+    def _check_names(cls, value: Mapping[str, Condition]) -> Mapping[str, Condition]:
+        for name in value:
+            if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name in RESERVED:
+                taken = f" other than {', '.join(sorted(RESERVED))}" if name in RESERVED else ""
+                raise fault((name,), name, f"a lower-case word such as sigma{taken}")
+        return value
 
     @model_validator(mode="after")
     def _check_joins(self) -> ArchitectureSpec:
@@ -149,7 +175,7 @@ class ArchitectureSpec(Config):
             if isinstance(expected, tuple) and len(expected) != self.channels:
                 raise fault(("normalization", part), list(expected), f"one value, or {self.channels}: one per channel")
         try:
-            features = self.encoder.config.out_channels(self.channels)
+            features = self.encoder.config.out_channels(self.encoder_channels)
             self.encoder.config.padding()
         except ValueError as error:
             raise located(("encoder",), str(error)) from None
@@ -174,6 +200,11 @@ class ArchitectureSpec(Config):
     def decoded_channels(self) -> int:
         """The number of channels of the decoder's result."""
         return self.channels if self.output_channels is None else self.output_channels
+
+    @property
+    def encoder_channels(self) -> int:
+        """Channels that the encoder gets: those of the image, and one for each condition."""
+        return self.channels + len(self.conditions)
 
     @property
     def padding(self) -> Padding:

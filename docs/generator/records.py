@@ -1,4 +1,4 @@
-"""The pages of the other records: protocols, degradations and checkpoint formats."""
+"""The pages of the other records: protocols, losses, metrics, datasets, degradations and checkpoint formats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from generator.installed import other_registries, records
 from generator.markdown import facts, linked, page, table
 from generator.settings import settings
+from toolbox.evaluation.metrics import describe as describe_metric
 from toolbox.evaluation.protocols import describe
 
 FOLDER = "reference"
@@ -15,6 +16,15 @@ INTRODUCTION = {
     "protocols": "A protocol defines in full how `toolbox eval --protocol NAME` makes a score. You cannot compare "
     "scores of different protocols; [What a protocol is](../explanation/protocols.md) explains why. A plugin adds "
     "protocols by the hook [`toolbox_protocols`](hooks.md#toolbox.hookspecs.toolbox_protocols).",
+    "metrics": "A metric is one number for the distance of a restored picture from the original or from the input. "
+    "[Protocols](protocols.md) name their metrics, and `toolbox eval --metric NAME` adds one. A plugin adds metrics by "
+    "the hook [`toolbox_metrics`](hooks.md#toolbox.hookspecs.toolbox_metrics).",
+    "losses": "Training makes a loss smaller. A [recipe](recipe.md) names one, or several to sum up: "
+    "`loss: [l1, {name: frequency, weight: 0.05}]`. A plugin adds losses by the hook "
+    "[`toolbox_losses`](hooks.md#toolbox.hookspecs.toolbox_losses).",
+    "datasets": "A [recipe](recipe.md) takes its pictures from datasets: `data: photos` are the pictures of a folder, "
+    "`data: {clean: sharp, degraded: blurred}` the pairs of two folders, and `data: {name: NAME, ...}` any other. A "
+    "plugin adds datasets by the hook [`toolbox_datasets`](hooks.md#toolbox.hookspecs.toolbox_datasets).",
     "degradations": "A [training recipe](recipe.md) applies degradations to good pictures, one after the other, and "
     "the network learns to undo them. A plugin adds degradations by the hook "
     "[`toolbox_degradations`](hooks.md#toolbox.hookspecs.toolbox_degradations).",
@@ -46,7 +56,10 @@ def _entry(kind: str, record: Any) -> list[str]:
             summary,
             facts({key: f"`{value}`" if key == "plugin" else value for key, value in topics.items()}),
         ]
-    if kind == "degradations":
+    if kind == "metrics":
+        told = describe_metric(record)
+        return [head, summary, facts({key: f"`{value}`" if key == "plugin" else value for key, value in told.items()})]
+    if kind in ("degradations", "losses", "datasets"):
         topics = {"source": record.source, "plugin": f"`{record.provider}`"}
         return [head, summary, facts(topics), settings(record.config)]
     if kind == "converters":

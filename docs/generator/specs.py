@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from generator.markdown import page
 from generator.settings import settings
 from toolbox.nonlocal_blocks.neighborhood import TopK, Whole, Window
-from toolbox.spec import ArchitectureSpec, Normalization
-from toolbox.training.recipe import Budget, Clip, Optimizer, Recipe, ScaleRange, Schedule, Validation
+from toolbox.spec import ArchitectureSpec, Condition, Normalization
+from toolbox.training.recipe import Recipe, StartWeights
+from toolbox.training.settings import Budget, Clip, Optimizer, ScaleRange, Schedule, Validation
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -26,6 +27,10 @@ def pages() -> Iterator[tuple[str, str]]:
             "## Normalization",
             "The network sees (image − mean) / std, and its output is mapped back.",
             settings(Normalization),
+            "## Condition",
+            "What a network is told beside the image, by its name: `restorer(image, sigma=25)`, or `toolbox restore "
+            "--sigma 25`. Degradations tell it in training, and protocols in scoring.",
+            settings(Condition),
             "## Neighborhood",
             "The `kind` says which pixels a [non-local block](components/nonlocal-block/index.md) sees.",
             *(f"### {kind}\n\n{_first(config.__doc__)}\n\n{settings(config)}" for kind, config in _NEIGHBORHOODS),
@@ -50,7 +55,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 _NEIGHBORHOODS = (("window", Window), ("top-k", TopK), ("whole", Whole))
-_RECIPE = (ScaleRange, Optimizer, Schedule, Clip, Budget, Validation)
+_RECIPE = (StartWeights, ScaleRange, Optimizer, Schedule, Clip, Budget, Validation)
 
 
 def _first(docstring: str | None) -> str:

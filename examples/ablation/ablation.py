@@ -128,7 +128,7 @@ def run(recipe: Recipe, folder: Path) -> dict[str, Any] | None:
     if trained is None or recipe.validation is None:
         return None
     result = {
-        "psnr": mean_score(trained.restorer, recipe.validation),
+        "psnr": mean_score(trained.restorer, recipe.validation).value,
         "steps": trained.run.state.progress.step,
         "parameters": sum(parameter.numel() for parameter in trained.restorer.parameters()),
     }

@@ -105,7 +105,7 @@ def test_noise_is_the_same_whatever_the_workers(run: Run, pictures: Path, denois
 def test_metrics_can_be_added(run: Run, pictures: Path) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-gray", "--json")
     assert run(*command, "--metric", "ssim").data["metrics"] == ["psnr", "ssim"]
-    assert run(*command, "--metric", "psrn").sentence.startswith("got metric 'psrn', expected one of psnr, ssim")
+    assert run(*command, "--metric", "psrn").sentence.startswith("unknown metric 'psrn'; did you mean 'psnr'")
 
 
 def test_pairs_come_from_two_folders(run: Run, tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_an_original_without_low_resolution_is_listed(run: Run, tmp_path: Path) 
     draw(tmp_path / "c_LR.png", 15, 12, 3)
     result = run("eval", "-m", "bicubic", "--data", tmp_path, "--protocol", "sr-y")
     assert result.code == 1
-    assert "b_LR.png is missing, expected the low resolution of b_HR.png" in result.err
+    assert "b_LR.png is missing, expected the partner of b_HR.png" in result.err
     assert "got a pair of 30x30 and 12x15 pixels, expected the same scale on both axes" in result.err
 
 
@@ -303,6 +303,7 @@ def test_identical_pictures_are_noted(run: Run, pictures: Path) -> None:
     [
         (("--protocol", "sr-x"), "unknown protocol 'sr-x'; did you mean 'sr-y' (toolbox)?"),
         (("--protocol", "sr-y", "--scale", "2", "--sigma", "15"), "got sigma 15, but sr-y adds no noise; leave it out"),
+        (("--protocol", "sr-y", "--scale", "2", "--quality", "9"), "got quality 9, but sr-y does not compress"),
         (("--protocol", "denoise-gray", "--scale", "2"), "got low resolution or scales, but denoise-gray adds noise"),
     ],
 )
@@ -320,6 +321,15 @@ def test_a_model_that_keeps_the_size_is_refused_for_enlarging(run: Run, pictures
 def test_an_empty_folder_is_refused(run: Run, tmp_path: Path) -> None:
     sentence = run("eval", "-m", "bicubic", "--data", tmp_path, "--protocol", "denoise-gray").sentence
     assert "nothing to score, expected pictures" in sentence
+
+
+def test_artifacts_are_scored_at_the_asked_quality(run: Run, pictures: Path) -> None:
+    command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "jpeg", "--json")
+    results = [run(*command, "--quality", str(quality)).data for quality in (10, 90)]
+    assert [result["quality"] for result in results] == [10, 90]
+    means = [result["means"][0]["psnr"] for result in results]
+    assert means[0] < means[1]
+    assert run(*command).data["quality"] == 40
 
 
 # toolbox show protocol
@@ -343,5 +353,5 @@ def test_an_unknown_protocol_has_close_names(run: Run) -> None:
     assert sentence.startswith("unknown protocol 'denoise-grey'; did you mean 'denoise-gray' (toolbox)")
     assert (
         run("show", "edsr", "rdn").usage
-        == "Invalid value: got 'edsr rdn', expected one name, protocol NAME or degradation NAME"
+        == "Invalid value: got 'edsr rdn', expected one name, or a kind such as protocol and a name"
     )

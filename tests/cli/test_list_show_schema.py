@@ -14,9 +14,11 @@ import toolbox
 from tests.cli.command import NET, Run
 from tests.parts import restorer_of
 from toolbox.catalog import shipped_catalog
+from toolbox.cli.list_ import plural
 from toolbox.config import KINDS
 from toolbox.encoders.edsr import EDSR
 from toolbox.records import ComponentInfo
+from toolbox.registry import NAMED
 
 NAMES = [info.name for info in toolbox.list_architectures()]
 COMPONENTS = toolbox.list_components()
@@ -40,7 +42,7 @@ def test_everything_is_listed(run: Run) -> None:
 
 def test_everything_is_listed_for_programs(run: Run) -> None:
     data = run("list", "--json").data
-    assert list(data) == ["architecture", *KINDS, "protocol", "degradation"]
+    assert list(data) == ["architecture", *KINDS, *NAMED]
     assert [record["name"] for record in data["architecture"]] == NAMES
     for kind in KINDS:
         assert data[kind] == [
@@ -55,17 +57,16 @@ def test_weights_that_ship_are_marked(run: Run) -> None:
     assert {record["name"]: record["weights"] for record in data} == shipped
 
 
-@pytest.mark.parametrize("kind", ["architecture", *KINDS, "protocol", "degradation"])
+@pytest.mark.parametrize("kind", ["architecture", *KINDS, *NAMED])
 def test_one_kind_is_listed(kind: str, run: Run) -> None:
     assert list(run("list", kind, "--json").data) == [kind]
-    assert run("list", kind).out.startswith(f"{kind}s")
+    assert run("list", kind).out.startswith("losses" if kind == "loss" else f"{kind}s")
+    assert run("list", plural(kind), "--json").data == run("list", kind, "--json").data
 
 
 def test_a_kind_that_is_none_is_refused(run: Run) -> None:
     result = run("list", "lens")
-    assert (
-        result.sentence == f"got kind 'lens', expected one of architecture, {', '.join(KINDS)}, protocol, degradation"
-    )
+    assert result.sentence == f"got kind 'lens', expected one of {', '.join(['architecture', *KINDS, *NAMED])}"
     assert result.code == 2
 
 
@@ -231,7 +232,7 @@ def accepts(schema: Any, value: Any, root: Any) -> bool:
             if key not in schema.get("properties", {})
         ),
     }
-    silent = {"description", "title", "default", "$schema", "$defs"}
+    silent = {"prefixItems", "description", "title", "default", "$schema", "$defs"}
     assert schema.keys() <= checks.keys() | silent, schema.keys() - checks.keys()
     ordered = sorted(schema.keys() & checks.keys(), key=lambda key: key != "type")  # the type is asked first
     return all(checks[key](schema[key]) for key in ordered)
@@ -288,10 +289,26 @@ def test_the_schema_refuses_what_building_refuses(entry: dict[str, Any], run: Ru
             toolbox.build(entry)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "told"),
+    [
+        ("loss", "distill", "teacher  a weights file"),
+        ("dataset", "pairs", "degraded  a folder with their partners"),
+        ("metric", "lpips", "better  lower"),
+        ("protocol", "denoise-gray", "tells  sigma"),
+    ],
+)
+def test_a_record_of_any_kind_is_shown(kind: str, name: str, told: str, run: Run) -> None:
+    assert told in run("show", kind, name).out
+    facts = run("show", kind, name, "--json").data
+    assert (facts["name"], facts["plugin"]) == (name, "toolbox")
+    assert run("show", kind, f"{name}x").sentence.startswith(f"unknown {kind} '{name}x'; did you mean '{name}'")
+
+
 def test_a_degradation_is_shown_with_its_settings(run: Run) -> None:
     facts = run("show", "degradation", "jpeg", "--json").data
     assert (facts["name"], facts["plugin"]) == ("jpeg", "toolbox")
-    assert list(facts["settings"]) == ["quality"]
+    assert list(facts["settings"]) == ["quality", "subsampling", "shifted"]
     printed = run("show", "degradation", "gaussian-noise").out
     assert "sigma  standard deviation of 255, or [low, high] to draw one for each patch" in printed
     assert run("show", "degradation", "gausian").sentence.startswith("unknown degradation 'gausian'; did you mean")

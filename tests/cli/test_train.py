@@ -44,14 +44,22 @@ def test_it_trains_and_writes_weights_card_and_picture(run: Run, tmp_path: Path)
     assert result.code == 0, result
     assert result.out == "wrote runs/mine/mine.safetensors, runs/mine/mine.md, runs/mine/mine.png\n"
     names = {path.name for path in folder.iterdir()}
-    assert names == {CHECKPOINT, "log.csv", "mine.safetensors", "mine.md", "mine.png", "tensorboard"}
+    assert names == {
+        CHECKPOINT,
+        "best.safetensors",
+        "log.csv",
+        "mine.safetensors",
+        "mine.md",
+        "mine.png",
+        "tensorboard",
+    }
 
     record = toolbox.load(folder / "mine.safetensors").training_record
     assert record["pictures"] == "3 of photos"
     assert record["steps"] == 4
     assert record["protocol"] == "denoise-gray"
     assert 5 < record["psnr"]["photos"] < 40
-    assert record["recipe"]["optimizer"] == {"name": "adam", "lr": 0.001, "weight_decay": 0.0}
+    assert record["recipe"]["optimizer"] == {"name": "adam", "lr": 0.001, "rates": {}, "weight_decay": 0.0}
     assert record["recipe"]["validation"]["folder"] == "photos"
     assert set(record["versions"]) >= {"torch", "toolbox-restoration"}
     assert str(tmp_path) not in json.dumps(record)
@@ -125,7 +133,7 @@ def test_bad_input_is_said_before_anything_is_written(run: Run, tmp_path: Path) 
         "model: has no weights to train; choose another architecture"
     )
     assert run("train", recipe, "data=empty").sentence.startswith("empty: no picture found, expected some")
-    assert run("train", recipe, "data=nowhere").sentence.startswith("nowhere is not a folder, expected one")
+    assert run("train", recipe, "data=nowhere").sentence.startswith("nowhere: is not a folder, expected one")
     assert run("train", recipe, "--run", "file").sentence == (
         "file: cannot be written: File exists; choose another --run"
     )

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolbox.decoders.coordinates import Positions, grid, nearest, offset, pixel_centers, stack
+from toolbox.decoders.coordinates import Positions, clipped_cell, grid, nearest, offset, pixel_centers, stack
 
 CPU = torch.device("cpu")
 counts = st.integers(1, 60)
@@ -98,3 +98,12 @@ def test_stacking_broadcasts_numbers_and_axes_in_the_type_asked_for() -> None:
     assert stacked.dtype == torch.float32
     assert stacked.shape == (2, 3, 3)
     assert stacked[1, 2].tolist() == [0, 1, 0.5]
+
+
+@given(scale=st.floats(0.2, 20), ratio=st.floats(0.5, 2), largest=st.floats(1, 8))
+def test_a_clipped_cell_is_that_of_the_largest_scale_at_most(scale: float, ratio: float, largest: float) -> None:
+    cell = 2 / scale, 2 / (scale * ratio)
+    clipped = clipped_cell(cell, largest)
+    assert clipped[0] == pytest.approx(2 / min(scale, largest))
+    assert clipped[0] / clipped[1] == pytest.approx(ratio)
+    assert clipped_cell(cell, None) == cell

@@ -17,6 +17,7 @@ from toolbox.degradations.noise import GAUSSIAN_NOISE, add_noise
 from toolbox.discovery import installed
 from toolbox.errors import PluginError
 from toolbox.imresize import imresize
+from toolbox.learning import Degraded
 from toolbox.records import DegradationInfo
 from toolbox.registry import Registries
 
@@ -27,7 +28,8 @@ def generator(seed: int) -> torch.Generator:
 
 def degrade(name: str, picture: Tensor, scale: float = 1.0, seed: int = 0, **settings: Any) -> Tensor:
     info = installed().degradations[name]
-    return info.degrade(info.config.model_validate(settings), picture, scale, generator(seed))
+    result = info.degrade(info.config.model_validate(settings), picture, scale, generator(seed))
+    return result.picture if isinstance(result, Degraded) else result
 
 
 @pytest.mark.parametrize("sigma", [5, 25, 50])
@@ -113,10 +115,51 @@ def test_jpeg_is_pillow_s(channels: int) -> None:
     assert np.array_equal(restored, expected)
 
 
+def test_what_is_done_is_told() -> None:
+    picture = torch.full((1, 64, 64), 0.5)
+    for name, settings in (("gaussian-noise", {"sigma": [5, 50]}), ("jpeg", {"quality": [10, 90]})):
+        info = installed().degradations[name]
+        told = [info.degrade(info.config.model_validate(settings), picture, 1.0, generator(seed)) for seed in range(5)]
+        assert all(isinstance(each, Degraded) for each in told)
+        if name == "gaussian-noise":
+            for noisy, conditions in told:
+                assert 255 * (noisy - picture).std().item() == pytest.approx(conditions["sigma"], rel=0.05)
+        else:
+            assert all(10 <= conditions["quality"] <= 90 for _, conditions in told)
+
+
 def test_jpeg_s_quality_is_drawn_from_a_range() -> None:
     picture = torch.rand(1, 16, 16, generator=generator(0))
     errors = [(degrade("jpeg", picture, seed=seed, quality=[5, 95]) - picture).abs().mean() for seed in range(20)]
     assert max(errors) > 2 * min(errors)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_jpeg_keeps_or_halves_the_resolution_of_colors(subsampling: str) -> None:
+    picture = torch.full((3, 16, 16), 0.5)
+    picture[0, :, ::2], picture[2, :, ::2] = 0.9, 0.3  # columns of color, one pixel wide
+    error = (degrade("jpeg", picture, quality=100, subsampling=[subsampling]) - picture).abs().max()
+    assert (error < 0.02) == (subsampling == "4:4:4")
+
+
+def test_jpeg_s_subsampling_is_drawn_from_a_list() -> None:
+    picture = torch.rand(3, 16, 16, generator=generator(0))
+    choices = ["4:4:4", "4:2:0"]
+    expected = [degrade("jpeg", picture, quality=90, subsampling=[each]) for each in choices]
+    found = [degrade("jpeg", picture, seed=seed, quality=90, subsampling=choices) for seed in range(40)]
+    drawn = [[torch.equal(each, one) for one in expected].index(True) for each in found]
+    assert 8 < sum(drawn) < 32
+
+
+def test_jpeg_s_blocks_begin_at_a_drawn_place() -> None:
+    picture = torch.rand(1, 24, 24, generator=generator(0)).cumsum(2) / 24
+    edges = set()
+    for seed in range(60):
+        changed = degrade("jpeg", picture, seed=seed, quality=1, shifted=True)[0]
+        steps = (changed[:, 1:] - changed[:, :-1]).abs().sum(0)
+        edges.add(int(steps[8:16].argmax()))  # within eight columns there is one edge of a block
+    assert edges == set(range(8))
+    assert torch.equal(degrade("jpeg", picture, seed=1, quality=1), degrade("jpeg", picture, seed=2, quality=1))
 
 
 def test_a_plugin_adds_degradations_and_takes_no_name_that_is_taken() -> None:

@@ -71,7 +71,7 @@ def test_pairs_may_be_in_two_folders(tmp_path: Path) -> None:
 
 def test_pairs_have_one_scale(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 8, 8, 3)
-    with pytest.raises(SpecError, match="got --lr and several --scale, expected one"):
+    with pytest.raises(SpecError, match="got low resolution and several scales, expected one"):
         find_cases(tmp_path, protocol("sr-y"), low="_LR", scales=[2, 3])
 
 
@@ -194,13 +194,13 @@ def test_a_pair_of_another_scale_than_asked_for_is_refused(tmp_path: Path) -> No
     draw(tmp_path / "a.png", 24, 36, 3)
     draw(tmp_path / "a_LR.png", 12, 18, 3)
     (case,) = find_cases(tmp_path, protocol("sr-y"), low="_LR", scales=[4])
-    with pytest.raises(ImageError, match="got a pair of scale 2, expected --scale 4"):
+    with pytest.raises(ImageError, match="got a pair of scale 2, expected 4"):
         read_sample(case, protocol("sr-y"), 0)
 
 
 def test_a_missing_partner_is_named(tmp_path: Path) -> None:
     draw(tmp_path / "b_HR.png", 16, 16, 3)
-    with pytest.raises(ImageError, match=r"b_LR\.png is missing, expected the low resolution of b_HR\.png$"):
+    with pytest.raises(ImageError, match=r"b_LR\.png is missing, expected the partner of b_HR\.png$"):
         sample(tmp_path, "sr-y")
 
 
@@ -233,3 +233,54 @@ def test_the_hash_is_of_both_files(tmp_path: Path) -> None:
         draw(tmp_path / name, 8, 8, 3, seed=5)
         hashes.add(case.sha256())
     assert len(hashes) == 3
+
+
+# JPEG, and pairs of one size
+
+
+@pytest.mark.parametrize("quality", [5, 90])
+@pytest.mark.parametrize("name", ["jpeg", "jpeg-luma"])
+def test_jpeg_is_pillow_s_of_the_asked_quality(tmp_path: Path, name: str, quality: int) -> None:
+    picture = draw(tmp_path / "a.png", 18, 25, 3)
+    Image.open(tmp_path / "a.png").save(tmp_path / "b.jpg", quality=quality)
+    (case,) = [each for each in find_cases(tmp_path, protocol(name)) if each.original.name == "a.png"]
+    found = read_sample(case, protocol(name), 0, quality)
+    expected = torch.from_numpy(np.array(Image.open(tmp_path / "b.jpg"))).permute(2, 0, 1)[None]
+    assert torch.equal((found.degraded * 255).round(), expected.float())
+    torch.testing.assert_close(found.original, picture / 255)
+
+
+def test_real_pairs_are_found_by_name(tmp_path: Path) -> None:
+    for name in ("b.png", "b_clean.png", "a_clean.png", "a.jpg", "other.png", "c_clean.png"):
+        draw(tmp_path / name, 8, 9, 3)
+    found = find_cases(tmp_path, protocol("real-pairs"))
+    assert named(found) == [("a_clean.png", "a.jpg", 1.0), ("b_clean.png", "b.png", 1.0)]
+    sample = read_sample(found[1], protocol("real-pairs"), 0)
+    assert sample.scale == 1
+    torch.testing.assert_close(sample.degraded * 255, draw(tmp_path / "b.png", 8, 9, 3).float())
+
+
+def test_real_pairs_may_be_in_two_folders(tmp_path: Path) -> None:
+    for name in ("clean/a.png", "clean/b.png", "noisy/a.jpg"):
+        draw(tmp_path / name, 8, 9, 3)
+    found = find_cases(tmp_path / "clean", protocol("real-pairs"), low=str(tmp_path / "noisy"))
+    assert named(found) == [("a.png", "a.jpg", 1.0)]
+
+
+def test_what_is_no_real_pair_is_refused(tmp_path: Path) -> None:
+    how = protocol("real-pairs")
+    draw(tmp_path / "a.png", 8, 9, 3)
+    with pytest.raises(ImageError, match=r"real-pairs expected pairs named \* and \*_clean, or a folder"):
+        find_cases(tmp_path, how)
+    draw(tmp_path / "a_clean.png", 9, 8, 3)
+    (case,) = find_cases(tmp_path, how)
+    with pytest.raises(ImageError, match=r"got a pair of 8x9 and 9x8 pixels, expected pictures of the same size"):
+        read_sample(case, how, 0)
+    with pytest.raises(SpecError, match=r"got scales, but real-pairs has pairs of the same size; leave them out"):
+        find_cases(tmp_path, how, scales=[2])
+
+
+def test_jpeg_takes_no_low_resolution(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 8, 9, 3)
+    with pytest.raises(SpecError, match="got low resolution or scales, but jpeg compresses the originals"):
+        find_cases(tmp_path, protocol("jpeg"), scales=[2])

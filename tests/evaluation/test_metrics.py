@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from toolbox.errors import ImageError, ToolboxError
 from toolbox.evaluation import metrics
-from toolbox.evaluation.metrics import METRICS, lpips, lr_psnr, ms_ssim, psnr, ssim
+from toolbox.evaluation.metrics import lpips, lr_psnr, metric, ms_ssim, psnr, psnr_b, ssim
 from toolbox.luma import LUMA_OF_BLACK, luma
 
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -39,6 +39,46 @@ def pair(height: int, width: int, channels: int, depth: Any, strength: float, se
 
 def tensors(pictures: Pair) -> list[Tensor]:
     return [torch.from_numpy(each / np.iinfo(each.dtype).max)[None] for each in pictures]
+
+
+# PSNR-B
+
+
+def blocking_of(image: npt.NDArray[Any]) -> float:
+    """The blocking effect factor of (H, W), step by step."""
+    height, width = image.shape
+    across: list[float] = []
+    elsewhere: list[float] = []
+    for y in range(height):
+        for x in range(width - 1):
+            (across if x % 8 == 7 else elsewhere).append((image[y, x] - image[y, x + 1]) ** 2)
+    for y in range(height - 1):
+        for x in range(width):
+            (across if y % 8 == 7 else elsewhere).append((image[y, x] - image[y + 1, x]) ** 2)
+    difference = np.mean(across) - np.mean(elsewhere)
+    return math.log2(8) / math.log2(min(height, width)) * max(float(difference), 0.0)
+
+
+@given(height=st.integers(9, 30), width=st.integers(9, 30), channels=st.sampled_from([1, 3]), steps=st.floats(0, 1))
+def test_psnr_b_adds_the_blocking_effect_to_the_error(height: int, width: int, channels: int, steps: float) -> None:
+    random = np.random.default_rng(height * 31 + width)
+    original = random.random((channels, height, width)) * 0.1
+    blocks = random.random((channels, 4, 4)).repeat(8, 1).repeat(8, 2)[:, :height, :width]
+    restored = original + steps * blocks
+    error = np.mean((restored - original) ** 2) + np.mean([blocking_of(channel) for channel in restored])
+    found = psnr_b(*(torch.from_numpy(each)[None] for each in (restored, original)))
+    assert found == pytest.approx(10 * np.log10(1 / error) if error else math.inf)
+
+
+def test_psnr_b_is_psnr_where_there_are_no_blocks_and_less_where_there_are() -> None:
+    original = torch.full((1, 3, 24, 32), 0.5, dtype=torch.float64)
+    assert psnr_b(original + 0.1, original) == pytest.approx(20)
+    step = original.clone()
+    step[..., 8:] += 0.1
+    assert psnr_b(step, original) < psnr(step, original) - 0.3
+    inside = original.clone()
+    inside[..., 12:] += 0.1
+    assert psnr_b(inside, original) == pytest.approx(psnr(inside, original))
 
 
 # PSNR
@@ -161,7 +201,7 @@ def test_equal_images_are_alike_and_too_small_ones_are_refused(measure: Any, sid
 @pytest.mark.parametrize("name", ["psnr", "ssim", "ms-ssim", "lpips"])
 def test_pictures_of_different_sizes_are_refused(name: str) -> None:
     with pytest.raises(ImageError, match=r"got pictures of shapes .*, expected the same"):
-        METRICS[name].measure(torch.zeros(1, 3, 20, 20), torch.zeros(1, 3, 20, 21))
+        metric(name).measure(torch.zeros(1, 3, 20, 20), torch.zeros(1, 3, 20, 21))
 
 
 # The others

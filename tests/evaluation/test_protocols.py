@@ -24,7 +24,11 @@ from toolbox.records import ProtocolInfo
 
 Array = npt.NDArray[np.float64]
 
-NAMES = {"sr-y", "liif-benchmark", "liif-div2k", "diinn", "denoise-gray", "denoise-color", "nlrn-patches", "noisy-sr"}
+NAMES = {
+    *("sr-y", "liif-benchmark", "liif-div2k", "diinn", "noisy-sr"),
+    *("denoise-gray", "denoise-color", "denoise-bands", "nlrn-patches"),
+    *("jpeg", "jpeg-luma", "real-pairs"),
+}
 
 
 def protocol(name: str) -> ProtocolInfo:
@@ -61,10 +65,10 @@ def test_every_protocol_says_what_it_is(name: str) -> None:
     record = protocol(name)
     assert record.summary
     assert record.source
-    assert set(record.metrics) <= set(METRICS)
+    assert set(record.metrics) <= {each.name for each in METRICS}
     words = describe(record)
     assert set(words) == {
-        *("metrics", "color", "shave", "rounding", "clipping", "input", "run", "source", "plugin"),
+        *("metrics", "color", "shave", "rounding", "clipping", "input", "run", "tells", "source", "plugin"),
     }
     assert all(words.values())
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -82,6 +86,7 @@ def test_descriptions_say_what_differs() -> None:
     assert "seed 0 for each picture" in words["denoise-color"]["input"]
     assert "the noisy input is not" in words["denoise-gray"]["clipping"]
     assert words["nlrn-patches"]["run"] == "patches of 45x45 at stride 7, averaged"
+    assert [words[name]["tells"] for name in ("denoise-gray", "jpeg", "sr-y")] == ["sigma", "quality", "nothing"]
 
 
 # Super-resolution
@@ -201,7 +206,7 @@ def test_metrics_can_be_added_once() -> None:
 
 
 def test_an_unknown_metric_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"got metric 'psrn', expected one of psnr, ssim"):
+    with pytest.raises(SpecError, match=r"^unknown metric 'psrn'; did you mean 'psnr' "):
         metrics_of(protocol("denoise-gray"), ["psrn"])
 
 

@@ -32,6 +32,7 @@ def report(*scores: Score, **changes: Any) -> Report:
         "data": "set5",
         "low": None,
         "sigma": None,
+        "quality": None,
         "metrics": ["psnr"],
         "versions": {"toolbox": "0.1.0"},
         "models": [ModelFacts("net", 1234, SHA, {"toolbox_net": "2"}), ModelFacts("bicubic", 0, None, {})],

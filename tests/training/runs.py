@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from torch import Tensor
 
 from toolbox.config import validated
 from toolbox.discovery import installed
 from toolbox.resolve import merged
-from toolbox.training.data import Pictures, open_pictures
+from toolbox.training import loop
+from toolbox.training.pictures import OpenDatasets, Pictures, open_pictures
 from toolbox.training.recipe import Recipe
+from toolbox.training.step import take_step
 
 NLRN: Mapping[str, Any] = {
     "channels": 1,
@@ -52,11 +57,11 @@ def write_pictures(folder: Path, count: int = 3, side: int = 24) -> Path:
     return folder
 
 
-def recipe_data(data: Path, **changes: Any) -> dict[str, Any]:
+def recipe_data(data: Any, **changes: Any) -> dict[str, Any]:
     """A recipe that denoises; changes are merged into it."""
     recipe = {
         "model": dict(NLRN),
-        "data": str(data),
+        "data": str(data) if isinstance(data, Path) else data,
         "degradation": {"name": "gaussian-noise", "sigma": 25},
         "patch": 8,
         "batch": 2,
@@ -66,11 +71,11 @@ def recipe_data(data: Path, **changes: Any) -> dict[str, Any]:
     return dict(merged(recipe, changes))
 
 
-def recipe_of(data: Path, **changes: Any) -> Recipe:
+def recipe_of(data: Any, **changes: Any) -> Recipe:
     return validated(Recipe, recipe_data(data, **changes), installed())
 
 
-def implicit_recipe(data: Path, **changes: Any) -> Recipe:
+def implicit_recipe(data: Any, **changes: Any) -> Recipe:
     """A recipe that enlarges by ×2 and ×3 at once."""
     enlarges = {"model": dict(IMPLICIT), "degradation": ["bicubic"], "scale": {"each": [2, 3]}, "patch": 6}
     return recipe_of(data, **{**enlarges, **changes})
@@ -78,10 +83,29 @@ def implicit_recipe(data: Path, **changes: Any) -> Recipe:
 
 def pictures_of(recipe: Recipe, folder: Path) -> Pictures:
     folder.mkdir(exist_ok=True)
-    side = round(recipe.patch * recipe.scale.largest)
-    return open_pictures(recipe.data, recipe.model.channels, side, folder / "pictures.bin")
+    datasets = OpenDatasets(recipe.data, recipe.model.channels)
+    return open_pictures(datasets, recipe.patch, recipe.scale.largest, folder / "pictures.bin")
 
 
 def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Bit for bit."""
     return first.keys() == second.keys() and all(bool((first[key] == second[key]).all()) for key in first)
+
+
+class Cut(Exception):
+    """What ends a run in a test."""
+
+
+@contextmanager
+def cut_before(step: int) -> Iterator[None]:
+    """A run in this block ends by an exception when that many steps were taken, which is expected."""
+    take, taken = take_step, itertools.count()
+
+    def cut(*arguments: Any) -> Any:
+        if next(taken) == step:
+            raise Cut
+        return take(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):  # noqa: PT012  # the block is the caller's
+        patch.setattr(loop, "take_step", cut)
+        yield

@@ -15,10 +15,12 @@ from toolbox.training.checkpoint import (
     ResumeWarning,
     RunProgress,
     RunState,
+    check_checkpoint,
     differences,
     load_checkpoint,
     save_checkpoint,
 )
+from toolbox.training.losses import WeightedLosses
 
 
 def state_of(channels: int = 3, optimizer: type[torch.optim.Optimizer] = torch.optim.Adam) -> RunState:
@@ -26,14 +28,14 @@ def state_of(channels: int = 3, optimizer: type[torch.optim.Optimizer] = torch.o
     made = optimizer(network.parameters())  # type: ignore[call-arg]  # all of ours have a default rate
     network(torch.rand(1, 1, 4, 4)).sum().backward()
     made.step()
-    return RunState(network, average, made, RunProgress(7, 1.5, 0.1, 0.01, 30.25))
+    return RunState(network, average, WeightedLosses((), network), made, RunProgress(7, 1.5, 0.1, 0.1, 0.01, 30.25))
 
 
 def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     saved, loaded = state_of(), state_of()
     save_checkpoint(tmp_path / "c.safetensors", saved, {"patch": 8})
-    loaded.progress = RunProgress()
-    load_checkpoint(tmp_path / "c.safetensors", loaded, {"patch": 8})
+    loaded.progress = check_checkpoint(tmp_path / "c.safetensors", {"patch": 8})
+    load_checkpoint(tmp_path / "c.safetensors", loaded)
     assert loaded.progress == saved.progress
     for got, expected in ((loaded.restorer, saved.restorer), (loaded.average, saved.average)):
         assert all(torch.equal(a, b) for a, b in zip(got.parameters(), expected.parameters(), strict=True))
@@ -48,9 +50,9 @@ def test_another_number_of_threads_is_warned_of(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / "c.safetensors", state_of(), {})
         torch.set_num_threads(3)
         with pytest.warns(ResumeWarning, match=r"had 2 threads before and has 3 now, .*; set OMP_NUM_THREADS=2 to get"):
-            load_checkpoint(tmp_path / "c.safetensors", state_of(), {})
+            load_checkpoint(tmp_path / "c.safetensors", state_of())
         torch.set_num_threads(2)
-        load_checkpoint(tmp_path / "c.safetensors", state_of(), {})  # warnings are errors
+        load_checkpoint(tmp_path / "c.safetensors", state_of())  # warnings are errors
     finally:
         torch.set_num_threads(threads)
 
@@ -58,13 +60,13 @@ def test_another_number_of_threads_is_warned_of(tmp_path: Path) -> None:
 def test_one_of_another_network_is_refused_with_what_differs(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "c.safetensors", state_of(), {})
     with pytest.raises(WeightsError, match=r"is the checkpoint of another network: of another shape bias \(got \[3\]"):
-        load_checkpoint(tmp_path / "c.safetensors", state_of(channels=4), {})
+        load_checkpoint(tmp_path / "c.safetensors", state_of(channels=4))
 
 
 def test_another_safetensors_file_is_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "c.safetensors")
     with pytest.raises(WeightsError, match=r"c\.safetensors is not the checkpoint of a training run$"):
-        load_checkpoint(tmp_path / "c.safetensors", state_of(), {})
+        check_checkpoint(tmp_path / "c.safetensors", {})
 
 
 class Nested(torch.optim.SGD):

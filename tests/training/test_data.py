@@ -16,10 +16,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tests.training.runs import implicit_recipe, pictures_of, recipe_of, write_pictures
+from toolbox.choice import Choice
+from toolbox.datasets.folders import PICTURES, PicturesConfig
 from toolbox.errors import ImageError, TrainingError
 from toolbox.files import written_beside
 from toolbox.imresize import imresize
-from toolbox.training.data import Batches, DataWarning, Pictures, generator_of, open_pictures
+from toolbox.training.data import Batches, generator_of
+from toolbox.training.pictures import DataWarning, KeptPictures, OpenDatasets, Pictures, open_pictures
 
 
 def color(seed: int, height: int = 5, width: int = 7) -> np.ndarray:
@@ -31,14 +34,19 @@ def write(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def open_all(folder: Path, channels: int = 3, side: int = 1) -> Pictures:
-    return open_pictures([folder], channels, side, folder / "cache.bin")
+def open_all(folder: Path, channels: int = 3, side: int = 1) -> KeptPictures:
+    datasets = OpenDatasets([Choice(PICTURES, PicturesConfig(folder=folder))], channels)
+    pictures = open_pictures(datasets, side, 1.0, folder / "cache.bin")
+    assert isinstance(pictures, KeptPictures)
+    return pictures
+
+
+def digest_of(folder: Path) -> str:
+    return OpenDatasets([Choice(PICTURES, PicturesConfig(folder=folder))], 3).digest
 
 
 def whole(pictures: Pictures, number: int) -> np.ndarray:
-    height, width, _ = pictures.shapes[number]
-    rows = [np.stack([pictures.crop(number, y, x, 1)[:, 0, 0].numpy() for x in range(width)]) for y in range(height)]
-    return np.stack(rows)
+    return np.asarray(pictures[number].clean)
 
 
 def test_pictures_are_those_of_all_folders_below_by_path(tmp_path: Path) -> None:
@@ -61,24 +69,24 @@ def test_one_channel_is_luma_and_gray_pictures_get_three(tmp_path: Path) -> None
     assert np.array_equal(whole(open_all(tmp_path / "b"), 0), np.stack([pixels[..., 0]] * 3, -1))
 
 
-def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
+def test_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
     levels = np.array([[0, 257 * 3, 65535], [257 * 200, 300, 40000]], dtype=np.uint16)
     Image.fromarray(levels).save(tmp_path / "deep.png")
-    assert np.abs(whole(open_all(tmp_path, channels=1), 0)[..., 0] - levels / 257).max() <= 0.5
+    assert np.array_equal(whole(open_all(tmp_path, channels=1), 0)[..., 0], levels)
 
 
 def test_pictures_are_decoded_once_and_again_when_they_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolbox.training import data
+    from toolbox.datasets import folders
 
     write(tmp_path / "x.png", color(1))
-    first = open_all(tmp_path)
-    monkeypatch.setattr(data, "read_picture", lambda path: pytest.fail("decoded again"))
-    assert open_all(tmp_path).digest == first.digest
+    first = digest_of(tmp_path)
+    open_all(tmp_path)
+    monkeypatch.setattr(folders, "read_pixels", lambda path: pytest.fail("decoded again"))
+    open_all(tmp_path)
     monkeypatch.undo()
     write(tmp_path / "x.png", color(2, 6, 8))
-    changed = open_all(tmp_path)
-    assert changed.digest != first.digest
-    assert np.array_equal(whole(changed, 0), color(2, 6, 8))
+    assert digest_of(tmp_path) != first
+    assert np.array_equal(whole(open_all(tmp_path), 0), color(2, 6, 8))
 
 
 def test_removed_pictures_leave_nothing(tmp_path: Path) -> None:
@@ -110,7 +118,7 @@ def test_damaged_and_small_pictures_are_left_out_and_named(tmp_path: Path) -> No
 
 
 def test_folders_without_a_picture_that_can_be_used_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"missing is not a folder, expected one with training pictures$"):
+    with pytest.raises(ImageError, match=r"missing: is not a folder, expected one with training pictures$"):
         open_all(tmp_path / "missing")
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
     with pytest.raises(ImageError, match=r": no picture found, expected some with suffixes such as \.png or \.jpg$"):
@@ -196,8 +204,9 @@ def _cached(folder: Path) -> Pictures:
         import tempfile
 
         target = Path(tempfile.mkdtemp()) / "pictures.bin"
-        _caches[folder] = open_pictures([folder], 1, 4, target)
-        _ = _caches[folder].crop(0, 0, 0, 1)  # mapped
+        datasets = OpenDatasets([Choice(PICTURES, PicturesConfig(folder=folder))], 1)
+        _caches[folder] = open_pictures(datasets, 4, 1.0, target)
+        _ = _caches[folder][0]  # mapped
         _caches[folder].remove()
         target.parent.rmdir()
     return _caches[folder]
@@ -252,14 +261,14 @@ def test_generators_of_different_numbers_differ() -> None:
 
 
 def test_names_are_never_beside_the_pixels_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolbox.training import data
+    from toolbox.training import pictures
 
     write(tmp_path / "x.png", color(1))
     write(tmp_path / "y.png", color(2, 4, 4))
     expected = whole(open_all(tmp_path), 0)
     written = written_beside
     with monkeypatch.context() as patch:  # killed between the two files, while other pictures are decoded
-        patch.setattr(data, "written_beside", lambda path: 1 / 0 if path.suffix == ".json" else written(path))
+        patch.setattr(pictures, "written_beside", lambda path: 1 / 0 if path.suffix == ".json" else written(path))
         with pytest.raises(ZeroDivisionError):
             open_all(tmp_path, channels=1)
     assert np.array_equal(whole(open_all(tmp_path), 0), expected)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from toolbox.training.checkpoint import RunProgress
 from toolbox.training.log import COLUMNS, Log, duration
-from toolbox.training.recipe import Budget
+from toolbox.training.settings import Budget
 
 
 def write(folder: Path, first: int, last: int, steps: int = 40, trackers: Sequence[Any] = ()) -> None:

@@ -20,14 +20,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tests.training.runs import NLRN, implicit_recipe, recipe_of, same, write_pictures
+from tests.training.runs import NLRN, cut_before, implicit_recipe, recipe_of, same, write_pictures
 from toolbox.errors import TrainingError, WeightsError
 from toolbox.restorer import Restorer
 from toolbox.training import loop
-from toolbox.training.card import training_record
 from toolbox.training.data import Batch
-from toolbox.training.loop import CHECKPOINT, initial, passed, stop_signals, train
+from toolbox.training.loop import CHECKPOINT, passed, stop_signals, train
 from toolbox.training.recipe import Recipe
+from toolbox.training.record import training_record
+from toolbox.training.run import initial
 from toolbox.training.step import take_step
 from toolbox.weights.file import save
 
@@ -54,23 +55,10 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-class Cut(Exception):
-    """What ends a run in a test."""
-
-
 def run_cut_before(step: int, recipe: Recipe, folder: Path) -> None:
     """A run that ends by an exception when that many steps were taken."""
-    take, taken = take_step, iter(range(10**6))
-
-    def cut(*arguments: Any) -> Any:
-        if next(taken) == step:
-            raise Cut
-        return take(*arguments)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "take_step", cut)
-        with pytest.raises(Cut):
-            run(recipe, folder)
+    with cut_before(step):
+        run(recipe, folder)
 
 
 @pytest.fixture
@@ -207,7 +195,7 @@ def test_a_run_begins_with_the_weights_of_a_file(data: Path, tmp_path: Path) -> 
     (tmp_path / "run").mkdir()
     ended = train(recipe, tmp_path / "run", "run")
     assert ended is not None
-    assert training_record(ended)["recipe"]["weights"] == "trained.safetensors"
+    assert training_record(ended.run)["recipe"]["weights"] == {"file": "trained.safetensors"}
 
 
 def test_the_network_is_returned_averaged_and_ready_to_use(data: Path, tmp_path: Path) -> None:
@@ -243,7 +231,7 @@ def test_a_budget_in_minutes_ends_and_counts_the_time_before_an_interruption(
 
 CHANGED = [
     ({"optimizer": {"lr": 0.002}}, r"optimizer\.lr was 0\.001, is 0\.002"),
-    ({"budget": {"steps": 20}}, r"budget\.steps was 12, is 20"),
+    ({"budget": {"steps": 8}}, r"budget\.steps was 12, is 8"),
     ({"model": {"encoder": {"steps": 3}}}, r"model\.encoder\.steps was 2, is 3"),
     ({"degradation": {"sigma": 30}}, r"degradation was \[\{.*25.*\}\], is \[\{.*30.*\}\]"),
     ({"clip": {"norm": 1}}, r"clip was None, is \{.*\}"),
@@ -255,7 +243,7 @@ def test_a_changed_recipe_is_not_resumed(change: dict[str, Any], sentence: str, 
     run(recipe_of(data), tmp_path / "run")
     before = (tmp_path / "run" / CHECKPOINT).read_bytes()
     with pytest.raises(
-        TrainingError, match=rf"{CHECKPOINT}: cannot continue with another recipe: {sentence}; give what"
+        TrainingError, match=rf"{CHECKPOINT}: cannot continue with another recipe: {sentence}; use the settings that"
     ):
         run(recipe_of(data, **change), tmp_path / "run", resume=True)
     assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
@@ -415,7 +403,7 @@ def test_a_full_disk_is_reported_and_the_checkpoint_survives(
         save(tensors, path, metadata)
 
     monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(TrainingError, match=r"checkpoint cannot be written: .*No space left.*; the last one is untouc"):
+    with pytest.raises(TrainingError, match=r"checkpoint cannot be written: .*No space left.*; the last one is intact"):
         run(recipe_of(data), tmp_path / "run")
     with safe_open(tmp_path / "run" / CHECKPOINT, "pt") as file:
         assert '"step": 5' in file.metadata()["progress"]

@@ -10,7 +10,7 @@ from torch import nn
 
 from toolbox.errors import TrainingError
 from toolbox.training.optimization import TICKS, create_optimizer, create_schedule
-from toolbox.training.recipe import Optimizer, Schedule
+from toolbox.training.settings import Optimizer, Schedule
 
 
 def rates(settings: Schedule, *fractions: float) -> list[float]:

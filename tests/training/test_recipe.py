@@ -21,7 +21,8 @@ RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").glob("*.ya
 
 def read(folder: Path, *overrides: str, **changes: Any) -> Recipe:
     path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(recipe_data(Path("photos"), **changes)), encoding="utf-8")
+    data = changes.pop("data", "photos")
+    path.write_text(yaml.safe_dump(recipe_data(data, **changes)), encoding="utf-8")
     return read_recipe(path, overrides, installed())
 
 
@@ -32,7 +33,13 @@ def test_the_recipes_of_the_shipped_networks_are_valid(path: Path) -> None:
 
 
 def test_every_network_that_is_meant_to_be_trained_here_has_a_recipe() -> None:
-    assert {path.stem for path in RECIPES} == {"nlrn-lite", "nlrn-lite-blind", "diinn-lite", "nlrn-diinn-lite"}
+    assert {path.stem for path in RECIPES} == {
+        "nlrn-lite",
+        "nlrn-lite-blind",
+        "diinn-lite",
+        "nlrn-diinn-lite",
+        "photo",
+    }
 
 
 def test_a_recipe_comes_back_from_what_it_dumps(tmp_path: Path) -> None:
@@ -49,9 +56,34 @@ def test_overrides_are_yaml_at_a_path(tmp_path: Path) -> None:
     )  # fmt: skip
     assert recipe.optimizer.lr == 3e-4
     assert (recipe.budget.minutes, recipe.budget.steps) == (5, None)
-    assert recipe.data == (Path("a"), Path("b"))
+    assert [each.config.folder for each in recipe.data] == [Path("a"), Path("b")]
     assert recipe.model.encoder.config.steps == 3
     assert [each.info.name for each in recipe.degradation] == ["jpeg", "eight-bits"]
+
+
+def test_a_loss_is_a_name_settings_or_a_weighted_sum(tmp_path: Path) -> None:
+    plain = read(tmp_path, loss="l1").loss
+    assert plain == read(tmp_path, loss={"name": "l1"}).loss == read(tmp_path, loss=["l1"]).loss
+    several = read(tmp_path, loss=[{"name": "l1"}, {"name": "frequency", "weight": 0.05}])
+    assert [(each.info.name, each.weight) for each in several.loss] == [("l1", 1.0), ("frequency", 0.05)]
+    assert several.plain()["loss"] == [{"name": "l1"}, {"name": "frequency", "weight": 0.05}]
+
+
+def test_data_are_folders_pairs_or_datasets(tmp_path: Path) -> None:
+    pairs = {"clean": "sharp", "degraded": "blurred"}
+    written = read(tmp_path, data=["photos", pairs, {"name": "pairs", **pairs}])
+    assert [each.info.name for each in written.data] == ["pictures", "pairs", "pairs"]
+    assert written.data[1] == written.data[2]
+    assert read(tmp_path, "data={clean: sharp, degraded: blurred}").data == written.data[1:2]
+    assert read(tmp_path, "data=photos", data=pairs).data == written.data[:1]
+
+
+def test_weights_are_a_file_or_a_part_of_one(tmp_path: Path) -> None:
+    model = {"name": "nlrn-lite", "decoder": "conv"}
+    with pytest.raises(SpecError, match=r"does not fit the model: .*; `only: encoder` takes a part of them$"):
+        read(tmp_path, "weights=nlrn-lite", model=model)
+    recipe = read(tmp_path, "weights.only=encoder", model=model, weights="nlrn-lite")
+    assert recipe.plain()["weights"] == {"file": "nlrn-lite", "only": "encoder"}
 
 
 def test_no_precision_is_what_a_bare_no_means(tmp_path: Path) -> None:
@@ -68,11 +100,39 @@ WRONG = [
     ({"model": "nlrn-litle"}, r"model: unknown architecture 'nlrn-litle'; did you mean .*'nlrn-lite'"),
     ({"model": "bicubic"}, r"model: has no weights to train; choose another architecture$"),
     ({"model": "nl-means"}, r"model: has no weights to train; choose another architecture$"),
-    ({"model": {"name": "nlrn-lite", "channels": 2}}, r"model: got 2 channels, expected gray or RGB pictures, 1 or 3$"),
+    (
+        {"model": {"output_channels": 2, "global_skip": "none"}},
+        r"model: gives 2 channels for 1, expected as many$",
+    ),
     ({"patch": 0}, r"patch: got 0, expected greater than 0$"),
     ({"pach": 5}, r"pach: unknown key; did you mean 'patch'\?$"),
-    ({"loss": "l3"}, r"loss: got 'l3', expected 'mse', 'l1' or 'charbonnier'$"),
-    ({"degradation": []}, r"degradation: got \[\], expected at least one$"),
+    ({"loss": "l3"}, r"loss\.0\.name: unknown loss 'l3'; did you mean 'l1' "),
+    ({"loss": [{"name": "l1", "weight": 0}]}, r"loss\.0\.weight: got 0, expected a positive number$"),
+    ({"loss": [{"name": "l1", "wieght": 2}]}, r"loss\.0\.wieght: unknown key; "),
+    ({"loss": []}, r"loss: got \[\], expected at least one$"),
+    ({"loss": "ssim"}, r"loss\.0: 'ssim' compares patches of at least 11 pixels a side, got 8; take a larger patch$"),
+    (
+        {"model": dict(IMPLICIT), "scale": 2, "points": 9, "loss": [{"name": "l1"}, {"name": "frequency"}]},
+        r"points: got 9, expected none, since the loss 'frequency' compares whole patches$",
+    ),
+    ({"loss": "distill"}, r"loss\.0\.teacher: missing; this key is required$"),
+    ({"freeze": ["encodr"]}, r"freeze: got 'encodr', no part with weights; did you mean 'encoder', "),
+    ({"freeze": ["encoder", "decoder"]}, r"freeze: leaves nothing to train; leave a part out$"),
+    (
+        {"optimizer": {"rates": {"decodr": 1}}},
+        r"optimizer\.rates: got 'decodr', no part with weights; did you mean 'dec",
+    ),
+    ({"optimizer": {"rates": {"loss": 0}}}, r"optimizer\.rates\.loss: got 0, expected greater than 0$"),
+    (
+        {"weights": {"file": "nlrn-lite", "only": "head"}},
+        r"weights\.only: got 'head', expected 'encoder' or 'decoder'$",
+    ),
+    ({"data": {"clean": "x"}}, r"data\.degraded: missing; this key is required$"),
+    ({"data": {"name": "picturs"}}, r"data\.name: unknown dataset 'picturs'; did you mean 'pictures' "),
+    (
+        {"degradation": []},
+        r"degradation: got \[\], expected at least one, since clean pictures have no degraded partners$",
+    ),
     (
         {"degradation": "gausian-noise"},
         r"degradation\.(0\.)?name: unknown degradation 'gausian-noise'; did you mean 'gau",
@@ -88,7 +148,7 @@ WRONG = [
     ),
     (
         {"degradation": {"name": "jpeg", "quality": 101}},
-        r"degradation\.quality: got 101, expected less than or equal to 95",
+        r"degradation\.quality: got 101, expected less than or equal to 100",
     ),
     ({"degradation": [5]}, r"degradation\.0: got 5, expected a degradation's name, or a mapping"),
     ({"scale": 2}, r"scale: got \{'each': \(2\.0,\)\}, expected 1\.0, the only one of this decoder$"),
@@ -118,7 +178,7 @@ def test_what_is_wrong_is_said_with_its_path(changes: dict[str, Any], sentence: 
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"batch: got 0.*; loss: got 'l3'.*; seed: got -1"):
+    with pytest.raises(SpecError, match=r"batch: got 0.*; loss\.0\.name: unknown loss 'l3'.*; seed: got -1"):
         read(tmp_path, batch=0, loss="l3", seed=-1)
 
 

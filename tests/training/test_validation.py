@@ -12,8 +12,11 @@ from tests.training.runs import IMPLICIT, implicit_recipe, recipe_of, write_pict
 from toolbox.discovery import installed
 from toolbox.errors import ImageError, SpecError
 from toolbox.evaluation.scoring import score_folder
+from toolbox.images.files.picture import read_pixels
+from toolbox.learning import Example
 from toolbox.restorer import Restorer
-from toolbox.training.recipe import Validation
+from toolbox.training.pictures import Pair, prepared
+from toolbox.training.settings import Validation
 from toolbox.training.validation import check_validation, mean_score, sample_picture
 
 
@@ -29,7 +32,8 @@ def test_the_score_is_the_mean_that_eval_gives(tmp_path: Path) -> None:
     scores = [score.psnr for score in score_folder(restorer, folder, protocol, scales=[2, 3])]
     assert len(scores) == 6
     got = mean_score(restorer, validation(folder, "sr-y", scales=[2, 3]))
-    assert got == pytest.approx(np.mean(scores))
+    assert got.value == pytest.approx(np.mean(scores))
+    assert got.scales == (2, 3)
 
 
 def test_scores_are_checked_before_they_are_needed(tmp_path: Path) -> None:
@@ -39,6 +43,10 @@ def test_scores_are_checked_before_they_are_needed(tmp_path: Path) -> None:
         check_validation(validation(folder, "denoise-gray", scales=[2]))
     with pytest.raises(ImageError, match=r"nothing to score"):
         check_validation(validation(folder, "sr-y"))
+
+
+def sample(path: Path, channels: int) -> Pair:
+    return prepared(Example(read_pixels(path)), channels, "a sample")
 
 
 @pytest.fixture
@@ -61,7 +69,7 @@ def test_the_sample_is_degraded_by_the_recipe_and_restored(
     folder = write_pictures(tmp_path / "data", count=1, side=40)
     chain = ["bicubic", {"name": "gaussian-noise", "sigma": 25}]
     recipe = implicit_recipe(folder, model={**IMPLICIT, "global_skip": "bicubic"}, degradation=chain, scale=scale)
-    sample_picture(recipe, Restorer(recipe.model), folder / "0.png")
+    sample_picture(recipe, Restorer(recipe.model), sample(folder / "0.png", 3))
     small = int(40 / scale)
     assert [picture.size for picture in shown] == [(small, small), (round(small * scale),) * 2]
 
@@ -71,6 +79,6 @@ def test_large_pictures_are_shown_in_part_and_color_as_the_network_sees_it(
 ) -> None:
     Image.fromarray(np.zeros((300, 400, 3), dtype=np.uint8)).save(tmp_path / "0.png")
     recipe = recipe_of(tmp_path)
-    sample_picture(recipe, Restorer(recipe.model), tmp_path / "0.png")
+    sample_picture(recipe, Restorer(recipe.model), sample(tmp_path / "0.png", 1))
     assert [(picture.size, picture.mode) for picture in shown] == [((256, 256), "L")] * 2
     assert 5 < np.asarray(shown[0]).std() < 25  # half of it is clipped at black

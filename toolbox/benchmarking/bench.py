@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -66,14 +66,14 @@ def bench(
     case = _case(name, registries, size, scale)
     module, source = case.module, case.inputs[0]
     peak, peak_multiply_adds = peak_work(source.device)
-    pieces: dict[str, Work] = {"peak": peak, "work": lambda: module(*case.inputs)}
+    pieces: dict[str, Work] = {"peak": peak, "work": lambda: module(*case.inputs, **case.conditions)}
     if (plain := case.plain) is not None:
         pieces["plain"] = lambda: plain(module, *case.inputs)
     timings = interleaved(pieces, repeats, source.device)
     seconds = timings["work"].median
-    output = _first(module(*case.inputs))
+    output = _first(module(*case.inputs, **case.conditions))
     without_data = copy.deepcopy(module).to("meta")
-    multiply_adds = cost(lambda: without_data(source.to("meta"), *case.inputs[1:])).multiply_adds
+    multiply_adds = cost(lambda: without_data(source.to("meta"), *case.inputs[1:], **case.conditions)).multiply_adds
     times_faster = difference = None
     if plain is not None:
         times_faster = timings["plain"].median / seconds
@@ -99,6 +99,7 @@ class _Case:
     module: nn.Module
     inputs: tuple[Any, ...]
     plain: Callable[..., Any] | None = None
+    conditions: Mapping[str, float] = field(default_factory=dict)  # that a network is told
 
 
 def _case(
@@ -108,7 +109,8 @@ def _case(
         restorer = build(name, registries=registries).eval()
         height, width = size or (128, 128)
         target = restorer.output_size(height, width, scale=scale or (2 if restorer.sizes == "any" else None))
-        return _Case(restorer, (torch.rand(1, restorer.channels, height, width), target))
+        image = torch.rand(1, restorer.channels, height, width)
+        return _Case(restorer, (image, target), conditions=dict.fromkeys(restorer.spec.conditions, 0.0))
     kind = next((kind for kind in TIMED if name in registries.components[kind]), None)
     if kind is None:
         timed = [info.name for kind in TIMED for info in registries.components[kind]]

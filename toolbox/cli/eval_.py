@@ -45,12 +45,16 @@ def eval_(
     sigma: Annotated[
         float | None, typer.Option("--sigma", min=0, help="Noise level, of 255, for denoising. Default: 25.")
     ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option("--quality", min=1, max=100, help="JPEG quality, for removing its artifacts. Default: 40."),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
             "--metric",
             metavar="NAME",
-            help="Add a metric to the protocol's: ssim, ms-ssim, lpips or lr-psnr. Repeat it for several.",
+            help="Add a metric to the protocol's: ssim, ms-ssim, lpips, psnr-b or lr-psnr. Repeat it for several.",
         ),
     ] = None,
     results: Annotated[
@@ -113,6 +117,7 @@ def eval_(
             data,
             protocol,
             sigma=sigma,
+            quality=quality,
             low=low,
             scales=scales,
             metrics=metric or (),

@@ -18,15 +18,16 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block, decoder, protocol or "
-            "degradation. Default: all.",
+            help="architecture, encoder, recurrent-wrapper, transition, nonlocal-block, decoder, protocol, metric, "
+            "degradation, loss or dataset. Default: all.",
         ),
     ] = None,
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """List architectures, components, protocols and degradations."""
+    """List architectures, components, protocols, metrics, degradations, losses and datasets."""
     from toolbox.errors import SpecError
+    from toolbox.registry import NAMED
 
     registries = registries_with(catalog)
     groups = {
@@ -39,15 +40,16 @@ def list_(
         each: [{"name": c.name, "plugin": c.provider, "summary": c.summary, "paper": c.paper} for c in registry]
         for each, registry in registries.components.items()
     }
-    groups["protocol"] = [
-        {"name": p.name, "plugin": p.provider, "summary": p.summary, "source": p.source} for p in registries.protocols
-    ]
-    groups["degradation"] = [
-        {"name": d.name, "plugin": d.provider, "summary": d.summary, "source": d.source}
-        for d in registries.degradations
-    ]
+    groups |= {
+        each: [
+            {"name": r.name, "plugin": r.provider, "summary": r.summary, "source": r.source}
+            for r in getattr(registries, field)
+        ]
+        for each, field in NAMED.items()
+    }
     if kind is not None:
-        name = kind.removesuffix("s")  # `toolbox list protocols` reads better
+        singular = {plural(each): each for each in groups}  # `toolbox list protocols` reads better
+        name = singular.get(kind, kind)
         if name not in groups:
             raise SpecError(f"got kind {kind!r}, expected one of {', '.join(groups)}")
         groups = {name: groups[name]}
@@ -57,6 +59,11 @@ def list_(
     _print(groups)
 
 
+def plural(kind: str) -> str:
+    """What several of a kind are called."""
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
+
+
 def _print(groups: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -64,7 +71,7 @@ def _print(groups: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
 
     console = Console()
     for kind, records in groups.items():
-        table = Table(title=f"{kind}s", title_justify="left", box=None, pad_edge=False, show_header=True)
+        table = Table(title=plural(kind), title_justify="left", box=None, pad_edge=False, show_header=True)
         for column in ("name", "plugin", "weights", "summary"):
             if column != "weights" or kind == "architecture":
                 table.add_column(column, no_wrap=column != "summary")

@@ -50,6 +50,18 @@ def parse_scales(text: str) -> float | tuple[float, float]:
     return parse_scale(down[0]), parse_scale(across)
 
 
+def parse_condition(text: str) -> tuple[str, float]:
+    """NAME=N, such as quality=30."""
+    name, _, written = text.partition("=")
+    try:
+        value = float(written)
+    except ValueError:
+        value = math.nan
+    if not name or not math.isfinite(value):
+        raise typer.BadParameter(f"got {text!r}, expected NAME=NUMBER, such as quality=30")
+    return name, value
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """A size WxH in pixels → (height, width)."""
     match = re.fullmatch(r"(\d+)[xX×](\d+)", text)

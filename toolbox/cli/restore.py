@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolbox.cli.options import Catalog, Json, parse_scales, parse_size, registries_with
+from toolbox.cli.options import Catalog, Json, parse_condition, parse_scales, parse_size, registries_with
 from toolbox.cli.restore_output import RestoreOutput
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def restore(
             "--model",
             "-m",
             metavar="MODEL",
-            help="A name (see `toolbox list`) or a weights file. Default: nlrn-lite to denoise, diinn-lite to enlarge.",
+            help="A name (see `toolbox list`) or a weights file. Default: photo to denoise, diinn-lite to enlarge.",
         ),
     ] = None,
     scale: Annotated[
@@ -72,6 +72,19 @@ def restore(
     long_edge: Annotated[
         int | None,
         typer.Option("--long-edge", metavar="PX", min=1, help="Longer side of the output; the shorter one follows."),
+    ] = None,
+    sigma: Annotated[
+        float | None,
+        typer.Option("--sigma", min=0, help="Noise level of 255, for models that need it; the same as sigma=N below."),
+    ] = None,
+    condition: Annotated[
+        list[Any] | None,
+        typer.Option(
+            "--condition",
+            metavar="NAME=N",
+            parser=parse_condition,
+            help="What else a model needs to know, see `toolbox show MODEL`; may be repeated.",
+        ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders recursively.")] = False,
     output_format: Annotated[
@@ -143,6 +156,7 @@ def restore(
     from toolbox.images.restore import DENOISER, ENLARGER
     from toolbox.images.restore_file import Settings
     from toolbox.images.restore_files import FilesRun
+    from toolbox.restorer import check_conditions
     from toolbox.weights.find import find_model
 
     geometry = _geometry(scale=scale, size=size, width=width, height=height, long_edge=long_edge)
@@ -151,10 +165,13 @@ def restore(
     single = len(inputs) == 1 and [str(source.path or "-") for source in sources] == [str(Path(inputs[0]))]
     comparison = _comparison(compare, reference, sources[0].path, output, single)
     name = model or (ENLARGER if geometry.given else DENOISER)
+    restorer = hardware.placed(find_model(name, registries_with(catalog)), device, dtype)
+    conditions = dict(condition or []) | ({} if sigma is None else {"sigma": sigma})
+    check_conditions(restorer.spec, conditions)
     settings = Settings(
-        restorer=hardware.placed(find_model(name, registries_with(catalog)), device, dtype),
+        restorer=restorer,
         model=name,
-        request=Request(geometry, max_memory, halo, workers),
+        request=Request(geometry, max_memory, halo, workers, conditions),
         quality=quality,
     )
     run = FilesRun(
@@ -218,7 +235,7 @@ def _streams(sources: Sequence[Source], target: Output | None) -> Any:
 
 
 @dataclass
-class Comparison:
+class BeforeAndAfter:
     """The first page before and after, for the picture of ``--compare``."""
 
     path: Path | None  # None: nobody asked for it
@@ -245,7 +262,7 @@ class Comparison:
 
 def _comparison(
     compare: Path | None, reference: Path | None, photo: Path | None, output: str | None, single: bool
-) -> Comparison:
+) -> BeforeAndAfter:
     """The requested comparison. One that cannot be written is refused."""
     from toolbox.errors import ImageError
     from toolbox.files import is_file
@@ -255,7 +272,7 @@ def _comparison(
     if compare is None:
         if reference is not None:
             raise typer.BadParameter("got --reference without --compare, expected the file to write the comparison to")
-        return Comparison(None, None)
+        return BeforeAndAfter(None, None)
     truth = None if reference is None else read_picture(reference)
     if not single:
         raise typer.BadParameter("got --compare for several pictures, expected one")
@@ -264,4 +281,4 @@ def _comparison(
         raise ImageError(f"{compare} is the input itself; choose another name")
     if output is not None and compare.resolve() == Path(output).resolve():
         raise typer.BadParameter(f"got {output} for --output and --compare, expected two files")
-    return Comparison(compare, truth)
+    return BeforeAndAfter(compare, truth)

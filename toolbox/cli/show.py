@@ -1,4 +1,4 @@
-"""``toolbox show``: one architecture, component, protocol, degradation or weights file in full."""
+"""``toolbox show``: one of all that has a name, or a weights file, in full."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ import typer
 from toolbox.cli.options import Catalog, Json, parse_size, registries_with
 
 if TYPE_CHECKING:
-    from toolbox.records import ComponentInfo, DegradationInfo, ProtocolInfo
+    from collections.abc import Iterator
+
+    from toolbox.records import ComponentInfo
 
 
 def show(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME", help="An architecture, a component, a weights file, protocol NAME or degradation NAME."
+            metavar="NAME",
+            help="An architecture, a component or a weights file; or protocol, metric, degradation, loss or dataset, "
+            "and its name.",
         ),
     ],
     catalog: Catalog = None,
@@ -34,16 +38,14 @@ def show(
     """
     from toolbox.cli.show_network import describe_network, print_network
     from toolbox.files import is_file
+    from toolbox.registry import NAMED
 
     registries = registries_with(catalog)
-    if words[:-1] == ["protocol"]:
-        _show_protocol(registries.protocols[words[-1]], as_json)
-        return
-    if words[:-1] == ["degradation"]:
-        _show_degradation(registries.degradations[words[-1]], as_json)
+    if len(words) == 2 and words[0] in NAMED:
+        _show_record(words[0], getattr(registries, NAMED[words[0]])[words[1]], as_json)
         return
     if len(words) > 1:
-        raise typer.BadParameter(f"got {' '.join(words)!r}, expected one name, protocol NAME or degradation NAME")
+        raise typer.BadParameter(f"got {' '.join(words)!r}, expected one name, or a kind such as protocol and a name")
     (name,) = words
     if not is_file(Path(name)) and name not in registries.architectures:
         for components in registries.components.values():
@@ -73,36 +75,35 @@ def _show_component(info: ComponentInfo, as_json: bool) -> None:
         typer.echo(json.dumps(facts, indent=2))
         return
     typer.echo(f"{info.name}: {info.kind} of {info.provider}\n{info.summary}\n{info.paper}\n\n{info.factory.__doc__}\n")
-    _print_settings(component_schema(info)["properties"])
+    typer.echo("\n".join(_settings(component_schema(info)["properties"])))
 
 
-def _print_settings(properties: dict[str, Any]) -> None:
-    typer.echo("settings:")
+def _settings(properties: dict[str, Any]) -> Iterator[str]:
+    """The settings, a line each."""
+    yield "settings:"
     for key, setting in properties.items():
         if key != "name":
             default = f" (default {json.dumps(setting['default'])})" if "default" in setting else ""
-            typer.echo(f"  {key}{default}  {setting.get('description', '')}".rstrip())
+            yield f"  {key}{default}  {setting.get('description', '')}".rstrip()
 
 
-def _show_protocol(protocol: ProtocolInfo, as_json: bool) -> None:
-    from toolbox.evaluation.protocols import describe
+def _show_record(kind: str, info: Any, as_json: bool) -> None:
+    """A protocol, metric, degradation, loss or dataset, with its settings if it has any."""
+    from toolbox.evaluation.metrics import describe as describe_metric
+    from toolbox.evaluation.protocols import describe as describe_protocol
+    from toolbox.schema import settings_schema
 
-    facts = {"name": protocol.name, "summary": protocol.summary, **describe(protocol)}
+    if kind in ("protocol", "metric"):
+        more = describe_protocol(info) if kind == "protocol" else describe_metric(info)
+        facts = {"name": info.name, "summary": info.summary, **more}
+        lines = [f"{key:>14}  {value}" for key, value in more.items()]
+    else:
+        settings = settings_schema(info.config).get("properties", {})
+        facts = {"name": info.name, "plugin": info.provider, "summary": info.summary, "source": info.source}
+        facts |= {"settings": settings}
+        lines = [f"{info.source}\n", *_settings(settings)]
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    typer.echo(f"{protocol.name}: {protocol.summary}\n")
-    for key, value in list(facts.items())[2:]:
-        typer.echo(f"{key:>10}  {value}")
-
-
-def _show_degradation(info: DegradationInfo, as_json: bool) -> None:
-    from toolbox.schema import settings_schema
-
-    settings = settings_schema(info.config).get("properties", {})
-    facts = {"name": info.name, "plugin": info.provider, "summary": info.summary, "source": info.source}
-    if as_json:
-        typer.echo(json.dumps({**facts, "settings": settings}, indent=2))
-        return
-    typer.echo(f"{info.name}: degradation of {info.provider}\n{info.summary}\n{info.source}\n")
-    _print_settings(settings)
+    head = f"{info.name}: {info.summary}\n" if kind == "protocol" else f"{info.name}: {kind} of {info.provider}"
+    typer.echo("\n".join([head, *([] if kind == "protocol" else [info.summary]), *lines]))

@@ -79,6 +79,7 @@ def print_network(name: str, facts: dict[str, Any]) -> None:
         "image": "gray" if facts["spec"]["channels"] == 1 else f"{facts['spec']['channels']} channels",
         "normalization": ", ".join(f"{key} {value}" for key, value in facts["spec"]["normalization"].items()),
         "global skip": facts["spec"]["global_skip"],
+        **_conditions(facts["spec"]["conditions"]),
         "paper": facts["paper"],
         "plugin": facts["plugin"] or "",
         "weights": facts["weights"] or ("none needed" if not facts["parameters"] else "none ship with it"),
@@ -86,6 +87,12 @@ def print_network(name: str, facts: dict[str, Any]) -> None:
     lines |= {f"trained: {key}": _flat(value) for key, value in facts["training"].items()}
     for key, value in lines.items():
         console.print(f"{key:>24}  {value}", highlight=False, markup=False)
+
+
+def _conditions(conditions: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """What the network is told beside the image; nothing where that is nothing."""
+    words = [f"{name} ({each['description']})" if each["description"] else name for name, each in conditions.items()]
+    return {"is told": ", ".join(words)} if words else {}
 
 
 def _flat(value: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,6 +80,28 @@ def nearest(position: Tensor, count: int, features: int) -> Tensor:
     picked = (source.double() + 0.5).float().floor()
     covering = ((position + 1) * (inputs / 2)).floor()
     return torch.where((output - closest).abs() < 1e-3, picked.double(), covering).long().clamp(0, features - 1)
+
+
+def clipped_cell(cell: tuple[float, float], largest_scale: float | None) -> tuple[float, float]:
+    """A cell in half feature pixels, enlarged to that of ``largest_scale`` where the picture's scale is larger.
+
+    The scale is the vertical one, 2 / cell, and both axes are enlarged alike. A network that is told the cell knows
+    nothing of cells smaller than those it was trained with.
+    """
+    if largest_scale is None:
+        return cell
+    excess = max(2 / cell[0] / largest_scale, 1.0)
+    return cell[0] * excess, cell[1] * excess
+
+
+def nearest_upward(half: Any, features: int) -> Any:
+    """The feature pixel that covers each position; of two that it lies between, the later one.
+
+    ``half`` is half the position, in float32: in its arithmetic, as jax's code and Thera's have it, rounding decides
+    what lies on an edge. Tensors or NumPy's arrays.
+    """
+    place = half * features + (features - 1) / 2
+    return ((place - 0.5) // 1 + 1).clip(0, features - 1)  # exact, where place + 0.5 would be rounded
 
 
 def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:

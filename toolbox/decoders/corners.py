@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,15 +47,15 @@ def corners(positions: Positions, height: int, width: int, *, ensemble: bool = T
 
 
 def along(position: Tensor, outputs: int, count: int, shifts: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
-    """On an axis of ``outputs`` pixels over ``count`` feature pixels: the pixels and offsets for each shift.
+    """On an axis of ``outputs`` pixels over ``count`` feature pixels: for each shift, the pixel and offset of each.
 
     The pixel covers the shifted position, clamped inside the image; the offset is from its center to the
     position itself. Shifts and offsets are in half feature pixels.
     """
     features = exact(count, position.device)
     rounded = published(position, outputs)
-    pixels = [_covering(rounded, shift, features) for shift in shifts]
-    return [(pixel, (rounded - _center(pixel, features)) * features) for pixel in pixels]
+    pixels = [covering(rounded, shift, features) for shift in shifts]
+    return [(pixel.long(), (rounded - center(pixel, features)) * features) for pixel in pixels]
 
 
 def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
@@ -68,23 +69,26 @@ def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
 
 
 def published(position: Tensor, count: int) -> Tensor:
-    """Positions in float32; the centers of ``count`` pixels are rounded as published.
+    """Positions in float32; centers of the grid of ``count`` pixels are rounded as published.
 
-    This matters at the border of odd scales. There both pixels of an axis are the same, and the offset is
-    zero except for rounding, which then decides the weights of the other axis.
+    It matters at the border of odd scales: there both pixels of an axis are the same one, its
+    offset is zero but for rounding, and it is this rounding that weighs the other axis.
     """
     outputs = exact(count, position.device)
-    center = _center(((position + 1) * (outputs / 2) - 0.5).round(), outputs)
-    return torch.where((center - position).abs() < 5e-7, center, position.float())
+    closest = center(((position + 1) * (outputs / 2) - 0.5).round().float(), outputs)
+    return torch.where((closest - position).abs() < 5e-7, closest, position.float())
 
 
-def _center(pixel: Tensor, count: Tensor) -> Tensor:
-    """The center of pixel ``pixel`` of ``count``, in float32 with the rounding of the published code."""
-    return (-1 + 1 / count) + (2 / count) * pixel.float()
+def center(pixel: Any, count: Any) -> Any:
+    """The center of each pixel of ``count``, rounded as published; of float32 tensors or NumPy's arrays."""
+    return (-1 + 1 / count) + (2 / count) * pixel
 
 
-def _covering(position: Tensor, shift: float, count: Tensor) -> Tensor:
-    """The feature pixel that covers the shifted position; halves are rounded to even, as grid_sample does."""
+def covering(position: Any, shift: float, count: Any) -> Any:
+    """The feature pixel that covers the position, shifted by half feature pixels; of tensors or NumPy's arrays.
+
+    Positions are float32. Halves are rounded to even, as grid_sample does.
+    """
     shifted = position + shift / count + (EPSILON if shift else 0)
-    inside = shifted.clamp(-1 + EPSILON, 1 - EPSILON)
-    return (((inside + 1) * count - 1) / 2).round().long()
+    inside = shifted.clip(-1 + EPSILON, 1 - EPSILON)
+    return (((inside + 1) * count - 1) / 2).round()

@@ -51,6 +51,16 @@ class ImplicitDecoder(nn.Module):
         """(B, features, H, W) → content (B, H, W, C): the work that is the same for every position."""
         raise NotImplementedError
 
+    def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
+        """``prepare``, for content that also depends on the size of an output pixel or of all the features.
+
+        Args:
+            features: some rows of them.
+            shape: height and width of all of them.
+            cell: height and width of the pixel around a position; a grid of H' × W' has 2 / H', 2 / W'.
+        """
+        return self.prepare(features)
+
     def sample(self, content: Content, positions: Positions) -> Tensor:
         """Content and positions → (B, *shape of the positions, channels)."""
         raise NotImplementedError
@@ -66,42 +76,42 @@ class ImplicitDecoder(nn.Module):
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
         if torch.compiler.is_compiling():  # or exporting, where each pass of a loop would be a copy
-            (part,) = self.decode(_whole(self.prepare(features)), grid(size, features.device))
+            content = self.whole(features, (2 / size[0], 2 / size[1]))
+            (part,) = self.decode(content, grid(size, features.device))
             return part.permute(0, 3, 1, 2).contiguous()
-        parts = self._parts(features, size)
-        first = next(parts)
-        image = first.new_empty(len(first), first.shape[-1], *size)
-        top = 0
-        for part in chain((first,), parts):
-            image[:, :, top : top + part.shape[1]] = part.permute(0, 3, 1, 2)
-            top += part.shape[1]
-        return image
+        bands = self.bands(features, size)
+        return assembled((part for band in bands for part in self.decode_rows(band[0], size, *band[1:])), size)
 
-    def _parts(self, features: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
-        """The decoded grid from top to bottom, in pieces (B, some rows, W', channels)."""
+    def bands(self, features: Tensor, size: tuple[int, int]) -> Iterator[tuple[Content, int, int]]:
+        """A grid from top to bottom: rows [start, stop), and what was prepared for them."""
         height, width = features.shape[-2:]
         if self.reach(height / size[0]) is None:
-            yield from self.decode(_whole(self.prepare(features)), grid(size, features.device))
+            yield self.whole(features, (2 / size[0], 2 / size[1])), 0, size[0]
             return
         feature_rows = max(8, self.band // width)  # with fewer rows, too many would be prepared twice
         output_rows = max(1, feature_rows * size[0] // height)
-        positions = grid(size, features.device)
         for start in range(0, size[0], output_rows):
-            band = positions.at(positions.y[start : start + output_rows], positions.x)
-            yield from self.decode(self._content(features, start, start + len(band.y), size[0]), band)
+            stop = min(start + output_rows, size[0])
+            yield self._content(features, start, stop, size), start, stop
 
-    def _content(self, features: Tensor, start: int, stop: int, rows: int) -> Content:
-        """The content for the output rows [start, stop) of ``rows``."""
-        height = features.shape[2]
-        pixel = height / rows  # height of an output pixel, in feature pixels
+    def _content(self, features: Tensor, start: int, stop: int, size: tuple[int, int]) -> Content:
+        """The content for the output rows [start, stop) of a grid."""
+        height, width = features.shape[2:]
+        pixel = height / size[0]  # height of an output pixel, in feature pixels
         prepared_reach, sampled_reach = self.reach(pixel) or (height, height)
         # One row more than needed, because rounding decides where a position lies on an edge between pixels.
         first = max(math.floor((start + 0.5) * pixel) - sampled_reach - 1, 0)
         last = min(math.floor((stop - 0.5) * pixel) + sampled_reach + 1, height - 1)
         outer = max(first - prepared_reach, 0)
-        prepared = self.prepare(features[:, :, outer : last + prepared_reach + 1])
+        seen = features[:, :, outer : last + prepared_reach + 1]
+        prepared = self.prepare_for(seen, (height, width), (2 / size[0], 2 / size[1]))
         # Contiguous, or else each chunk would copy everything.
         return Content(prepared[:, first - outer :][:, : last - first + 1].contiguous(), first, height)
+
+    def decode_rows(self, content: Content, size: tuple[int, int], start: int, stop: int) -> Iterator[Tensor]:
+        """Rows [start, stop) of a grid of ``size`` from top to bottom, in pieces (B, some rows, W', channels)."""
+        positions = grid(size, content.values.device)
+        return self.decode(content, positions.at(positions.y[start:stop], positions.x))
 
     def decode(self, content: Content, positions: Positions) -> Iterator[Tensor]:
         """A band of a grid from top to bottom, in pieces (B, some rows, W', channels)."""
@@ -131,13 +141,28 @@ class ImplicitDecoder(nn.Module):
         if points.ndim == 3:
             pairs = zip(features.split(1), points, strict=True)
             return torch.cat([self.query(image, own, cell) for image, own in pairs])
-        content = _whole(self.prepare(features))
         y, x = points.double().unbind(-1)
         counts = max(1, round(2 / height)), max(1, round(2 / width))
-        chunks = Positions(y, x, (height, width), counts).chunks(self.chunk // features.shape[0])
+        return self.at(features, Positions(y, x, (height, width), counts))
+
+    def at(self, features: Tensor, positions: Positions) -> Tensor:
+        """(B, features, H, W) → (B, N, channels) at N positions."""
+        content = self.whole(features, positions.cell)
+        chunks = positions.chunks(self.chunk // features.shape[0])
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
 
+    def whole(self, features: Tensor, cell: tuple[float, float]) -> Content:
+        """What was prepared of all the features."""
+        height, width = features.shape[2:]
+        return Content(self.prepare_for(features, (height, width), cell).contiguous(), 0, height)
 
-def _whole(prepared: Tensor) -> Content:
-    """The prepared content of all features."""
-    return Content(prepared.contiguous(), 0, prepared.shape[1])
+
+def assembled(parts: Iterator[Tensor], size: tuple[int, int]) -> Tensor:
+    """Pieces (B, some rows, W', channels) of a grid from top to bottom → (B, channels, *size)."""
+    first = next(parts)
+    image = first.new_empty(len(first), first.shape[-1], *size)
+    top = 0
+    for part in chain((first,), parts):
+        image[:, :, top : top + part.shape[1]] = part.permute(0, 3, 1, 2)
+        top += part.shape[1]
+    return image

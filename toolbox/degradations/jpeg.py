@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -13,10 +13,14 @@ from torch import Generator, Tensor
 
 from toolbox.config import Config
 from toolbox.degradations.drawing import drawn, ordered
+from toolbox.learning import Degraded
 from toolbox.pixels import to_bytes
 from toolbox.records import DegradationInfo
 
-Quality = Annotated[int, Field(ge=1, le=95)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+
+BLOCK = 16  # pixels along a side of JPEG's largest unit, with colors at half the resolution
 
 
 class JpegConfig(Config):
@@ -25,16 +29,39 @@ class JpegConfig(Config):
     quality: Annotated[Quality | tuple[Quality, Quality], AfterValidator(ordered)] = Field(
         description="Pillow's quality, or [low, high] to draw one for each patch"
     )
+    subsampling: tuple[Subsampling, ...] = Field(
+        default=("4:2:0",), min_length=1, description="of the colors; one is drawn for each patch"
+    )
+    shifted: bool = Field(default=False, description="whether the grid of blocks begins at a drawn place")
 
 
-def compress(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Compress and decompress a patch."""
-    pixels = to_bytes(picture).permute(1, 2, 0).numpy()
+def compress(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
+    """Compress and decompress a patch, and tell ``quality``."""
+    quality = round(drawn(config.quality, generator))
+    choices = config.subsampling
+    subsampling = choices[int(torch.randint(len(choices), (), generator=generator)) if len(choices) > 1 else 0]
+    top, left = torch.randint(BLOCK, (2,), generator=generator).tolist() if config.shifted else (0, 0)
+    return Degraded(compressed(picture, quality, subsampling, (top, left)), {"quality": quality})
+
+
+def compressed(
+    picture: Tensor, quality: int, subsampling: Subsampling = "4:2:0", shift: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """A picture (C, H, W) in [0, 1], gray or RGB, after JPEG: the same shape, 8-bit levels.
+
+    Args:
+        picture: clipped and rounded to 8 bits first.
+        quality: Pillow's, 1 to 100.
+        subsampling: of the colors.
+        shift: rows and columns by which the picture moves down and right on the grid of blocks; the edge is repeated.
+    """
+    top, left = shift
+    pixels = np.pad(to_bytes(picture).permute(1, 2, 0).numpy(), ((top, 0), (left, 0), (0, 0)), mode="edge")
     memory = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image.save(memory, "JPEG", quality=round(drawn(config.quality, generator)))
-    with Image.open(memory) as compressed:
-        values = np.array(compressed).reshape(pixels.shape)
+    image.save(memory, "JPEG", quality=quality, subsampling=subsampling)
+    with Image.open(memory) as decompressed:
+        values = np.array(decompressed).reshape(pixels.shape)[top:, left:]
     return torch.from_numpy(values).permute(2, 0, 1).to(picture.dtype) / 255
 
 
@@ -42,6 +69,6 @@ JPEG = DegradationInfo(
     name="jpeg",
     degrade=compress,
     config=JpegConfig,
-    summary="JPEG compression of a fixed or drawn quality",
+    summary="JPEG compression of a fixed or drawn quality; tells quality",
     source="ITU-T T.81, as Pillow writes it",
 )

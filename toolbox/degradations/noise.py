@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from toolbox.config import Config
 from toolbox.degradations.drawing import drawn, ordered
+from toolbox.learning import Degraded
 from toolbox.records import DegradationInfo
 
 Sigma = Annotated[float, Field(ge=0, le=255)]
@@ -35,15 +36,16 @@ def add_noise(clean: Tensor, sigma: float, generator: Generator) -> Tensor:
     return clean + noise * (sigma / 255)
 
 
-def gaussian_noise(config: GaussianNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """Add noise of a fixed or drawn strength, not clipped."""
-    return add_noise(picture, drawn(config.sigma, generator), generator)
+def gaussian_noise(config: GaussianNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
+    """Add noise of a fixed or drawn strength, not clipped, and tell ``sigma``."""
+    sigma = drawn(config.sigma, generator)
+    return Degraded(add_noise(picture, sigma, generator), {"sigma": sigma})
 
 
 GAUSSIAN_NOISE = DegradationInfo(
     name="gaussian-noise",
     degrade=gaussian_noise,
     config=GaussianNoiseConfig,
-    summary="Gaussian noise of a fixed or drawn strength, not clipped",
+    summary="Gaussian noise of a fixed or drawn strength, not clipped; tells sigma",
     source="the training of DnCNN, NLRN and their successors",
 )

@@ -5,22 +5,24 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox.degradations.jpeg import compressed
 from toolbox.degradations.noise import add_noise
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.arrays import to_tensor
+from toolbox.images.arrays import to_tensor, with_channels
 from toolbox.images.files.formats import DATA_SUFFIXES
-from toolbox.images.files.picture import read_picture
+from toolbox.images.files.picture import read_pixels
 from toolbox.imresize import imresize
 from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
+
+QUALITY = 40  # of JPEG, where a protocol compresses and the caller does not say how much
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Case:
     """One picture to score, with the input to restore it from."""
 
     original: Path
-    low: Path | None  # its low-resolution partner, if it exists; None: the protocol makes the input
+    low: Path | None  # its degraded partner, if it exists; None: the protocol makes the input
     scale: float | None  # output over input size; None: the scale of the pair
 
     def sha256(self) -> str:
@@ -45,6 +47,7 @@ class Sample:
     degraded: Tensor
     scale: float
     notes: tuple[str, ...]  # facts that a reader of the score should know
+    conditions: Mapping[str, float] = field(default_factory=dict)  # that a network may ask for
 
 
 def find_cases(
@@ -68,11 +71,12 @@ def find_cases(
     pictures = _pictures(folder)
     if not pictures:
         raise ImageError(f"{folder}: nothing to score, expected pictures ({', '.join(DATA_SUFFIXES)})")
+    if protocol.same_size_pairs:
+        return _real_pairs(folder, pictures, protocol, low, scales)
     if not protocol.enlarges:
         if low is not None or scales:
-            raise SpecError(
-                f"got low resolution or scales, but {protocol.name} adds noise to the originals; leave them out"
-            )
+            does = "compresses the originals" if protocol.compresses else "adds noise to the originals"
+            raise SpecError(f"got low resolution or scales, but {protocol.name} {does}; leave them out")
         return [Case(path, None, 1.0) for path in pictures]
     if low is None and scales:
         originals = [path for path in pictures if not path.stem.endswith("_LR")]
@@ -88,13 +92,21 @@ def find_cases(
     return [Case(path, partner, scales[0] if scales else None) for path, partner in pairs]
 
 
-def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
+def read_sample(case: Case, protocol: ProtocolInfo, sigma: float, quality: int = QUALITY) -> Sample:
     """Read the pictures of a case, or make its input from the original.
+
+    Args:
+        case: the pictures.
+        protocol: says how the input is made.
+        sigma: noise level of 255, where the protocol adds noise.
+        quality: JPEG's, where it compresses.
 
     Raises:
         ImageError: a picture is missing, cannot be read, is too small, or does not match its pair.
     """
-    sample = _read_sample(case, protocol)
+    sample = replace(_read_sample(case, protocol), conditions=protocol.tells(sigma, quality))
+    if protocol.compresses:
+        return replace(sample, degraded=compressed(sample.original[0], quality)[None])
     if protocol.noise_seed is None:
         return sample
     generator = torch.Generator().manual_seed(protocol.noise_seed)
@@ -104,6 +116,13 @@ def read_sample(case: Case, protocol: ProtocolInfo, sigma: float) -> Sample:
 def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
     """The sample before noise is added."""
     original, notes = _read(case.original, protocol)
+    if protocol.same_size_pairs and case.low is not None:
+        degraded, _ = _read(case.low, protocol)
+        if degraded.shape != original.shape:
+            raise ImageError(
+                f"got a pair of {_size(original)} and {_size(degraded)} pixels, expected pictures of the same size"
+            )
+        return Sample(original, degraded, 1.0, notes)
     if not protocol.enlarges:
         return Sample(original, original, 1.0, notes)
     height, width = original.shape[-2:]
@@ -116,9 +135,9 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
         degraded = imresize(to_bytes(original), size=(low[0], low[1])).float() / 255
         return Sample(original, degraded, scale, notes)
     if not case.low.exists():
-        raise ImageError(f"{case.low} is missing, expected the low resolution of {case.original.name}")
+        raise ImageError(f"{case.low} is missing, expected the partner of {case.original.name}")
     degraded, _ = _read(case.low, protocol)
-    scale = _scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
+    scale = scale_of_pair((height, width), (degraded.shape[-2], degraded.shape[-1]))
     if case.scale is not None and abs(scale - case.scale) > 0.01:
         raise ImageError(f"got a pair of scale {scale:g}, expected {case.scale:g}")
     if scale == round(scale):  # as in published code, without the pixels that the low resolution does not cover
@@ -128,6 +147,27 @@ def _read_sample(case: Case, protocol: ProtocolInfo) -> Sample:
 
 def _pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in DATA_SUFFIXES)
+
+
+def _real_pairs(
+    folder: Path, pictures: list[Path], protocol: ProtocolInfo, low: str | None, scales: Sequence[float]
+) -> list[Case]:
+    """Originals named *_clean beside what is restored; or the latter in a folder of its own, by the same names."""
+    if scales:
+        raise SpecError(f"got scales, but {protocol.name} has pairs of the same size; leave them out")
+    if low is not None:
+        others = {path.stem: path for path in _pictures(Path(low))} if Path(low).is_dir() else {}
+        pairs = [(path, others[path.stem]) for path in pictures if path.stem in others]
+    else:
+        others = {path.stem: path for path in pictures}
+        names = [(path, path.stem.removesuffix("_clean")) for path in pictures if path.stem.endswith("_clean")]
+        pairs = [(path, others[name]) for path, name in names if name in others]
+    if not pairs:
+        raise ImageError(
+            f"{folder}: nothing to score, {protocol.name} expected pairs named * and *_clean, or a folder (--lr) of "
+            "the pictures to restore"
+        )
+    return [Case(path, partner, 1.0) for path, partner in pairs]
 
 
 def _pairs_of_folders(originals: list[Path], folder: Path) -> list[tuple[Path, Path]]:
@@ -151,18 +191,22 @@ def _pairs_of_names(pictures: list[Path], suffix: str | None) -> list[tuple[Path
 
 
 def _read(path: Path, protocol: ProtocolInfo) -> tuple[Tensor, tuple[str, ...]]:
-    """A picture in the protocol's color, with notes about conversions."""
-    picture = read_picture(path)
-    is_gray = picture.mode in ("L", "LA", "I;16")
-    if picture.mode != "I;16":
-        picture = picture.convert("L" if is_gray or protocol.color == "gray" else "RGB")
-    image = to_tensor(np.asarray(picture))
+    """A picture in the protocol's color at the depth of its file, with notes about conversions."""
+    pixels = read_pixels(path)
+    if protocol.color == "all":
+        return to_tensor(pixels), ()
+    is_gray = pixels.ndim == 2 or pixels.shape[2] < 3
+    image = to_tensor(with_channels(pixels, 1 if protocol.color == "gray" else 3))
     if is_gray and protocol.color != "gray":
-        return image.expand(-1, 3, -1, -1), ("a gray picture, scored as equal channels of color",)
+        return image, ("a gray picture, scored as equal channels of color",)
     return image, ("a color picture, scored as gray",) if protocol.color == "gray" and not is_gray else ()
 
 
-def _scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"
+
+
+def scale_of_pair(size: tuple[int, int], low: tuple[int, int]) -> float:
     """The integer scale that explains both sides, rounded up or down, or else the ratio of the sides.
 
     Raises:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toolbox.discovery import in_use
 from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.cases import Case, find_cases
+from toolbox.evaluation.cases import QUALITY, Case, find_cases
 from toolbox.evaluation.protocols import metrics_of
 from toolbox.evaluation.report import ModelFacts, Report, resume, write_report
 from toolbox.evaluation.run import Job, find_jobs, run
@@ -41,6 +41,7 @@ def evaluate(
     protocol: str,
     *,
     sigma: float | None = None,
+    quality: int | None = None,
     low: AnyPath | None = None,
     scales: Sequence[float] = (),
     metrics: Sequence[str] = (),
@@ -61,6 +62,7 @@ def evaluate(
         data: the folder with the original pictures, or with pairs.
         protocol: the name of a protocol, which defines everything that moves a score.
         sigma: noise level of 255, if the protocol adds noise; by default 25.
+        quality: JPEG quality, 1 to 100, if the protocol compresses; by default 40.
         low: the folder of the low-resolution pictures, or the ending of their names; by default ``*_LR`` beside
             ``*_HR``, unless scales are given.
         scales: scales by which to reduce the originals.
@@ -90,16 +92,19 @@ def evaluate(
         raise SpecError(f"{results}: the folder {Path(results).parent} does not exist; create it first")
     if sigma is not None and how.noise_seed is None:
         raise SpecError(f"got sigma {sigma:g}, but {protocol} adds no noise; leave it out")
+    if quality is not None and not how.compresses:
+        raise SpecError(f"got quality {quality}, but {protocol} does not compress; leave it out")
     level = None if how.noise_seed is None else SIGMA if sigma is None else sigma
     cases = find_cases(Path(data), how, None if low is None else str(low), scales)
     restorers, facts = _load([models] if isinstance(models, AnyModel) else models, registries)
     folders = {} if save is None else _make_folders(Path(save), restorers)
-    pairs = str(low or "_LR") if cases[0].low is not None else None
+    pairs = str(low or ("_clean" if how.same_size_pairs else "_LR")) if cases[0].low is not None else None
     report = Report(
         protocol=_protocol_record(how),
         data=str(data),
         low=pairs,
         sigma=level,
+        quality=(QUALITY if quality is None else quality) if how.compresses else None,
         metrics=metrics_of(how, metrics),
         versions=_versions(("toolbox", how.provider), registries)
         | {"torch": torch.__version__, "python": platform.python_version()},
@@ -110,7 +115,7 @@ def evaluate(
     jobs = find_jobs(restorers, cases, how)
     missing = _missing(report, jobs, folders)
     total = sum(len(names) for _, names in missing)
-    scores = run(restorers, missing, how, level or 0.0, report.metrics, workers)
+    scores = run(restorers, missing, how, level or 0.0, report.metrics, workers, report.quality or QUALITY)
     for done, (score, restored) in enumerate(scores, start=1):
         if restored is not None and folders:
             _save(restored, _saved_at(folders[score.model], score))

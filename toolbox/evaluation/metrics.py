@@ -7,17 +7,18 @@ values and computes in double precision.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from toolbox.discovery import installed
 from toolbox.errors import ImageError, ToolboxError
+from toolbox.records import MetricInfo
+from toolbox.similarity import WINDOW, similarity
 
-WINDOW, SIGMA = 11, 1.5  # SSIM's Gaussian window
-C1, C2 = 0.01**2, 0.03**2  # constants that keep its quotients finite
+BLOCK = 8  # pixels along a side of JPEG's blocks
 LEVELS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's exponents, the finest level first
 SMALLEST = 1 + (WINDOW - 1) * 2 ** (len(LEVELS) - 1)  # the smallest side that holds a window at the last level
 
@@ -29,6 +30,32 @@ def psnr(restored: Tensor, original: Tensor) -> float:
     return (-10 * torch.log10(error)).item()
 
 
+def psnr_b(restored: Tensor, original: Tensor) -> float:
+    """PSNR in dB, less where the edges of JPEG's 8 × 8 blocks are left in the restored picture.
+
+    Steps across these edges are an error of their own, as far as they are larger than steps elsewhere.
+
+    Source: Yim and Bovik, Quality Assessment of Deblocked Images, IEEE TIP 2011, Eqs. 8 to 14; the
+    blocking effect of colors is the mean of the channels'.
+    """
+    _check_shapes(restored, original, smallest=BLOCK + 1)
+    error = (restored.double() - original.double()).square().mean()
+    return (-10 * torch.log10(error + _blocking(restored.double()))).item()
+
+
+def _blocking(image: Tensor) -> Tensor:
+    """The blocking effect factor of (B, C, H, W), a mean over B and C."""
+    sums = []
+    for steps in (image.diff(dim=2).square().transpose(2, 3), image.diff(dim=3).square()):
+        across = steps[..., BLOCK - 1 :: BLOCK]
+        total, count = steps.sum((2, 3)), steps[0, 0].numel()
+        sums.append((across.sum((2, 3)), across[0, 0].numel(), total, count))
+    (edges, edge_count, total, count) = (first + second for first, second in zip(*sums, strict=True))
+    at_edges, elsewhere = edges / edge_count, (total - edges) / (count - edge_count)
+    weight = math.log2(BLOCK) / math.log2(min(image.shape[-2:]))
+    return (weight * (at_edges - elsewhere).clamp(min=0)).mean()
+
+
 def ssim(restored: Tensor, original: Tensor) -> float:
     """Structural similarity, 1 when equal, over the region where the window fits (the reference's "valid").
 
@@ -36,7 +63,7 @@ def ssim(restored: Tensor, original: Tensor) -> float:
     IEEE TIP 2004, without its automatic reduction, averaged over channels.
     """
     _check_shapes(restored, original, smallest=WINDOW)
-    luminance, structure = _similarity(restored.double(), original.double())
+    luminance, structure = similarity(restored.double(), original.double())
     return (luminance * structure).mean().item()
 
 
@@ -52,7 +79,7 @@ def ms_ssim(restored: Tensor, original: Tensor) -> float:
     for level, exponent in enumerate(LEVELS):
         if level > 0:
             restored, original = (F.avg_pool2d(image, 2, ceil_mode=True) for image in (restored, original))
-        luminance, structure = _similarity(restored, original)
+        luminance, structure = similarity(restored, original)
         factor = luminance * structure if level == len(LEVELS) - 1 else structure
         total = total * factor.mean((2, 3)).clamp(min=0) ** exponent
     return total.mean().item()
@@ -80,24 +107,6 @@ def lpips(restored: Tensor, original: Tensor) -> float:
     return distance.mean().item()
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A metric: its function, and its name and form in tables."""
-
-    label: str
-    digits: int
-    measure: Callable[[Tensor, Tensor], float]
-
-
-METRICS: Mapping[str, Metric] = {
-    "psnr": Metric("PSNR", 2, psnr),
-    "ssim": Metric("SSIM", 4, ssim),
-    "ms-ssim": Metric("MS-SSIM", 4, ms_ssim),
-    "lpips": Metric("LPIPS", 4, lpips),
-    "lr-psnr": Metric("LR-PSNR", 2, lr_psnr),  # compares with the input instead of the original
-}
-
-
 @functools.cache
 def lpips_network() -> nn.Module:
     """The network of ``lpips``.
@@ -118,25 +127,6 @@ def lpips_network() -> nn.Module:
     return network
 
 
-def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The luminance and the contrast-structure term of SSIM at each position of the window."""
-    mean_x, mean_y = _window_mean(x), _window_mean(y)
-    variances = _window_mean(x * x) - mean_x**2 + _window_mean(y * y) - mean_y**2
-    covariance = _window_mean(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-    return luminance, (2 * covariance + C2) / (variances + C2)
-
-
-def _window_mean(image: Tensor) -> Tensor:
-    """(B, C, H, W) → (B, C, H − 10, W − 10): the Gaussian mean around each pixel."""
-    distance = torch.arange(WINDOW, dtype=image.dtype, device=image.device) - WINDOW // 2
-    weights = torch.exp(-(distance**2) / (2 * SIGMA**2))
-    weights = weights / weights.sum()
-    planes = image.flatten(0, 1)[:, None]
-    means = F.conv2d(F.conv2d(planes, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
-    return means.view(*image.shape[:2], *means.shape[2:])
-
-
 def _check_shapes(restored: Tensor, original: Tensor, smallest: int = 1) -> None:
     if restored.shape != original.shape:
         raise ImageError(
@@ -145,3 +135,78 @@ def _check_shapes(restored: Tensor, original: Tensor, smallest: int = 1) -> None
     height, width = original.shape[-2:]
     if min(height, width) < smallest:
         raise ImageError(f"got a picture of {width}x{height}, expected at least {smallest}x{smallest} to compare")
+
+
+def metric(name: str) -> MetricInfo:
+    """The metric of that name.
+
+    Raises:
+        UnknownComponent: there is none; the message names close ones.
+    """
+    return installed().metrics[name]
+
+
+def describe(info: MetricInfo) -> dict[str, str]:
+    """Everything about a metric in words, by topic."""
+    return {
+        "label": f"{info.label} in {info.unit}" if info.unit else info.label,
+        "better": "higher" if info.higher_is_better else "lower",
+        "compares with": f"the {info.compares_with}",
+        "source": info.source,
+        "plugin": info.provider,
+    }
+
+
+METRICS = (
+    MetricInfo(
+        name="psnr",
+        measure=psnr,
+        label="PSNR",
+        summary="peak signal-to-noise ratio, infinite where nothing differs",
+        source="the usual definition, for a peak of 1",
+        digits=2,
+        unit="dB",
+    ),
+    MetricInfo(
+        name="ssim",
+        measure=ssim,
+        label="SSIM",
+        summary="structural similarity, 1 where nothing differs",
+        source="Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 2004",
+    ),
+    MetricInfo(
+        name="ms-ssim",
+        measure=ms_ssim,
+        label="MS-SSIM",
+        summary="structural similarity over five halvings of the picture, 1 where nothing differs",
+        source="Wang et al., Multiscale Structural Similarity for Image Quality Assessment, Asilomar 2003",
+    ),
+    MetricInfo(
+        name="lpips",
+        measure=lpips,
+        label="LPIPS",
+        summary="learned perceptual distance on the features of AlexNet, 0 where nothing differs",
+        source="Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018",
+        higher_is_better=False,
+        ready=lpips_network,
+    ),
+    MetricInfo(
+        name="psnr-b",
+        measure=psnr_b,
+        label="PSNR-B",
+        summary="PSNR that counts the edges of JPEG's blocks as errors",
+        source="Yim and Bovik, Quality Assessment of Deblocked Images, IEEE TIP 2011",
+        digits=2,
+        unit="dB",
+    ),
+    MetricInfo(
+        name="lr-psnr",
+        measure=lr_psnr,
+        label="LR-PSNR",
+        summary="PSNR of the restored picture, reduced again, against the input that it was made of",
+        source="DIINN (Nguyen and Beksi, WACV 2023)",
+        digits=2,
+        unit="dB",
+        compares_with="input",
+    ),
+)

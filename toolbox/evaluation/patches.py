@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -11,9 +12,12 @@ from toolbox.errors import ImageError
 from toolbox.restorer import Restorer
 
 BATCH = 16  # patches at a time
+NONE: Mapping[str, float] = {}
 
 
-def restore_in_patches(restorer: Restorer, image: Tensor, side: int, stride: int) -> Tensor:
+def restore_in_patches(
+    restorer: Restorer, image: Tensor, side: int, stride: int, conditions: Mapping[str, float] = NONE
+) -> Tensor:
     """(1, C, H, W) → the same size in [0, 1]: each pixel is the average over all patches that contain it.
 
     Patches start at every multiple of ``stride``, and at the far border. They are never larger than the
@@ -33,7 +37,7 @@ def restore_in_patches(restorer: Restorer, image: Tensor, side: int, stride: int
         with torch.inference_mode():
             for start in range(0, len(corners), BATCH):
                 places = [(..., slice(y, y + side), slice(x, x + side)) for y, x in corners[start : start + BATCH]]
-                restored = restorer(torch.cat([image[place] for place in places]))
+                restored = restorer(torch.cat([image[place] for place in places]), **conditions)
                 for place, patch in zip(places, restored, strict=True):
                     total[place] += patch
                     count[place] += 1

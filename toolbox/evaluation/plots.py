@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolbox.errors import ToolboxError
-from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.metrics import metric
 from toolbox.evaluation.report import Report
 from toolbox.files import written_beside
 
@@ -38,7 +38,7 @@ def plot(report: Report, path: Path) -> None:
     The first two panels show one scale: the smallest integer scale that all models have scores at, or
     else the smallest. The baseline is a dashed line.
     """
-    metric, means = report.metrics[0], report.means()
+    leading, means = report.metrics[0], report.means()
     scale = _common_scale(means, len(report.models))
     several = len({mean["scale"] for mean in means}) > 1
     parameters = {model.name: model.parameters for model in report.models}
@@ -47,7 +47,7 @@ def plot(report: Report, path: Path) -> None:
     panels = figure.subplots(1, 3 if several else 2, squeeze=False)[0]
     for panel, label in zip(panels, ("parameters", "seconds per megapixel"), strict=False):
         for mean in (each for each in means if each["scale"] == scale):
-            name, value = mean["model"], mean[metric]
+            name, value = mean["model"], mean[leading]
             cost = parameters[name] if label == "parameters" else mean["seconds_per_megapixel"]
             if name == BASELINE:
                 panel.axhline(value, color="gray", linestyle="--", label=name)
@@ -55,14 +55,14 @@ def plot(report: Report, path: Path) -> None:
                 panel.scatter(cost, value, label=name)
             else:  # a logarithmic axis has no place for zero
                 panel.axhline(value, linestyle=":", label=name)
-        panel.set(xlabel=label, xscale="log", ylabel=_label(metric), title="" if scale == 1 else f"×{scale:.4g}")
+        panel.set(xlabel=label, xscale="log", ylabel=_label(leading), title="" if scale == 1 else f"×{scale:.4g}")
         panel.legend(fontsize="small")
     if several:
         for name in parameters:
-            points = [(mean["scale"], mean[metric]) for mean in means if mean["model"] == name]
+            points = [(mean["scale"], mean[leading]) for mean in means if mean["model"] == name]
             style = {"color": "gray", "linestyle": "--"} if name == BASELINE else {"marker": "."}
             panels[2].plot(*zip(*points, strict=True), label=name, **style)
-        panels[2].set(xlabel="scale", ylabel=_label(metric))
+        panels[2].set(xlabel="scale", ylabel=_label(leading))
         panels[2].legend(fontsize="small")
     with written_beside(path) as partial:
         figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=120)
@@ -74,5 +74,6 @@ def _common_scale(means: list[dict[str, Any]], models: int) -> float:
     return next((scale for scale in common if scale == round(scale)), (common or scales)[0])
 
 
-def _label(metric: str) -> str:
-    return f"{METRICS[metric].label}{' (dB)' if metric.endswith('psnr') else ''}"
+def _label(name: str) -> str:
+    info = metric(name)
+    return f"{info.label} ({info.unit})" if info.unit else info.label

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
-from toolbox.errors import ImageError, SpecError
-from toolbox.evaluation.metrics import METRICS, lpips_network
+from toolbox.blame import blamed, broken
+from toolbox.errors import ImageError, SpecError, UnknownComponent
+from toolbox.evaluation.metrics import metric
 from toolbox.luma import LUMA_OF_BLACK, luma
 from toolbox.pixels import rounded_to_bytes
-from toolbox.records import ProtocolInfo
+from toolbox.records import MetricInfo, ProtocolInfo
 
 PROTOCOLS = (
     ProtocolInfo(
@@ -64,6 +66,33 @@ PROTOCOLS = (
         noise_seed=0,
     ),
     ProtocolInfo(
+        name="jpeg",
+        summary="removal of JPEG's artifacts: PSNR and PSNR-B of RGB",
+        source="the color scores of FBCNN (Jiang et al., ICCV 2021)",
+        color="rgb",
+        metrics=("psnr", "psnr-b"),
+        rounds=True,
+        compresses=True,
+    ),
+    ProtocolInfo(
+        name="jpeg-luma",
+        summary="removal of JPEG's artifacts: PSNR and PSNR-B of the luma of pictures compressed in color",
+        source="AR-CNN (Dong et al., ICCV 2015) and DnCNN-3 (Zhang et al., TIP 2017), which compress the luma alone",
+        color="luma",
+        metrics=("psnr", "psnr-b"),
+        rounds=True,
+        compresses=True,
+    ),
+    ProtocolInfo(
+        name="real-pairs",
+        summary="restoration of real photographs: PSNR and SSIM of RGB beside a picture without noise",
+        source="the cropped pairs of Nam et al. (CVPR 2016) and PolyU (Xu et al., 2018)",
+        color="rgb",
+        metrics=("psnr", "ssim"),
+        rounds=True,
+        same_size_pairs=True,
+    ),
+    ProtocolInfo(
         name="noisy-sr",
         summary="super-resolution of noisy pictures: PSNR of RGB, nothing rounded",
         source="none published: for networks that remove noise and enlarge in one pass",
@@ -83,6 +112,14 @@ PROTOCOLS = (
         noise_seed=0,
         patches=(45, 7),
     ),
+    ProtocolInfo(
+        name="denoise-bands",
+        summary="denoising of pictures of any channels: PSNR of all after Gaussian noise, nothing rounded",
+        source="none published: for raw mosaics and the bands of a spectrum",
+        color="all",
+        metrics=("psnr",),
+        noise_seed=0,
+    ),
 )
 
 
@@ -91,13 +128,23 @@ def metrics_of(protocol: ProtocolInfo, more: Sequence[str]) -> list[str]:
 
     Raises:
         SpecError: a metric is unknown.
+        PluginError: the protocol itself names one that there is not.
         ToolboxError: its package is not installed.
     """
     names = list(dict.fromkeys((*protocol.metrics, *more)))
-    if unknown := [name for name in names if name not in METRICS]:
-        raise SpecError(f"got metric {unknown[0]!r}, expected one of {', '.join(METRICS)}")
-    if "lpips" in names:
-        lpips_network()
+    for name in names:
+        try:
+            info = metric(name)
+        except UnknownComponent as error:
+            if name in protocol.metrics:
+                what = f"protocol {protocol.name!r}"
+                raise broken(
+                    what, protocol.provider, f"the metric {name!r}", f"one that is installed ({error})"
+                ) from None
+            raise SpecError(str(error)) from None
+        if info.ready is not None:
+            with blamed(f"metric {name!r}", info.provider):
+                info.ready()
     return names
 
 
@@ -131,24 +178,40 @@ def measure(
         _shaved(luma(image) + LUMA_OF_BLACK if protocol.color == "luma" else image, protocol, scale)
         for image in (restored, original)
     ]
-    values = {}
-    for name in metrics or protocol.metrics:
-        first, second = (restored, degraded) if name == "lr-psnr" else pair
-        values[name] = METRICS[name].measure(first, second)
-    return values
+    pictures = {"original": pair, "input": (restored, degraded)}
+    infos = map(metric, metrics or protocol.metrics)
+    return {info.name: measured(info, *pictures[info.compares_with]) for info in infos}
+
+
+def measured(info: MetricInfo, restored: Tensor, other: Tensor) -> float:
+    """What a metric says of two pictures.
+
+    Raises:
+        PluginError: it fails, or gives no number.
+    """
+    what = f"metric {info.name!r}"
+    with blamed(what, info.provider):
+        value = info.measure(restored, other)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise broken(what, info.provider, repr(value), "a number")
+    return float(value)
 
 
 def describe(protocol: ProtocolInfo) -> dict[str, str]:
     """A complete description of a protocol in words, by topic."""
     times, more = protocol.shave
     border = " + ".join(["scale"] * times + [str(more)] * (more > 0))
-    color = {"gray": "gray", "rgb": "RGB", "luma": "MATLAB's luma of RGB, not rounded"}[protocol.color]
+    colors = {"gray": "gray", "rgb": "RGB", "luma": "MATLAB's luma of RGB, not rounded", "all": "every channel"}
     made, clipping = "the original", "the output is clipped to [0, 1]"
     if protocol.enlarges:
         made = (
             "the low-resolution picture of a pair; or, by --scale, MATLAB's bicubic imresize of the 8-bit original to "
             "floor(size / scale), the original first cropped at its bottom right to that times the scale"
         )
+    if protocol.compresses:
+        made = "the original after JPEG of the asked quality, by Pillow, colors at half the resolution"
+    if protocol.same_size_pairs:
+        made = "the picture of a pair, as large as the original"
     if protocol.noise_seed is not None:
         made += (
             f"{';' if protocol.enlarges else ''} with noise N(0, sigma) on 0 to 255, by torch's generator, of seed "
@@ -156,8 +219,8 @@ def describe(protocol: ProtocolInfo) -> dict[str, str]:
         )
         clipping += ", the noisy input is not"
     return {
-        "metrics": ", ".join(METRICS[name].label for name in protocol.metrics),
-        "color": color,
+        "metrics": ", ".join(metric(name).label for name in protocol.metrics),
+        "color": colors[protocol.color],
         "shave": f"{border} px on each side" if border else "none",
         "rounding": "the output is rounded to 8 bits" if protocol.rounds else "none",
         "clipping": clipping,
@@ -165,6 +228,7 @@ def describe(protocol: ProtocolInfo) -> dict[str, str]:
         "run": "patches of {0}x{0} at stride {1}, averaged".format(*protocol.patches)
         if protocol.patches
         else "at once",
+        "tells": ", ".join(protocol.tells()) or "nothing",
         "source": protocol.source,
         "plugin": protocol.provider,
     }

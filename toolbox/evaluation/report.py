@@ -14,7 +14,7 @@ from typing import Any
 
 from toolbox.errors import SpecError
 from toolbox.evaluation.cases import Case
-from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.metrics import metric
 from toolbox.evaluation.scoring import Score
 from toolbox.files import written_beside
 
@@ -39,6 +39,7 @@ class Report:
     data: str
     low: str | None  # the place of low-resolution pictures; None: the protocol made the inputs
     sigma: float | None
+    quality: int | None
     metrics: list[str]
     versions: dict[str, str]
     models: list[ModelFacts]
@@ -110,9 +111,10 @@ class Report:
     def caption(self) -> str:
         """One line with the protocol, the data and the versions."""
         sigma = f", σ = {self.sigma:g}" if self.sigma is not None else ""
+        quality = f", quality {self.quality}" if self.quality is not None else ""
         plugins = {name: version for model in self.models for name, version in model.plugins.items()}
         versions = ", ".join(f"{name} {version}" for name, version in (self.versions | plugins).items())
-        return f"{self.protocol['name']} on {self.data}{sigma}; {versions}"
+        return f"{self.protocol['name']} on {self.data}{sigma}{quality}; {versions}"
 
     def summary_table(self) -> Table:
         """One row for each model and scale."""
@@ -133,7 +135,7 @@ class Report:
                     (model.sha256 or "")[:8],
                 ]
             )
-        labels = [METRICS[name].label for name in self.metrics]
+        labels = [metric(name).label for name in self.metrics]
         header = ["model", "scale", *labels, "parameters", "s/MP", "peak MB", "weights"]
         return self._without_scale(header, rows)
 
@@ -148,7 +150,7 @@ class Report:
                 for name in self.metrics
             ]
             rows.append([picture, f"×{scale:.4g}", *cells])
-        columns = [f"{model.name} {METRICS[name].label}" for model in self.models for name in self.metrics]
+        columns = [f"{model.name} {metric(name).label}" for model in self.models for name in self.metrics]
         return self._without_scale(["picture", "scale", *columns], rows)
 
     def _without_scale(self, header: list[str], rows: list[list[str]]) -> Table:
@@ -196,7 +198,7 @@ def resume(report: Report, path: Path, cases: Sequence[Case]) -> Report:
     if not path.exists():
         return report
     before = read_report(path)
-    for key in ("protocol", "data", "low", "sigma", "metrics", "versions"):
+    for key in ("protocol", "data", "low", "sigma", "quality", "metrics", "versions"):
         got, held = getattr(report, key), getattr(before, key)
         if got != held:
             got, held = (each["name"] if key == "protocol" else each for each in (got, held))
@@ -228,8 +230,8 @@ def _finite(value: Any) -> Any:
     return None if value == math.inf else value
 
 
-def _written(metric: str, value: float) -> str:
-    return f"{value:.{METRICS[metric].digits}f}"
+def _written(name: str, value: float) -> str:
+    return f"{value:.{metric(name).digits}f}"
 
 
 def _markdown(table: Table) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from toolbox.errors import SpecError, ToolboxError
-from toolbox.evaluation.cases import Case, Sample, read_sample
+from toolbox.evaluation.cases import QUALITY, Case, Sample, read_sample
 from toolbox.evaluation.prefetch import prefetched
 from toolbox.evaluation.scoring import Score, score_picture
 from toolbox.records import ProtocolInfo
@@ -22,10 +22,13 @@ def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: P
     """Pair each case with the models that can do its scale.
 
     Raises:
-        SpecError: a model can do no case.
+        SpecError: a model can do no case, or needs a condition that the protocol does not tell.
     """
-    enlarges = protocol.enlarges
+    enlarges, told = protocol.enlarges, protocol.tells()
     for name, restorer in models.items():
+        if missing := [each for each in restorer.spec.conditions if each not in told]:
+            tells = f"tells {', '.join(told)}" if told else "tells nothing"
+            raise SpecError(f"model {name!r} needs {', '.join(missing)}, but {protocol.name} {tells}")
         if not any(_does(restorer, case, enlarges) for case in cases):
             does = "keeps the size" if restorer.sizes == "same" else f"enlarges by {restorer.sizes}"
             asked = ", ".join(sorted({f"scale {c.scale:g}" for c in cases if c.scale})) if enlarges else "the same size"
@@ -48,6 +51,7 @@ def run(
     sigma: float,
     metrics: Sequence[str],
     workers: int,
+    quality: int = QUALITY,
 ) -> Iterator[tuple[Score, Tensor | None]]:
     """Yield the scores and restored pictures of each job; a failure has a sentence and no picture.
 
@@ -56,7 +60,7 @@ def run(
 
     def read(job: Job) -> tuple[Job, Sample | Exception]:
         try:
-            return job, read_sample(job[0], protocol, sigma)
+            return job, read_sample(job[0], protocol, sigma, quality)
         except FAILURES as error:
             return job, error
 

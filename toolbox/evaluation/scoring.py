@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from toolbox.evaluation.cases import Sample, find_cases, read_sample
+from toolbox.evaluation.cases import QUALITY, Sample, find_cases, read_sample
 from toolbox.evaluation.patches import restore_in_patches
 from toolbox.evaluation.protocols import measure
 from toolbox.evaluation.usage import measured
@@ -49,6 +49,7 @@ def score_folder(
     sigma: float = 25,
     low: str | None = None,
     scales: Sequence[float] = (),
+    quality: int = QUALITY,
 ) -> Iterator[Score]:
     """Yield the score of each picture of a folder; the arguments are those of ``find_cases``.
 
@@ -56,7 +57,7 @@ def score_folder(
         ImageError: a picture cannot be read or restored.
     """
     for case in find_cases(folder, protocol, low, scales):
-        yield score_picture(restorer, case.original.name, read_sample(case, protocol, sigma), protocol)[0]
+        yield score_picture(restorer, case.original.name, read_sample(case, protocol, sigma, quality), protocol)[0]
 
 
 def score_picture(
@@ -68,14 +69,15 @@ def score_picture(
 
     Raises:
         ImageError: the picture cannot be restored or compared.
-        SpecError: the restorer does not do that size.
+        SpecError: the restorer does not do that size, or is not told what it needs.
     """
     height, width = sample.original.shape[-2:]
+    told = {name: value for name, value in sample.conditions.items() if name in restorer.spec.conditions}
     with measured(restorer.mean.device) as cost:
         if protocol.patches:
-            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches)
+            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches, told)
         else:
-            restored = restore_tensor(restorer, sample.degraded, size=(height, width))
+            restored = restore_tensor(restorer, sample.degraded, size=(height, width), conditions=told)
     restored = restored.to(sample.original)
     values = measure(protocol, restored, sample.original, sample.degraded, sample.scale, metrics)
     notes = sample.notes

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from toolbox.evaluation.cases import read_sample
-from toolbox.evaluation.metrics import METRICS
+from toolbox.evaluation.cases import QUALITY, read_sample
+from toolbox.evaluation.metrics import metric
 from toolbox.evaluation.report import Report
 from toolbox.evaluation.run import Job
 from toolbox.evaluation.scoring import score_picture
@@ -42,20 +42,20 @@ def choose_rows(
     report: Report, models: Mapping[str, Restorer], jobs: Sequence[Job], protocol: ProtocolInfo
 ) -> list[SheetRow]:
     """Choose the first model's worst picture, its best, and the next of each, and restore them again."""
-    metric, first = report.metrics[0], next(iter(models))
-    found = [(made.values[metric], case, names) for case, names in jobs if (made := report.find(first, case))]
-    found.sort(key=lambda each: each[0])
+    leading, first = metric(report.metrics[0]), next(iter(models))
+    found = [(made.values[leading.name], case, names) for case, names in jobs if (made := report.find(first, case))]
+    found.sort(key=lambda each: each[0], reverse=not leading.higher_is_better)
     alternating = [each for pair in zip(found, reversed(found), strict=True) for each in pair][: len(found)]
     rows = []
     for _, case, names in alternating[:ROWS]:
-        sample = read_sample(case, protocol, report.sigma or 0.0)
+        sample = read_sample(case, protocol, report.sigma or 0.0, report.quality or QUALITY)
         restored = {}
         for name in names:
             if report.find(name, case):
                 made, image = score_picture(models[name], case.original.name, sample, protocol)
-                restored[f"{name}  {made.values[metric]:.{METRICS[metric].digits}f}"] = image
+                restored[f"{name}  {made.values[leading.name]:.{leading.digits}f}"] = image
         scale = f" x{sample.scale:.4g}" if sample.scale != 1 else ""
-        title = f"{case.original.name}{scale}, {METRICS[metric].label} by {protocol.name}"
+        title = f"{case.original.name}{scale}, {leading.label} by {protocol.name}"
         rows.append(SheetRow(title, sample.original, sample.degraded, restored))
     return rows
 

@@ -21,8 +21,8 @@ def check_array(array: np.ndarray[Any, Any]) -> None:
     """
     if not isinstance(array, np.ndarray):
         raise ImageError(f"got a {type(array).__name__}, expected a path, a PIL image or an array")
-    if array.ndim not in (2, 3) or (array.ndim == 3 and not 1 <= array.shape[2] <= 4) or 0 in array.shape:
-        raise ImageError(f"got an array of shape {array.shape}, expected (H, W) or (H, W, C) with 1 to 4 channels")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(f"got an array of shape {array.shape}, expected (H, W) or (H, W, C)")
     if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
         raise ImageError(f"got an array of {array.dtype}, expected uint8, uint16 or float in [0, 1]")
 
@@ -34,7 +34,7 @@ def to_tensor(array: np.ndarray[Any, Any]) -> Tensor:
         ImageError: the array has a wrong shape or type, or no pixel.
     """
     check_array(array)
-    values = array.astype(np.float32) / _white(array)
+    values = array.astype(np.float32) / white_of(array)
     if not np.isfinite(values).all():
         raise ImageError("got an array with values that are not finite, expected them in [0, 1]")
     return torch.from_numpy(values.reshape(*array.shape[:2], -1)).permute(2, 0, 1)[None]
@@ -49,8 +49,36 @@ def from_tensor(image: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, An
         return values.cpu().numpy().astype(like.dtype)
     result = np.empty(values.shape, like.dtype)
     for target, row in zip(result, values, strict=True):  # row by row, because a picture may be large
-        target[...] = (row * _white(like)).round_().cpu().numpy()
+        target[...] = (row * white_of(like)).round_().cpu().numpy()
     return result
+
+
+def with_channels(array: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
+    """An array (H, W) or (H, W, C) as one of so many channels, (H, W, channels), of the same type.
+
+    Colors become Pillow's luma, gray becomes equal colors, and alpha is left out.
+
+    Raises:
+        ImageError: the one cannot become the other.
+    """
+    array = array[:, :, None] if array.ndim == 2 else array
+    if array.shape[2] in (2, 4) and array.shape[2] != channels:
+        array = array[:, :, :-1]
+    given = array.shape[2]
+    if given == channels:
+        return array
+    if given == 3 and channels == 1:
+        return _luma(array)[:, :, None]
+    if given == 1:
+        return array.repeat(channels, 2)
+    raise ImageError(f"got a picture of {given} channels, expected {channels}")
+
+
+def _luma(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if array.dtype == np.uint8:
+        return np.asarray(Image.fromarray(array).convert("L"))
+    values = array @ np.array([0.299, 0.587, 0.114])
+    return (values.round() if np.issubdtype(array.dtype, np.integer) else values).astype(array.dtype)
 
 
 def to_image(array: np.ndarray[Any, Any]) -> Image.Image:
@@ -77,5 +105,6 @@ def to_array(image: Tensor) -> np.ndarray[Any, Any]:
     )
 
 
-def _white(array: np.ndarray[Any, Any]) -> int:
+def white_of(array: np.ndarray[Any, Any]) -> int:
+    """The value of white: the largest integer, or 1."""
     return int(np.iinfo(array.dtype).max) if np.issubdtype(array.dtype, np.integer) else 1

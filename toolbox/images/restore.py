@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -14,44 +14,37 @@ from toolbox.errors import ImageError
 from toolbox.images.arrays import check_array, to_array, to_image
 from toolbox.images.engine.plan import make_plan, warn_if_approximate
 from toolbox.images.engine.request import Geometry, Request, Scale
-from toolbox.images.engine.run import Progress, restore_array, restore_tensor
+from toolbox.images.engine.run import Progress, has_alpha, restore_array, restore_tensor
 from toolbox.images.files.formats import check_writable
 from toolbox.images.files.metadata import Metadata
 from toolbox.images.files.picture import page_of, read_picture, with_info_of, write_array
 from toolbox.images.restore_file import Settings, restore_file
-from toolbox.restorer import Restorer
+from toolbox.restorer import Restorer, check_conditions
 from toolbox.weights.file import load
 
-DENOISER = "nlrn-lite"  # the default model without a size
+DENOISER = "photo"  # the default model without a size
 ENLARGER = "diinn-lite"  # the default model with a size
-
-
-class More(TypedDict, total=False):
-    """Keyword arguments of ``restore``."""
-
-    output: str | Path | None
-    max_memory: float | str | None
-    halo: int | None
-    progress: Progress | None
-
-
-class MoreInMemory(TypedDict, total=False):
-    """The same, without an output."""
-
-    max_memory: float | str | None
-    halo: int | None
-    progress: Progress | None
 
 
 InMemory = TypeVar("InMemory", np.ndarray[Any, Any], Image.Image, Tensor)
 AnyPath = TypeVar("AnyPath", str, Path)
 Model = str | Path | Restorer | None
 Size = tuple[int, int]
+ConditionValue = float | np.ndarray[Any, Any] | Tensor  # a number, or a map (H, W)
 
 
 @overload
 def restore(
-    image: InMemory, model: Model = None, scale: Scale | None = None, size: Size | None = None, **more: Unpack[More]
+    image: InMemory,
+    model: Model = None,
+    scale: Scale | None = None,
+    size: Size | None = None,
+    *,
+    output: str | Path | None = None,
+    max_memory: float | str | None = None,
+    halo: int | None = None,
+    progress: Progress | None = None,
+    **conditions: ConditionValue,
 ) -> InMemory: ...
 @overload
 def restore(
@@ -61,7 +54,10 @@ def restore(
     size: Size | None = None,
     *,
     output: str | Path,
-    **more: Unpack[MoreInMemory],
+    max_memory: float | str | None = None,
+    halo: int | None = None,
+    progress: Progress | None = None,
+    **conditions: ConditionValue,
 ) -> AnyPath: ...
 @overload
 def restore(
@@ -69,7 +65,12 @@ def restore(
     model: Model = None,
     scale: Scale | None = None,
     size: Size | None = None,
-    **more: Unpack[MoreInMemory],
+    *,
+    output: None = None,
+    max_memory: float | str | None = None,
+    halo: int | None = None,
+    progress: Progress | None = None,
+    **conditions: ConditionValue,
 ) -> Image.Image: ...
 def restore(
     image: Any,
@@ -81,6 +82,7 @@ def restore(
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
+    **conditions: Any,
 ) -> Any:
     """Restore one picture: remove its noise, or enlarge or reduce it when you give a size.
 
@@ -96,12 +98,13 @@ def restore(
     - A path without an ``output``: the first page, upright, as a PIL image, which holds 16 bits only for gray.
 
     Integers count as fractions of the largest integer, and the result is rounded, halves to even. One to four channels
-    are gray, gray with alpha, RGB, and RGB with alpha.
+    are gray, gray with alpha, RGB, and RGB with alpha, unless the model itself has that many channels: then all belong
+    to the model. A model with more channels, such as the bands of a spectrum, takes arrays, tensors and TIFF files.
 
     Args:
         image: see above; it is not changed.
         model: a name that ships with weights, a weights file, or a restorer; by default
-            ``nlrn-lite`` without a size, ``diinn-lite`` with one.
+            ``photo`` without a size, ``diinn-lite`` with one.
         scale: output over input size, one number or (vertical, horizontal).
         size: output (height, width).
         output: a file for the result; its suffix decides the format. Arrays of uint16 and float become
@@ -111,6 +114,8 @@ def restore(
         halo: pixels around a tile. With fewer than the network's receptive field the tiles are
             approximate.
         progress: called with the steps done and the steps in all.
+        conditions: what the model's spec asks for beside the picture, such as ``sigma=25``: a number, or a map
+            (H, W) with one for each pixel.
 
     Returns:
         The restored picture, as above. A gray model restores each color channel by itself. A color
@@ -119,7 +124,7 @@ def restore(
 
     Raises:
         ImageError: the picture cannot be read, restored in the available memory, or written.
-        SpecError: the model does not do that size.
+        SpecError: the model does not do that size, or a condition is missing or unknown.
         WeightsError, UnknownComponent: the model cannot be loaded.
     """
     if output is not None:
@@ -127,7 +132,8 @@ def restore(
     if not isinstance(image, (str, Path, Image.Image, np.ndarray, Tensor)):
         raise ImageError(f"got a {type(image).__name__}, expected a path, a PIL image, an array or a tensor")
     restorer = pick_model(model, enlarges=scale is not None or size is not None)
-    request = Request(Geometry(scale, size), max_memory, halo)
+    check_conditions(restorer.spec, conditions)
+    request = Request(Geometry(scale, size), max_memory, halo, conditions=conditions)
     if isinstance(image, (str, Path)) and output is not None:
         settings = Settings(restorer, _name(model, restorer), request)
         return type(image)(_restore_path(Path(image), Path(output), settings, progress))
@@ -172,16 +178,16 @@ def _restore_array(
 ) -> np.ndarray[Any, Any]:
     check_array(array)
     height, width, channels = (*array.shape, 1)[:3]
-    plan = make_plan(restorer, (channels - (channels in (2, 4)), height, width), request)
+    plan = make_plan(restorer, (channels - has_alpha(channels, restorer), height, width), request)
     warn_if_approximate(restorer, plan, request)
-    return restore_array(restorer, array, plan, progress)
+    return restore_array(restorer, array, plan, progress, request.conditions)
 
 
 def _restore_batch(restorer: Restorer, image: Tensor, request: Request, progress: Progress | None) -> Tensor:
     """Restore a tensor (H, W), (C, H, W) or (B, C, H, W), one picture after the other."""
     shape, integer = tuple(image.shape), image.dtype in (torch.uint8, torch.uint16)
-    if not 2 <= image.ndim <= 4 or 0 in shape or (image.ndim > 2 and shape[-3] > 4):
-        raise ImageError(f"got a tensor of shape {shape}, expected (H, W), (C, H, W) or (B, C, H, W), 1 to 4 channels")
+    if not 2 <= image.ndim <= 4 or 0 in shape:
+        raise ImageError(f"got a tensor of shape {shape}, expected (H, W), (C, H, W) or (B, C, H, W)")
     if not integer and not image.is_floating_point():
         raise ImageError(f"got a tensor of {image.dtype}, expected uint8, uint16 or float in [0, 1]")
     white = torch.iinfo(image.dtype).max if integer else 1
@@ -191,9 +197,9 @@ def _restore_batch(restorer: Restorer, image: Tensor, request: Request, progress
         values = each.float() / white if integer else each
         if not values.isfinite().all():
             raise ImageError("got a tensor with values that are not finite, expected them in [0, 1]")
-        plan = make_plan(restorer, (channels - (channels in (2, 4)), shape[-2], shape[-1]), request)
+        plan = make_plan(restorer, (channels - has_alpha(channels, restorer), shape[-2], shape[-1]), request)
         warn_if_approximate(restorer, plan, request)
-        result = restore_tensor(restorer, values, plan.size, progress, plan.tiling)
+        result = restore_tensor(restorer, values, plan.size, progress, plan.tiling, request.conditions)
         restored.append((result * white).round_().to(image.dtype) if integer else result.to(image.dtype))
     batch = torch.cat(restored) if restored else image
     return batch.reshape(*shape[:-2], *batch.shape[-2:])

@@ -154,7 +154,7 @@ def _chosen(file: PictureFile, plans: list[Plan], settings: Settings, target: Pa
 
 def _restored(file: PictureFile, page: Page, plan: Plan, settings: Settings, progress: Progress | None) -> Page:
     try:
-        pixels = restore_array(settings.restorer, page.pixels, plan, progress)
+        pixels = restore_array(settings.restorer, page.pixels, plan, progress, settings.request.conditions)
     except ImageError as error:
         raise ImageError(f"{file.name}: {settings.model}: {error}") from None
     return dataclasses.replace(page, pixels=pixels, metadata=page.metadata.sized(plan.size))

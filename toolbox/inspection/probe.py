@@ -81,6 +81,9 @@ def _names(found: Registries, plugin: str) -> dict[str, list[str]]:
         "checkpoint formats": found.converters,
         "protocols": found.protocols,
         "degradations": found.degradations,
+        "metrics": found.metrics,
+        "losses": found.losses,
+        "datasets": found.datasets,
     }
     names = {what: [each.name for each in registry if each.provider == plugin] for what, registry in records.items()}
     return {what: own for what, own in names.items() if own}

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from toolbox.errors import TrainingError
 from toolbox.files import written_beside
 from toolbox.images.files.picture import write_picture
-from toolbox.training.loop import Trained
-from toolbox.training.validation import sample_picture
+from toolbox.training.loop import BEST, Trained
+from toolbox.training.record import training_record
+from toolbox.training.validation import leading_metric, sample_picture
 from toolbox.weights.file import save
-
-PACKAGES = ("toolbox-restoration", "torch", "timm", "accelerate", "numpy")
 
 
 def finish(trained: Trained, name: str) -> list[Path]:
@@ -27,7 +23,7 @@ def finish(trained: Trained, name: str) -> list[Path]:
     """
     run, restorer = trained.run, trained.restorer
     weights, picture, card = (run.folder / f"{name}{suffix}" for suffix in (".safetensors", ".png", ".md"))
-    restorer.training_record = training_record(trained)
+    restorer.training_record = training_record(run)
     save(restorer, weights)
     write_picture(sample_picture(run.recipe, restorer, run.sample), picture)
     try:
@@ -39,31 +35,6 @@ def finish(trained: Trained, name: str) -> list[Path]:
     return [weights, card, picture]
 
 
-def training_record(trained: Trained) -> dict[str, Any]:
-    """The training record for the header of the weights file. Of paths it keeps only the names."""
-    run = trained.run
-    recipe, progress = run.recipe, run.state.progress
-    written = recipe.model_dump(mode="json", exclude={"model", "trackers"}, exclude_none=True)
-    written["data"] = [folder.resolve().name for folder in recipe.data]
-    if recipe.weights is not None:
-        written["weights"] = Path(recipe.weights).name
-    if recipe.validation is not None:
-        written["validation"]["folder"] = recipe.validation.folder.resolve().name
-    record = {
-        "pictures": f"{len(run.pictures)} of {', '.join(written['data'])}",
-        "digest": run.pictures.digest,
-        "steps": progress.step,
-        "minutes": round(progress.seconds / 60, 1),
-        "processes": run.accelerator.num_processes,
-        "recipe": written,
-        "versions": {package: metadata.version(package) for package in PACKAGES},
-    }
-    if recipe.validation is not None and progress.validation is not None:
-        record["protocol"] = recipe.validation.protocol.name
-        record["psnr"] = {written["validation"]["folder"]: round(progress.validation, 2)}
-    return dict(json.loads(json.dumps(record)))
-
-
 def model_card(trained: Trained, name: str) -> str:
     """The training record as a page in Markdown."""
     restorer, record = trained.restorer, trained.restorer.training_record
@@ -71,8 +42,9 @@ def model_card(trained: Trained, name: str) -> str:
     use = "toolbox restore photo.png -o out.png -m " + f"{name}.safetensors"
     if restorer.sizes != "same":
         use += " --scale 2"
-    scores = [f"| {folder} | {record['protocol']} | {value:.2f} |" for folder, value in record.get("psnr", {}).items()]
-    table = ["## Score", "", "| pictures | protocol | PSNR in dB |", "|---|---|---|", *scores, ""] if scores else []
+    for condition in restorer.spec.conditions:
+        use += " --sigma NUMBER" if condition == "sigma" else f" --condition {condition}=NUMBER"
+    table = _scores(trained)
     lines = [
         f"# {name}",
         "",
@@ -95,3 +67,21 @@ def model_card(trained: Trained, name: str) -> str:
         "Versions: " + ", ".join(f"{package} {version}" for package, version in record["versions"].items()) + ".",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _scores(trained: Trained) -> list[str]:
+    """The validation's mean score, by which protocol and at which scales, and where the best one is."""
+    record, run = trained.restorer.training_record, trained.run
+    validation, progress = run.recipe.validation, run.state.progress
+    if validation is None or progress.validation is None:
+        return []
+    metric = leading_metric(validation)
+    scales = ", ".join(f"×{scale:.4g}" for scale in record.get("scales", ()))
+    protocol = f"{record['protocol']}, {scales}" if scales else record["protocol"]
+    label = f"{metric.label} in {metric.unit}" if metric.unit else metric.label
+    rows = [f"| {folder} | {protocol} | {value:.{metric.digits}f} |" for folder, value in record[metric.name].items()]
+    table = ["## Score", "", f"| pictures | protocol | {label} |", "|---|---|---|", *rows, ""]
+    if progress.best is not None and progress.best_step < progress.step:
+        best = f"{progress.best:.{metric.digits}f} {metric.unit}".rstrip()
+        table += [f"The best score of the run, {best} after {progress.best_step:,} steps, is that of `{BEST}`.", ""]
+    return table

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from toolbox.errors import TrainingError, WeightsError
 from toolbox.files import written_beside
-from toolbox.weights.file import describe_mismatch, read_tensors
+from toolbox.training.losses import WeightedLosses
+from toolbox.weights.file import describe_mismatch, read_metadata, read_tensors
 
 
 class ResumeWarning(UserWarning):
@@ -35,8 +36,13 @@ class RunProgress:
     step: int = 0
     seconds: float = 0.0  # of training, over all interruptions
     loss: float = 0.0  # running average
+    magnitude: float = 0.0  # the same of its absolute value
     squared_error: float = 0.0  # running average
-    validation: float | None = None  # the last score in dB
+    validation: float | None = None  # the last score, by the protocol's leading metric
+    scales: tuple[float, ...] = ()  # that it is the mean of
+    best: float | None = None  # the best one
+    best_step: int = 0
+    origin: float = 0.0  # steps or seconds after which the schedule began anew
 
     def add(self, seconds: float, loss: float, squared_error: float) -> None:
         """Count a step. The averages are plain means at first, and later cover about the last hundred steps."""
@@ -44,6 +50,7 @@ class RunProgress:
         self.seconds += seconds
         weight = max(0.01, 1 / self.step)
         self.loss += weight * (loss - self.loss)
+        self.magnitude += weight * (abs(loss) - self.magnitude)
         self.squared_error += weight * (squared_error - self.squared_error)
 
     @property
@@ -58,6 +65,7 @@ class RunState:
 
     restorer: nn.Module
     average: nn.Module
+    losses: WeightedLosses
     optimizer: torch.optim.Optimizer
     progress: RunProgress
 
@@ -75,6 +83,7 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
     """
     tensors = {f"model.{name}": tensor for name, tensor in state.restorer.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
+    tensors |= {f"loss.{name}": tensor for name, tensor in state.losses.kept().items()}
     optimizer_tensors, numbers = _pack(state.optimizer)
     tensors |= optimizer_tensors
     metadata = {
@@ -92,38 +101,59 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
         raise TrainingError(f"{path}: the checkpoint cannot be written: {error}; {last}") from None
 
 
-def load_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
-    """Put a run into the state of a checkpoint.
+def check_checkpoint(path: Path, identity: Mapping[str, Any], extended: str = "restart") -> RunProgress:
+    """The progress of a checkpoint that a run can go on from, read without its tensors.
 
-    It gives a ResumeWarning if the run had another number of threads before.
+    A finished run goes on with a larger budget. Its schedule then begins anew, if ``extended`` says restart.
 
     Raises:
         TrainingError: the checkpoint is of another run; the message has every difference.
         WeightsError: it cannot be read.
     """
-    tensors = read_tensors(path)
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
+    metadata = read_metadata(path)
     try:
-        progress, before, content = (json.loads(metadata[key]) for key in ("progress", "identity", "optimizer"))
-    except (KeyError, ValueError):
+        content, before, _ = (json.loads(metadata[key]) for key in ("progress", "identity", "optimizer"))
+        progress = RunProgress(**{**content, "scales": tuple(content.get("scales", ()))})
+    except (KeyError, ValueError, TypeError):
         raise WeightsError(f"{path} is not the checkpoint of a training run") from None
-    if changes := differences(before, json.loads(json.dumps(identity))):
+    now = json.loads(json.dumps(identity))
+    for unit, used in (("steps", progress.step), ("minutes", progress.seconds / 60)):
+        old, new = (each.get("budget", {}).get(unit) or math.inf for each in (before, now))
+        if old <= used and old < new < math.inf:  # a finished run that goes on
+            before = {**before, "budget": now["budget"]}
+            if extended == "restart":
+                progress.origin = progress.step if unit == "steps" else progress.seconds
+    if changes := differences(before, now):
         raise TrainingError(
             f"{path}: cannot continue with another recipe: {'; '.join(changes)}; "
             "use the settings that the run was started with, or start another with --run"
         )
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "group": {}}
+    return progress
+
+
+def load_checkpoint(path: Path, state: RunState) -> None:
+    """Put a run into the state of a checkpoint that ``check_checkpoint`` has accepted, but for its progress.
+
+    It gives a ResumeWarning if the run had another number of threads before.
+
+    Raises:
+        WeightsError: it cannot be read, or is of another network.
+    """
+    tensors = read_tensors(path)
+    metadata = read_metadata(path)
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "loss": {}, "optimizer": {}, "group": {}}
     for name, tensor in tensors.items():
         part, _, key = name.partition(".")
         parts.setdefault(part, {})[key] = tensor
-    for part, module in (("model", state.restorer), ("average", state.average)):
-        given, ours = ({k: tuple(v.shape) for k, v in each.items()} for each in (parts[part], module.state_dict()))
-        if complaint := describe_mismatch(given, ours):
+    ours = {"model": state.restorer.state_dict(), "average": state.average.state_dict(), "loss": state.losses.kept()}
+    for part, expected in ours.items():
+        given, shapes = ({k: tuple(v.shape) for k, v in each.items()} for each in (parts[part], expected))
+        if complaint := describe_mismatch(given, shapes):
             raise WeightsError(f"{path} is the checkpoint of another network: {complaint}")
-        module.load_state_dict(parts[part])
-    _unpack(state.optimizer, parts, content)
-    state.progress = RunProgress(**progress)
+    state.restorer.load_state_dict(parts["model"])
+    state.average.load_state_dict(parts["average"])
+    state.losses.load_state_dict(parts["loss"], strict=False)  # frozen parts of losses are not in it
+    _unpack(state.optimizer, parts, json.loads(metadata["optimizer"]))
     on_cpu = all(parameter.device.type == "cpu" for parameter in state.restorer.parameters())
     if on_cpu and (threads := metadata.get("threads")) not in (None, str(torch.get_num_threads())):
         warnings.warn(

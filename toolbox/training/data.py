@@ -1,140 +1,26 @@
-"""Training pictures: decoded once into a file, and cut into batches that depend only on the seed and their number."""
+"""Batches: patches that are cut out of pictures and degraded, and depend only on the seed and the batch's number."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
-import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from toolbox.choice import Choice
 from toolbox.degradations.drawing import drawn
-from toolbox.errors import ImageError, TrainingError
-from toolbox.files import written_beside
-from toolbox.images.arrays import image_in_8_bits
-from toolbox.images.files.formats import DATA_SUFFIXES
-from toolbox.images.files.picture import read_picture
-from toolbox.training.recipe import Degradation, Recipe
+from toolbox.degradations.spec import degraded_by
+from toolbox.errors import TrainingError
+from toolbox.images.arrays import white_of
+from toolbox.pixels import Array
+from toolbox.training.pictures import Pair, Pictures, covered, step_of
+from toolbox.training.recipe import Recipe
 
-
-class DataWarning(UserWarning):
-    """Pictures are left out of the training."""
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Decoded pictures, one after the other, in one file that is mapped into memory.
-
-    Processes and workers share the file, which may be larger than the memory.
-    """
-
-    cache: Path
-    names: list[str]
-    shapes: list[tuple[int, int, int]]  # (H, W, C)
-    digest: str  # of all pixels; shows whether a resumed run has the same pictures
-    left_out: int  # unusable pictures
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def crop(self, number: int, top: int, left: int, side: int) -> Tensor:
-        """A square of a picture, uint8 (C, side, side)."""
-        start = self._starts[number]
-        height, width, channels = self.shapes[number]
-        picture = self._pixels[start : start + height * width * channels].reshape(height, width, channels)
-        return torch.from_numpy(picture[top : top + side, left : left + side].copy()).permute(2, 0, 1)
-
-    def remove(self) -> None:
-        """Remove the file and the one with the names."""
-        self.cache.unlink(missing_ok=True)
-        self.cache.with_suffix(".json").unlink(missing_ok=True)
-
-    @functools.cached_property
-    def _starts(self) -> list[int]:
-        return [0, *np.cumsum([height * width * channels for height, width, channels in self.shapes]).tolist()]
-
-    @functools.cached_property
-    def _pixels(self) -> np.ndarray[Any, Any]:
-        return np.memmap(self.cache, np.uint8, "r")
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A worker maps the file itself; a pickled map would be a copy of all pictures.
-        return {key: value for key, value in vars(self).items() if key != "_pixels"}
-
-
-def open_pictures(folders: Sequence[Path], channels: int, side: int, cache: Path) -> Pictures:
-    """Open the pictures in and below these folders, in the order of their paths.
-
-    It decodes them into ``cache``, a file of pixels with a file of names beside it, unless they are there
-    already. One channel means luma; a gray picture gets equal colors. A warning names pictures that are left
-    out because they cannot be read or are smaller than a patch.
-
-    Raises:
-        ImageError: a folder is missing, or there is no picture of at least ``side`` × ``side``.
-        OSError: the cache cannot be written.
-    """
-    files = list(_picture_files(folders))
-    index_file = cache.with_suffix(".json")
-    key = [channels, side, [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]]
-    try:
-        index = json.loads(index_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        index = {}
-    if index.get("key") != key or not cache.exists():
-        index_file.unlink(missing_ok=True)  # the names must never lie beside the pixels of other pictures
-        index = {"key": key, **_decode(files, channels, side, cache)}
-        with written_beside(index_file) as partial:
-            partial.write_text(json.dumps(index), encoding="utf-8")
-    if index["left_out"]:
-        listed = "; ".join(index["left_out"][:5]) + ("; and more" if len(index["left_out"]) > 5 else "")
-        warnings.warn(
-            f"left out {len(index['left_out'])} of {len(files)} pictures: {listed}", DataWarning, stacklevel=2
-        )
-    if not index["names"]:
-        where = ", ".join(map(str, folders))
-        raise ImageError(f"{where}: no picture can be used, expected some of at least {side}x{side}, a patch's size")
-    shapes = [(height, width, channels) for height, width, channels in index["shapes"]]
-    return Pictures(cache, index["names"], shapes, index["digest"], len(index["left_out"]))
-
-
-def _picture_files(folders: Iterable[Path]) -> Iterable[Path]:
-    for folder in folders:
-        if not folder.is_dir():
-            raise ImageError(f"{folder} is not a folder, expected one with training pictures")
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in DATA_SUFFIXES and path.is_file())
-        if not files:
-            raise ImageError(f"{folder}: no picture found, expected some with suffixes such as .png or .jpg")
-        yield from files
-
-
-def _decode(files: Sequence[Path], channels: int, side: int, cache: Path) -> dict[str, Any]:
-    """Write the pixels of the files, and return their description."""
-    names, shapes, left_out, digest = [], [], [], hashlib.sha256()
-    with written_beside(cache) as partial, partial.open("wb") as out:
-        for file in files:
-            try:
-                picture = image_in_8_bits(read_picture(file)).convert("L" if channels == 1 else "RGB")
-            except ImageError as error:
-                left_out.append(str(error))
-                continue
-            if min(picture.size) < side:
-                left_out.append(f"{file}: {picture.width}x{picture.height} is smaller than a patch of {side}x{side}")
-                continue
-            pixels = np.asarray(picture).tobytes()
-            out.write(pixels)
-            shape = (picture.height, picture.width, channels)
-            digest.update(repr(shape).encode() + pixels)
-            names.append(str(file))
-            shapes.append(shape)
-    return {"names": names, "shapes": shapes, "left_out": left_out, "digest": digest.hexdigest()[:16]}
+TRIES = 100  # pictures that are drawn until one is large enough, where that is not known before
+Conditions = Mapping[str, float | Tensor]
 
 
 class Batch(NamedTuple):
@@ -144,6 +30,17 @@ class Batch(NamedTuple):
     clean: Tensor  # (B, C, side, side) with side = patch · scale
     points: Tensor | None  # (B, N): the computed pixels of the clean patch, numbered row by row
     files: list[str]
+    conditions: dict[str, Tensor]  # those that the network wants: (B,), or maps (B, 1, patch, patch)
+
+
+class TrainingSample(NamedTuple):
+    """One patch of a batch."""
+
+    degraded: Tensor
+    clean: Tensor
+    points: Tensor
+    name: str
+    conditions: Conditions
 
 
 class Batches(Dataset[Batch]):
@@ -161,17 +58,21 @@ class Batches(Dataset[Batch]):
         scale = self.scale(number)
         first = self.process * recipe.batch
         samples = [self._sample(scale, generator_of(recipe.seed, number, first + i)) for i in range(recipe.batch)]
-        degraded, clean, points, files = zip(*samples, strict=True)
         return Batch(
-            torch.stack(degraded),
-            torch.stack(clean),
-            torch.stack(points) if recipe.points else None,
-            [self.pictures.names[file] for file in files],
+            torch.stack([sample.degraded for sample in samples]),
+            torch.stack([sample.clean for sample in samples]),
+            torch.stack([sample.points for sample in samples]) if recipe.points else None,
+            [sample.name for sample in samples],
+            {
+                name: stacked([sample.conditions[name] for sample in samples], recipe.patch)
+                for name in recipe.model.conditions
+            },
         )
 
     def check(self) -> None:
-        """Make one sample of the largest scale, to find faults before a run starts."""
-        self._sample(self.recipe.scale.largest, generator_of(self.recipe.seed))
+        """Make one sample of each scale, to find faults before a run starts."""
+        for scale in self.recipe.scale.each or (self.recipe.scale.largest,):
+            self._sample(scale, generator_of(self.recipe.seed))
 
     def scale(self, number: int) -> float:
         """The scale of batch ``number``, the same for all processes."""
@@ -179,37 +80,117 @@ class Batches(Dataset[Batch]):
             return self.recipe.scale.each[number % len(self.recipe.scale.each)]
         return drawn(self.recipe.scale.between or (), generator_of(self.recipe.seed, number))
 
-    def _sample(self, scale: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, int]:
-        """A degraded and a clean patch, the points to compute, and the number of the picture."""
-        side = round(self.recipe.patch * scale)
-        picture = _draw(len(self.pictures), generator)
-        height, width, _ = self.pictures.shapes[picture]
+    def _sample(self, scale: float, generator: torch.Generator) -> TrainingSample:
+        recipe = self.recipe
+        patch = cut(self._draw_pair(scale, generator), recipe.patch, scale, generator)
+        turns, flips = _draw(4, generator), _draw(2, generator)
+
+        def turned(values: Tensor) -> Tensor:
+            rotated = torch.rot90(values, turns, (1, 2))
+            return rotated.flip(2) if flips else rotated
+
+        clean = turned(patch.clean)
+        if patch.degraded is None:
+            degraded, conditions = degrade(recipe.degradation, clean, scale, generator)
+        else:
+            degraded, conditions = turned(patch.degraded), {}
+        known = {key: turned(value) if isinstance(value, Tensor) else value for key, value in patch.conditions.items()}
+        conditions = {**known, **conditions}
+        if missing := [name for name in recipe.model.conditions if name not in conditions]:
+            raise TrainingError(
+                f"the network wants to know {', '.join(missing)}, but what is done to pictures tells "
+                f"{', '.join(conditions) or 'nothing'}; choose a degradation or a dataset that tells it"
+            )
+        side = clean.shape[1]
+        points = torch.randperm(side**2, generator=generator)[: recipe.points] if recipe.points else clean
+        return TrainingSample(degraded, clean, points, patch.name, conditions)
+
+    def _draw_pair(self, scale: float, generator: torch.Generator) -> Pair:
+        candidates = self.pictures.candidates(scale)
+        refusal = ""
+        for _ in range(TRIES):
+            pair = self.pictures[candidates[_draw(len(candidates), generator)]]
+            if not (refusal := pair.refusal(self.recipe.patch, scale)):
+                return pair
+        raise TrainingError(
+            f"no picture of {TRIES} that were drawn can be used at scale {scale:g}; the last: {refusal}"
+        )
+
+
+class Patch(NamedTuple):
+    """A square of a picture and of its partner."""
+
+    clean: Tensor  # (C, side, side)
+    degraded: Tensor | None  # (C, patch, patch)
+    conditions: Conditions  # maps are (1, patch, patch)
+    name: str
+
+
+def cut(pair: Pair, patch: int, scale: float, generator: torch.Generator) -> Patch:
+    """A square somewhere in a picture that is large enough.
+
+    Raises:
+        TrainingError: it is a pair, of which ``patch`` pixels are no whole number of clean ones.
+    """
+    if pair.degraded is None:
+        side, (height, width) = round(patch * scale), pair.clean.shape[:2]
         top, left = _draw(height - side + 1, generator), _draw(width - side + 1, generator)
-        crop = torch.rot90(self.pictures.crop(picture, top, left, side), _draw(4, generator), (1, 2))
-        clean = (crop.flip(2) if _draw(2, generator) else crop).float() / 255
-        degraded = degrade(self.recipe.degradation, clean, scale, generator)
-        points = torch.randperm(side**2, generator=generator)[: self.recipe.points] if self.recipe.points else degraded
-        return degraded, clean, points, picture
+        return Patch(_square(pair.clean, top, left, side), None, _parts(pair, top, left, side), pair.name)
+    side, (height, width), step = round(patch * scale), covered(pair), step_of(scale)
+    if abs(side - patch * scale) > 1e-6:
+        raise TrainingError(f"got a patch of {patch} pixels for pairs of scale {scale:g}, expected one of whole pixels")
+    top, left = (step * _draw((length - patch) // step + 1, generator) for length in (height, width))
+    clean = _square(pair.clean, round(top * scale), round(left * scale), side)
+    return Patch(clean, _square(pair.degraded, top, left, patch), _parts(pair, top, left, patch), pair.name)
 
 
-def degrade(chain: Sequence[Degradation], clean: Tensor, scale: float, generator: torch.Generator) -> Tensor:
-    """A clean picture (C, H, W) in [0, 1] → the same, degraded by each in turn and smaller by the scale.
+def _square(array: Array, top: int, left: int, side: int) -> Tensor:
+    """(H, W, C) → a square (C, side, side) in [0, 1]."""
+    square = torch.from_numpy(np.array(array[top : top + side, left : left + side])).permute(2, 0, 1)
+    return square.float() / white_of(array)
+
+
+def _parts(pair: Pair, top: int, left: int, side: int) -> Conditions:
+    """The conditions of a square of the degraded picture, or of a clean one that is not reduced."""
+    return {
+        name: torch.from_numpy(value[None, top : top + side, left : left + side].copy())
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in pair.conditions.items()
+    }
+
+
+def stacked(values: Sequence[float | Tensor], patch: int) -> Tensor:
+    """A condition of all samples: (B,), or (B, 1, patch, patch) if any is a map."""
+    if not any(isinstance(value, Tensor) for value in values):
+        return torch.tensor(values, dtype=torch.float32)
+    maps = [value if isinstance(value, Tensor) else torch.full((1, patch, patch), value) for value in values]
+    return torch.stack(maps)
+
+
+def degrade(
+    chain: Sequence[Choice], clean: Tensor, scale: float, generator: torch.Generator
+) -> tuple[Tensor, Conditions]:
+    """Degrade a clean picture (C, H, W) in [0, 1] by each in turn, smaller by the scale, with its conditions.
 
     Raises:
         TrainingError: the result has another size.
+        PluginError: a degradation fails, or returns no picture.
     """
-    degraded = clean
-    for degradation in chain:
-        degraded = degradation.info.degrade(degradation.config, degraded, scale, generator)
+    degraded, told = degraded_by(chain, clean, scale, generator)
+    conditions = {
+        name: value.reshape(1, *value.shape[-2:]) if isinstance(value, Tensor) and value.ndim else float(value)
+        for name, value in told.items()
+    }
     channels, height, width = clean.shape
     expected = (channels, round(height / scale), round(width / scale))
     if degraded.shape != expected:
-        names = ", ".join(each.info.name for each in chain)
+        names = ", ".join(each.info.name for each in chain) or "none"
         raise TrainingError(
             f"degradation {names} made {tuple(degraded.shape)} of {tuple(clean.shape)}, expected {expected} at scale "
             f"{scale:g}; a scale other than 1 needs a degradation that reduces, such as bicubic"
         )
-    return degraded
+    return degraded, conditions
 
 
 def generator_of(*numbers: int) -> torch.Generator:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolbox.training.loop import build_run
 from toolbox.training.recipe import Recipe
+from toolbox.training.run import build_run
 from toolbox.training.step import take_step
 
 STEPS = 3
@@ -46,8 +46,7 @@ def estimate(recipe: Recipe) -> dict[str, Any]:
             "sizes": run.restorer.sizes,
             "pictures": len(run.pictures),
             "left_out": run.pictures.left_out,
-            "megapixels": round(sum(height * width for height, width, _ in run.pictures.shapes) / 1e6, 2),
-            "disk": run.pictures.cache.stat().st_size,
+            **run.pictures.facts(),
             "memory": _bytes([*lasting, *(value for value in optimizer if isinstance(value, Tensor))]) + max(kept),
             "device": str(run.accelerator.device),
             "processes": run.accelerator.num_processes,

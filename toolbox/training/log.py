@@ -14,7 +14,7 @@ from PIL import Image
 
 from toolbox.progress import progress_bar
 from toolbox.training.checkpoint import RunProgress
-from toolbox.training.recipe import Budget
+from toolbox.training.settings import Budget
 from toolbox.training.trackers import log_picture
 
 COLUMNS = ("step", "minutes", "learning_rate", "loss", "psnr", "steps_per_second", "validation")

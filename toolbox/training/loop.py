@@ -11,56 +11,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration
-from timm.utils.model_ema import ModelEmaV3
-from torch import nn
 from torch.utils.data import DataLoader
 
 from toolbox.errors import TrainingError
-from toolbox.files import remove_partials
 from toolbox.restorer import Restorer
-from toolbox.training.checkpoint import RunProgress, RunState, load_checkpoint, save_checkpoint
-from toolbox.training.data import Batch, Batches, Pictures, open_pictures
+from toolbox.training.checkpoint import RunProgress, save_checkpoint
+from toolbox.training.data import Batch
 from toolbox.training.log import Log
-from toolbox.training.optimization import TICKS, create_optimizer, create_schedule
-from toolbox.training.recipe import Budget, Recipe
-from toolbox.training.step import TrainedModule, agree, take_step
-from toolbox.training.trackers import chosen, tracking
-from toolbox.training.validation import check_validation, mean_score, sample_picture
-from toolbox.weights.file import load
+from toolbox.training.optimization import TICKS, create_schedule, rate_of
+from toolbox.training.recipe import Recipe
+from toolbox.training.record import training_record
+from toolbox.training.run import Run, build_run
+from toolbox.training.settings import Budget
+from toolbox.training.step import agree, take_step
+from toolbox.training.trackers import tracking
+from toolbox.training.validation import leading_metric, mean_score, sample_picture
+from toolbox.weights.file import save
 
 CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"  # the weights of the best score, beside the last ones
 SAVE_EVERY = 120.0  # seconds; does not change the final weights
 EXPLODED = 1000.0  # times the running average of the loss
-
-
-@dataclass
-class Run:
-    """The parts of a run, made from its recipe before training."""
-
-    recipe: Recipe
-    folder: Path
-    accelerator: Accelerator
-    pictures: Pictures
-    batches: Batches
-    restorer: Restorer
-    average: ModelEmaV3
-    module: nn.Module  # the restorer, distributed by the accelerator
-    optimizer: Any  # the optimizer, distributed by the accelerator
-    state: RunState
-    sample: Path  # the picture to look at
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """The facts that decide the final weights, and that a resumed run must share. Pictures may have moved."""
-        decisive = self.recipe.model_dump(
-            mode="json", exclude={"data": True, "validation": True, "trackers": True, "model": {"summary", "paper"}}
-        )
-        return {**decisive, "pictures": self.pictures.digest, "processes": self.accelerator.num_processes}
 
 
 @dataclass(frozen=True)
@@ -69,44 +42,6 @@ class Trained:
 
     restorer: Restorer
     run: Run
-
-
-def build_run(recipe: Recipe, folder: Path) -> Run:
-    """Make everything that a run needs, and try early what could fail later.
-
-    Args:
-        recipe: the recipe.
-        folder: the existing folder of the run, for the decoded pictures.
-
-    Raises:
-        ImageError: there is no picture to train or to validate on, or one to validate on is damaged.
-        TrainingError: the degradations do not fit the recipe's scales.
-        OSError: the folder cannot be written.
-    """
-    accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(),  # or else several CPU processes would each train alone
-        mixed_precision=recipe.precision,
-        gradient_accumulation_steps=recipe.batches,
-        log_with=chosen(recipe.trackers) or None,
-        project_config=ProjectConfiguration(str(folder), str(folder / "tensorboard")),
-    )
-    scored = check_validation(recipe.validation) if recipe.validation else []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        restorer = initial(recipe).to(accelerator.device)
-    with accelerator.local_main_process_first():
-        if accelerator.is_local_main_process:
-            remove_partials(folder)
-        side = round(recipe.patch * recipe.scale.largest)
-        pictures = open_pictures(recipe.data, restorer.channels, side, folder / "pictures.bin")
-    batches = Batches(recipe, pictures, accelerator.process_index)
-    batches.check()
-    optimizer = create_optimizer(recipe.optimizer, restorer)
-    average = ModelEmaV3(restorer, decay=recipe.average, use_warmup=True)
-    state = RunState(restorer, average.module, optimizer, RunProgress())
-    module, prepared = accelerator.prepare(TrainedModule(restorer.train()), optimizer)
-    sample = Path(scored[0] if scored else pictures.names[0])
-    return Run(recipe, folder, accelerator, pictures, batches, restorer, average, module, prepared, state, sample)
 
 
 def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, workers: int = 0) -> Trained | None:
@@ -128,9 +63,8 @@ def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, work
         ImageError: a needed picture cannot be read.
     """
     try:
-        run = build_run(recipe, folder)
-        if resume and (folder / CHECKPOINT).exists():
-            load_checkpoint(folder / CHECKPOINT, run.state, run.identity)
+        checkpoint = folder / CHECKPOINT
+        run = build_run(recipe, folder, checkpoint if resume and checkpoint.exists() else None)
         _train(run, name, workers)
     except OSError as error:
         raise TrainingError(
@@ -154,7 +88,7 @@ def _train(run: Run, name: str, workers: int) -> None:
         worker_init_fn=_leave_signals_alone,
     )
     schedule = create_schedule(recipe.schedule, recipe.optimizer.lr, run.state.optimizer)
-    config = recipe.model_dump(mode="json", exclude_none=True)
+    config = recipe.plain(exclude_none=True)
     with (
         torch.random.fork_rng(devices=[]),
         stop_signals() as stopped,
@@ -165,15 +99,15 @@ def _train(run: Run, name: str, workers: int) -> None:
         fraction = fraction_used(recipe.budget, progress)
         while fraction < 1 and not stop:
             started = time.monotonic()
-            schedule.step(TICKS * fraction)  # type: ignore[arg-type]  # it need not be an integer
-            rate = run.optimizer.param_groups[0]["lr"]
+            schedule.step(TICKS * fraction_scheduled(recipe.budget, progress))  # type: ignore[arg-type]  # no integer
+            rate = rate_of(run.state.optimizer)
             torch.manual_seed(recipe.seed * 1_000_003 + progress.step)  # for networks that draw numbers
             step = [next(batches) for _ in range(recipe.batches)]
             loss, squared_error = take_step(recipe, accelerator, run.module, run.optimizer, step)
             run.average.update(run.restorer, step=progress.step + 1)
             seconds = time.monotonic() - started
             loss, squared_error, seconds, stop = agree(accelerator, loss, squared_error, seconds, stopped.is_set())
-            if not math.isfinite(loss) or (progress.step and loss > EXPLODED * progress.loss):
+            if not math.isfinite(loss) or (progress.step and abs(loss) > EXPLODED * progress.magnitude):
                 raise TrainingError(_explosion(run, loss, rate, step))
             progress.add(seconds, loss, squared_error)
             before, fraction = fraction, fraction_used(recipe.budget, progress)
@@ -181,7 +115,7 @@ def _train(run: Run, name: str, workers: int) -> None:
             if not accelerator.is_main_process:
                 continue
             if recipe.validation and (fraction >= 1 or passed(recipe.validation.every, before, fraction)):
-                progress.validation = mean_score(run.average.module, recipe.validation)
+                _validate(run)
                 log.validation(progress, rate, sample_picture(recipe, run.average.module, run.sample))
             if time.monotonic() - saved > SAVE_EVERY or fraction >= 1 or stop:
                 if not all(parameter.isfinite().all() for parameter in run.restorer.parameters()):
@@ -189,25 +123,32 @@ def _train(run: Run, name: str, workers: int) -> None:
                 save_checkpoint(run.folder / CHECKPOINT, run.state, run.identity)
                 saved = time.monotonic()
         if fraction >= 1 and recipe.validation and progress.validation is None and accelerator.is_main_process:
-            progress.validation = mean_score(run.average.module, recipe.validation)  # requested after the end
+            _validate(run)  # requested after the end
 
 
-def initial(recipe: Recipe) -> Restorer:
-    """The initial network of a run."""
-    restorer = Restorer(recipe.model)
-    if recipe.weights is not None:
-        restorer.load_state_dict(load(recipe.weights).state_dict())
-    with torch.no_grad():
-        for name, factor in recipe.start.items():
-            restorer.get_parameter(name).mul_(factor)
-    return restorer
+def _validate(run: Run) -> None:
+    """Score the averaged weights, and write them as they are now if none before had a better score."""
+    progress, validation = run.state.progress, run.recipe.validation
+    if validation is None:
+        return
+    progress.validation, progress.scales = mean_score(run.average.module, validation)
+    sign = 1 if leading_metric(validation).higher_is_better else -1
+    if progress.best is None or sign * progress.validation > sign * progress.best:
+        progress.best, progress.best_step = progress.validation, progress.step
+        network = run.average.module
+        network.training_record = training_record(run)
+        save(network, run.folder / BEST)
 
 
 def fraction_used(budget: Budget, progress: RunProgress) -> float:
     """The used fraction of the budget; 1 is all of it."""
-    if budget.steps is not None:
-        return progress.step / budget.steps
-    return progress.seconds / (60 * (budget.minutes or 0.0))
+    return budget.used(progress.step, progress.seconds) / budget.total
+
+
+def fraction_scheduled(budget: Budget, progress: RunProgress) -> float:
+    """How far the schedule is, which begins anew where a finished run was extended so."""
+    used = budget.used(progress.step, progress.seconds)
+    return (used - progress.origin) / (budget.total - progress.origin)
 
 
 def passed(every: float, before: float, after: float) -> bool:

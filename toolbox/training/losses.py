@@ -1,23 +1,54 @@
-"""Losses: the distance of a restored batch from the clean one as a number."""
+"""The loss of a recipe: several, weighted and summed up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from toolbox.blame import blamed, broken
+from toolbox.choice import Choice
+from toolbox.learning import LossInput
 
 
-def charbonnier(restored: Tensor, clean: Tensor) -> Tensor:
-    """The mean of sqrt(d² + ε²) with ε = 1e-3, an L1 loss that is smooth at zero.
+class WeightedLosses(nn.Module):
+    """The weighted sum of losses, each of which may bring what it trains itself.
 
-    Source: Lai et al., "Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution", CVPR 2017.
+    Args:
+        choices: the losses of a recipe.
+        restorer: the network that is trained.
+
+    Raises:
+        SpecError: a loss does not fit the network.
+        PluginError: a loss cannot be made.
     """
-    return ((restored - clean).square() + 1e-6).sqrt().mean()
 
+    def __init__(self, choices: Sequence[Choice], restorer: nn.Module | None) -> None:
+        super().__init__()
+        self.choices = choices
+        self.losses = []
+        self.trained = nn.ModuleDict()
+        for number, choice in enumerate(choices):
+            with blamed(f"loss {choice.info.name!r}", choice.info.provider):
+                loss = choice.info.factory(choice.config, restorer)
+            self.losses.append(loss)
+            if isinstance(loss, nn.Module):
+                self.trained[str(number)] = loss
 
-LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mse": F.mse_loss,
-    "l1": F.l1_loss,
-    "charbonnier": charbonnier,
-}
+    def forward(self, given: LossInput) -> Tensor:
+        """A restored batch → one number."""
+        total = given.restored.new_zeros(())
+        for choice, loss in zip(self.choices, self.losses, strict=True):
+            what, provider = f"loss {choice.info.name!r}", choice.info.provider
+            with blamed(what, provider):
+                value = loss(given)
+            if not isinstance(value, Tensor) or value.ndim or not value.is_floating_point():
+                got = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+                raise broken(what, provider, got, "a tensor with one number")
+            total = total + choice.weight * value
+        return total
+
+    def kept(self) -> dict[str, Tensor]:
+        """What changes as the losses learn: their trained weights, and what they keep beside them."""
+        own = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        return {name: tensor for name, tensor in self.state_dict().items() if name not in own}

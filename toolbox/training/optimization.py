@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,28 +12,49 @@ from timm.scheduler.scheduler import Scheduler
 from torch import nn
 
 from toolbox.errors import TrainingError
-from toolbox.training.recipe import Optimizer, Schedule
+from toolbox.training.recipe import is_part
+from toolbox.training.settings import Optimizer, Schedule
 
 TICKS = 1_000_000  # timm's schedules count steps, ours follow the fraction of the budget
 
 
-def create_optimizer(settings: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
-    """Create timm's optimizer of that name.
+def create_optimizer(settings: Optimizer, network: nn.Module, losses: nn.Module | None = None) -> torch.optim.Optimizer:
+    """Create timm's optimizer of that name, for a network and for what its losses train.
 
     Raises:
         TrainingError: the optimizer does not work here, or needs second derivatives.
     """
     more: dict[str, Any] = {} if settings.betas is None else {"betas": settings.betas}
+    trained = nn.ModuleDict({"network": network, "loss": losses or nn.Module()})
     try:
         optimizer: torch.optim.Optimizer = create_optimizer_v2(
-            network, settings.name, settings.lr, settings.weight_decay, **more
+            trained, settings.name, settings.lr, settings.weight_decay, **more
         )
     # Each of a hundred optimizers fails in its own way.
     except Exception as error:
         raise TrainingError(f"optimizer {settings.name} cannot be used here: {error}; choose another") from None
     if getattr(optimizer, "is_second_order", False):
         raise TrainingError(f"optimizer {settings.name} needs second derivatives, expected one of first order")
+    names = {parameter: name.removeprefix("network.") for name, parameter in trained.named_parameters()}
+    optimizer.param_groups[:] = [part for group in optimizer.param_groups for part in _by_rate(group, names, settings)]
     return optimizer
+
+
+def _by_rate(group: dict[str, Any], names: Mapping[Any, str], settings: Optimizer) -> Iterator[dict[str, Any]]:
+    """A group of parameters, cut into those of each learning rate; a part's rate goes before that of what it is in."""
+    parts: dict[float, list[Any]] = {}
+    for parameter in group["params"]:
+        found = [part for part in settings.rates if is_part(names[parameter], [part])]
+        rate = settings.rates[max(found, key=len)] if found else settings.lr
+        parts.setdefault(rate / settings.lr, []).append(parameter)
+    for scale, parameters in parts.items():
+        yield {**group, "params": parameters} | ({} if scale == 1 else {"lr_scale": scale})
+
+
+def rate_of(optimizer: torch.optim.Optimizer) -> float:
+    """The learning rate of what has no rate of its own."""
+    group = optimizer.param_groups[0]
+    return float(group["lr"] / group.get("lr_scale", 1.0))
 
 
 def create_schedule(settings: Schedule, lr: float, optimizer: torch.optim.Optimizer) -> Scheduler:

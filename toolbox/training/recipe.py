@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import torch
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from toolbox.catalog import read_yaml
-from toolbox.close_names import close_names
+from toolbox.choice import Choice, OneOf
+from toolbox.close_names import close_names, did_you_mean
 from toolbox.config import Config, fault, located, validated
 from toolbox.decoders.implicit import ImplicitDecoder
-from toolbox.errors import SpecError, ToolboxError, UnknownComponent
-from toolbox.records import DegradationInfo, ProtocolInfo
+from toolbox.degradations.spec import DegradationSpec, listed
+from toolbox.errors import SpecError, ToolboxError
 from toolbox.registry import Registries
 from toolbox.resolve import merged, resolve
 from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
+from toolbox.training.settings import Budget, Clip, Optimizer, ScaleRange, Schedule, Validation
 from toolbox.training.trackers import check_tracker
 from toolbox.weights.file import describe_mismatch, find_weights, read_header
 
@@ -39,168 +40,44 @@ def _resolve_model(value: Any, info: ValidationInfo) -> Any:
         raise located((), str(error)) from None
 
 
-Model = Annotated[ArchitectureSpec, BeforeValidator(_resolve_model)]
+ModelSpec = Annotated[ArchitectureSpec, BeforeValidator(_resolve_model)]
 
 
-@dataclass(frozen=True)
-class Degradation:
-    """A named degradation with its validated settings; in data, ``{name: NAME, **settings}``."""
-
-    info: DegradationInfo
-    config: Any  # of type info.config
-
-    def to_data(self) -> dict[str, Any]:
-        """The complete mapping, as in a recipe."""
-        return {"name": self.info.name, **self.config.model_dump(mode="json")}
-
-
-def _find_degradation(value: Any, info: ValidationInfo) -> Degradation:
-    if isinstance(value, Degradation):
-        return value
-    data = {"name": value} if isinstance(value, str) else value
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
-        raise fault((), value, "a degradation's name, or a mapping with its name and settings")
-    registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
-    try:
-        found = registries.degradations[data["name"]]
-    except UnknownComponent as error:
-        raise located(("name",), str(error)) from None
-    settings = {key: setting for key, setting in data.items() if key != "name"}
-    return Degradation(found, found.config.model_validate(settings, context=registries))
-
-
-DegradationSpec = Annotated[
-    Any, BeforeValidator(_find_degradation), PlainSerializer(lambda each: each.to_data(), return_type=dict)
-]
+LossSpec = Annotated[Choice, OneOf("losses", "a loss", weighted=True)]
+DatasetSpec = Annotated[Choice, OneOf("datasets", "a dataset")]
 
 
 def _listed(value: Any) -> Any:
     """Return a list of at least one; a single value may stand alone."""
     if value in (None, [], ()):
         raise fault((), value, "at least one")
-    return [value] if isinstance(value, (str, Path, Mapping)) else value
+    return listed(value)
 
 
-Factor = Annotated[float, Field(ge=1, le=32)]
+def _as_dataset(value: Any) -> Any:
+    """A folder's name is that of its pictures, and two folders are pairs."""
+    if isinstance(value, (str, Path)):
+        return {"name": "pictures", "folder": value}
+    if isinstance(value, Mapping) and "name" not in value and value.keys() & {"clean", "degraded"}:
+        return {"name": "pairs", **value}
+    return value
 
 
-class ScaleRange(Config):
-    """The size of the clean patch over that of the degraded one. A number in a recipe means ``each`` of one scale."""
+class StartWeights(Config):
+    """Initial weights. A name in a recipe means ``file``."""
 
-    each: tuple[Factor, ...] | None = Field(
-        default=None, min_length=1, description="each step takes one batch of each scale"
+    file: Path = Field(description="a weights file, or a name of the catalog that ships with weights")
+    only: Literal["encoder", "decoder"] | None = Field(
+        default=None, description="the part of the network to load; all of it unless given"
     )
-    between: tuple[Factor, Factor] | None = Field(default=None, description="each batch draws a scale from this range")
 
     @model_validator(mode="before")
     @classmethod
-    def _number(cls, data: Any) -> Any:
-        return {"each": [data]} if isinstance(data, (int, float)) else data
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.each is None) == (self.between is None):
-            raise located((), "expected a number, {each: [2, 3, 4]} or {between: [1, 4]}")
-        if self.between is not None and self.between[0] > self.between[1]:
-            raise fault(("between",), list(self.between), "the smaller scale first")
-        return self
-
-    @property
-    def largest(self) -> float:
-        """The largest scale that can be drawn."""
-        return max(self.each or self.between or ())
-
-    @property
-    def typical(self) -> float:
-        """One to show the network by."""
-        return self.each[0] if self.each else sum(self.between or ()) / 2
-
-
-def _known_optimizer(name: str) -> str:
-    from timm.optim import list_optimizers  # type: ignore[attr-defined]  # timm does not mark what it exports
-
-    names = [str(each) for each in list_optimizers()]
-    if name not in names:
-        close = close_names(name, names) or ["adam", "adamw", "lamb"]
-        raise fault((), name, f"an optimizer of timm such as {', '.join(close)}")
-    return name
-
-
-class Optimizer(Config):
-    """An optimizer of timm."""
-
-    name: Annotated[str, AfterValidator(_known_optimizer)] = "adam"
-    lr: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    betas: tuple[float, float] | None = Field(default=None, description="the optimizer's own unless given")
-
-
-class Schedule(Config):
-    """The learning rate by timm's schedule, over the used fraction of the budget."""
-
-    name: Literal["constant", "cosine", "multistep", "poly"] = "cosine"
-    warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget during which the rate rises")
-    final: float = Field(
-        default=0.01, ge=0, le=1, description="first and last rate of cosine and poly, as a fraction of `lr`"
-    )
-    milestones: tuple[float, ...] = Field(
-        default=(), description="multistep: fractions of the budget at which the rate falls"
-    )
-    decay: float = Field(default=0.5, gt=0, description="factor of multistep, power of poly")
-
-
-class Clip(Config):
-    """Clip gradients by the norm of each tensor, as NLRN does, or of all together."""
-
-    norm: float = Field(gt=0)
-    of: Literal["tensor", "all"] = "tensor"
-
-
-class Budget(Config):
-    """The end of a run. Only a budget in steps means the same number of steps on every machine."""
-
-    steps: int | None = Field(default=None, gt=0)
-    minutes: float | None = Field(default=None, gt=0, description="minutes of training, without validation")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        expected = "expected {steps: NUMBER} or {minutes: NUMBER}"
-        if self.steps is None and self.minutes is None:
-            raise located((), f"got none, {expected}")
-        if self.steps is not None and self.minutes is not None:
-            raise located((), f"got both, {expected}; an override drops one with budget.minutes=null")
-        return self
-
-
-def _find_protocol(value: Any, info: ValidationInfo) -> ProtocolInfo:
-    if isinstance(value, ProtocolInfo):
-        return value
-    registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
-    try:
-        return registries.protocols[value]
-    except UnknownComponent as error:
-        raise located((), str(error)) from None
-
-
-Protocol = Annotated[Any, BeforeValidator(_find_protocol), PlainSerializer(lambda each: each.name, return_type=str)]
-
-
-class Validation(Config):
-    """Scores on pictures that are not part of the training."""
-
-    folder: Path
-    protocol: Protocol = Field(description="how to score; see `toolbox list protocols`")
-    sigma: float = Field(default=25, ge=0, description="noise level of 255, where the protocol adds noise")
-    scales: tuple[Factor, ...] = Field(default=(), description="the originals are reduced by these; pairs unless given")
-    every: float = Field(default=0.1, gt=0, le=1, description="fraction of the budget between two scores")
+    def _file(cls, data: Any) -> Any:
+        return {"file": data} if isinstance(data, (str, Path)) else data
 
 
 Tracker = Annotated[str, AfterValidator(check_tracker)]
-
-
-def _one_or_several(value: Any) -> Any:
-    """Let a single element stand for a list."""
-    return [value] if isinstance(value, str) else value
 
 
 def _no_is_no_boolean(value: Any) -> Any:
@@ -211,12 +88,19 @@ def _no_is_no_boolean(value: Any) -> Any:
 class Recipe(Config):
     """A training run: the network, the data, the method and the budget. Paths are relative to the current folder."""
 
-    model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
-    weights: str | None = Field(default=None, description="initial weights: a weights file, or a name of the catalog")
+    model: ModelSpec = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
+    weights: StartWeights | None = Field(
+        default=None, description="initial weights: a weights file, or a name of the catalog"
+    )
     start: dict[str, float] = Field(default={}, description="factors by which initial parameters are multiplied")
-    data: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(description="folders of pictures")
-    degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(_listed)] = Field(
-        description="degradations of each patch, in this order"
+    freeze: tuple[str, ...] = Field(
+        default=(), description="parts that stay as they are, in eval mode, such as encoder or encoder.blocks.0"
+    )
+    data: Annotated[tuple[Annotated[DatasetSpec, BeforeValidator(_as_dataset)], ...], BeforeValidator(_listed)] = Field(
+        description="folders of clean pictures, pairs {clean: FOLDER, degraded: FOLDER}, or datasets by name"
+    )
+    degradation: Annotated[tuple[DegradationSpec, ...], BeforeValidator(listed)] = Field(
+        default=(), description="degradations of each patch without a degraded partner, in this order"
     )
     scale: ScaleRange = ScaleRange(each=(1.0,))
     patch: int = Field(gt=0, description="pixels along a side of the degraded patch")
@@ -225,7 +109,9 @@ class Recipe(Config):
     )
     batch: int = Field(gt=0, description="patches in a batch, per process")
     accumulate: int = Field(default=1, gt=0, description="batches whose gradients make one step")
-    loss: Literal["mse", "l1", "charbonnier"] = "l1"
+    loss: Annotated[tuple[LossSpec, ...], BeforeValidator(_listed)] = Field(
+        default="l1", validate_default=True, description="a loss, or several to sum up, each with its weight"
+    )
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     clip: Clip | None = None
@@ -235,7 +121,7 @@ class Recipe(Config):
     )
     budget: Budget
     validation: Validation | None = None
-    trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(_one_or_several)] = Field(
+    trackers: Annotated[tuple[Tracker, ...] | None, BeforeValidator(listed)] = Field(
         default=None,
         description="trackers that get the log beside log.csv: tensorboard, trackio, wandb; [] is none. "
         "Unless given, tensorboard where it is installed",
@@ -249,8 +135,10 @@ class Recipe(Config):
         names = dict(restorer.named_parameters())
         if not names:
             raise located(("model",), "has no weights to train; choose another architecture")
-        if self.model.channels not in (1, 3) or self.model.decoded_channels != self.model.channels:
-            raise located(("model",), f"got {self.model.channels} channels, expected gray or RGB pictures, 1 or 3")
+        if self.model.decoded_channels != self.model.channels:
+            raise located(
+                ("model",), f"gives {self.model.decoded_channels} channels for {self.model.channels}, expected as many"
+            )
         if self.weights is not None:
             registries: Registries = info.context  # type: ignore[assignment]  # read_recipe gives them
             _check_fit(self.weights, restorer, registries)
@@ -258,11 +146,28 @@ class Recipe(Config):
             if name not in names:
                 close = close_names(name, names) or sorted(names)[:3]
                 raise located(("start", name), f"unknown parameter; did you mean {', '.join(close)}?")
+        _check_parts(self, names)
         own = {"same": 1.0}.get(str(restorer.sizes), restorer.sizes)
         if own != "any" and self.scale.each != (float(own),):
             raise fault(("scale",), self.scale.model_dump(exclude_none=True), f"{own}, the only one of this decoder")
         if self.points is not None and not isinstance(restorer.decoder, ImplicitDecoder):
             raise fault(("points",), self.points, f"none, since decoder {self.model.decoder.name!r} gives whole images")
+        if not self.degradation and any(each.info.name == "pictures" for each in self.data):
+            raise fault(("degradation",), [], "at least one, since clean pictures have no degraded partners")
+        return self
+
+    @model_validator(mode="after")
+    def _check_losses(self) -> Self:
+        smallest = round(self.patch * min(self.scale.each or self.scale.between or ()))
+        for number, loss in enumerate(self.loss):
+            if self.points is not None and not loss.info.config.pointwise:
+                raise fault(("points",), self.points, f"none, since the loss {loss.info.name!r} compares whole patches")
+            if smallest < loss.info.config.smallest:
+                raise located(
+                    ("loss", number),
+                    f"{loss.info.name!r} compares patches of at least {loss.info.config.smallest} pixels a side, "
+                    f"got {smallest}; take a larger patch",
+                )
         return self
 
     @property
@@ -270,15 +175,54 @@ class Recipe(Config):
         """The batches of each process in one step."""
         return self.accumulate * len(self.scale.each or (1,))
 
+    def plain(self, *, names_alone: bool = False, **more: Any) -> dict[str, Any]:
+        """The recipe as JSON data; of paths, if so asked, the names alone."""
 
-def _check_fit(weights: str, restorer: Restorer, registries: Registries) -> None:
+        def written(value: Any) -> Any:
+            if isinstance(value, Path):
+                return value.resolve().name if names_alone else str(value)
+            if isinstance(value, Mapping):
+                return {key: written(each) for key, each in value.items()}
+            return [written(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+        data: dict[str, Any] = written(self.model_dump(**more))
+        return data
+
+
+def _check_parts(recipe: Recipe, names: Collection[str]) -> None:
+    """Refuse parts to freeze, or to give a rate, that have no weights."""
+    parts = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+    for path, asked, known in (
+        (("freeze",), recipe.freeze, parts),
+        (("optimizer", "rates"), recipe.optimizer.rates, parts | {"loss"}),
+    ):
+        for name in asked:
+            if name not in known:
+                close = did_you_mean(name, known) or f"expected one such as {', '.join(sorted(known)[:3])}"
+                raise located(path, f"got {name!r}, no part with weights; {close}")
+    if all(is_part(name, recipe.freeze) for name in names):
+        raise located(("freeze",), "leaves nothing to train; leave a part out")
+
+
+def is_part(name: str, parts: Iterable[str]) -> bool:
+    """Whether a parameter belongs to one of these parts."""
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
+
+
+def _check_fit(weights: StartWeights, restorer: Restorer, registries: Registries) -> None:
     try:
-        shapes = read_header(find_weights(weights, registries)).shapes
+        shapes = read_header(find_weights(weights.file, registries)).shapes
     except ToolboxError as error:
         raise located(("weights",), str(error)) from None
     expected = {name: tuple(tensor.shape) for name, tensor in restorer.state_dict().items()}
+    if weights.only is not None:
+        shapes, expected = (
+            {name: shape for name, shape in each.items() if is_part(name, [weights.only])}
+            for each in (shapes, expected)
+        )
     if mismatch := describe_mismatch(shapes, expected):
-        raise located(("weights",), f"{weights} does not fit the model: {mismatch}")
+        hint = "" if weights.only else "; `only: encoder` takes a part of them"
+        raise located(("weights",), f"{weights.file} does not fit the model: {mismatch}{hint}")
 
 
 def read_recipe(path: Path, overrides: Sequence[str], registries: Registries) -> Recipe:
@@ -290,9 +234,19 @@ def read_recipe(path: Path, overrides: Sequence[str], registries: Registries) ->
     data = read_yaml(path)
     if not isinstance(data, dict):
         raise SpecError(f"{path}: expected a mapping with the keys of a recipe")
+    data = _spelled_out(data)
+    if isinstance(data.get("weights"), str):
+        data["weights"] = {"file": data["weights"]}
     for override in overrides:
-        data = merged(data, _parse_override(override))
+        data = merged(data, _spelled_out(_parse_override(override)))
     return validated(Recipe, data, registries, str(path))
+
+
+def _spelled_out(data: dict[str, Any]) -> dict[str, Any]:
+    """With the names of datasets, of which others are not changes."""
+    if "data" not in data or isinstance(data["data"], list):
+        return data
+    return {**data, "data": _as_dataset(data["data"])}
 
 
 def _parse_override(text: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,44 +10,37 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from toolbox.decoders.skip import resized
+from toolbox.learning import LossInput
+from toolbox.points import at_points, decode_at
 from toolbox.restorer import Restorer
 from toolbox.training.data import Batch
-from toolbox.training.losses import LOSSES
-from toolbox.training.recipe import Clip, Recipe
+from toolbox.training.recipe import Recipe
+from toolbox.training.settings import Clip
 
 
 class TrainedModule(nn.Module):
-    """The forward pass of a training step as one module, so that it can be distributed."""
+    """The forward pass of a training step with the losses, as one module, so that it can be distributed."""
 
-    def __init__(self, restorer: Restorer) -> None:
+    def __init__(self, restorer: Restorer, losses: nn.Module) -> None:
         super().__init__()
-        self.restorer = restorer
+        self.restorer, self.losses = restorer, losses
 
-    def forward(self, degraded: Tensor, size: tuple[int, int], points: Tensor | None) -> Tensor:
-        """(B, C, h, w) → (B, C, *size), or (B, C, N) at the pixels ``points`` (B, N) of that size."""
-        if points is None:
-            restored: Tensor = self.restorer(degraded, size=size)
-            return restored
-        height, width = size
-        rows, columns = (points // width).double(), (points % width).double()
-        centers = torch.stack(((2 * rows + 1) / height - 1, (2 * columns + 1) / width - 1), -1)
-        features = self.restorer.encode(self.restorer.pad(degraded))[..., : degraded.shape[2], : degraded.shape[3]]
-        states = len(features) // len(degraded)  # states of a recurrent encoder, one after the other
-        degraded, points, centers = (
-            each.repeat(states, *[1] * (each.ndim - 1)) for each in (degraded, points, centers)
-        )
-        values: Tensor = self.restorer.decoder.query(features, centers, (2 / height, 2 / width))
-        values = values.mT * self.restorer.std.flatten(2)
-        skip = self.restorer.spec.global_skip
-        if skip == "none":
-            return values + self.restorer.mean.flatten(2)
-        return values + at_points(resized(degraded, size, skip), points)
-
-
-def at_points(image: Tensor, points: Tensor) -> Tensor:
-    """(B, C, H, W) at pixels (B, N), numbered row by row → (B, C, N)."""
-    return image.flatten(2).gather(2, points[:, None].expand(-1, image.shape[1], -1))
+    def forward(
+        self, degraded: Tensor, clean: Tensor, points: Tensor | None, conditions: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The loss and the squared error of a batch: (B, C, h, w), (B, C, H, W), maybe (B, N) points of it."""
+        size = (clean.shape[2], clean.shape[3])
+        features = self.restorer.encode(self.restorer.pad(self.restorer.with_conditions(degraded, conditions)))
+        restored = decode_at(self.restorer, features, degraded, size, points)
+        expected = clean if points is None else at_points(clean, points)
+        states = len(restored) // len(expected)  # states of a recurrent encoder, one after the other
+        expected, degraded = (each.repeat(states, *[1] * (each.ndim - 1)) for each in (expected, degraded))
+        points = None if points is None else points.repeat(states, 1)
+        conditions = {name: value.repeat(states, *[1] * (value.ndim - 1)) for name, value in conditions.items()}
+        with torch.autocast(degraded.device.type, enabled=False):  # losses need full precision
+            restored, features = restored.to(clean), features.to(clean)
+            loss = self.losses(LossInput(restored, expected, degraded, features, size, points, conditions))
+        return loss, F.mse_loss(restored.detach(), expected)
 
 
 def take_step(
@@ -59,10 +52,8 @@ def take_step(
         degraded, clean = batch.degraded.to(accelerator.device), batch.clean.to(accelerator.device)
         points = None if batch.points is None else batch.points.to(accelerator.device)
         with accelerator.accumulate(module):
-            restored = module(degraded, (clean.shape[2], clean.shape[3]), points)
-            expected = clean if points is None else at_points(clean, points)
-            expected = expected.repeat(len(restored) // len(expected), *[1] * (expected.ndim - 1))
-            loss = LOSSES[recipe.loss](restored, expected)
+            conditions = {name: value.to(accelerator.device) for name, value in batch.conditions.items()}
+            loss, squared_error = module(degraded, clean, points, conditions)
             accelerator.backward(loss)
             if recipe.clip is not None and accelerator.sync_gradients:
                 accelerator.unscale_gradients()
@@ -70,7 +61,7 @@ def take_step(
             optimizer.step()  # only the last batch of a step does this
             optimizer.zero_grad()
         loss_sum = loss_sum + loss.detach() / len(batches)
-        squared_error_sum = squared_error_sum + F.mse_loss(restored.detach(), expected) / len(batches)
+        squared_error_sum = squared_error_sum + squared_error.detach() / len(batches)
     return loss_sum.item(), squared_error_sum.item()
 
 

@@ -151,6 +151,20 @@ def read_header(path: Path) -> Header:
     return Header(spec, plugins, training, shapes)
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in the header of a safetensors file of any kind.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        _check_length(path)
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file: {_reason(error)}") from None
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read every tensor of a safetensors file.
 

@@ -16,6 +16,9 @@ from toolbox.conversion import Checkpoint
 from toolbox.errors import WeightsError
 from toolbox.weights.file import read_tensors
 
+PICKLE = b"\x80"  # what a pickle of protocol 2 or later begins with
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # pickled first by torch.save before there were archives
+
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a .safetensors, .npz, PyTorch or TensorFlow checkpoint; nothing in it is executed.
@@ -36,6 +39,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(read_tensors(path))
     if start[:4] == b"PK\x03\x04" and _holds_arrays(path):
         return Checkpoint(_read_npz(path))
+    if start[:1] == PICKLE and TORCH_MAGIC not in start:
+        raise WeightsError(
+            f"{path}: refused, since it is a pickle, which can run code; where you trust it, save its arrays "
+            "by name in an .npz file and convert that"
+        )
     return checkpoint_of(_read_torch(path), str(path))
 
 

@@ -163,12 +163,13 @@ def _estimator(
     with torch.device("meta"):
         network = Restorer(restorer.spec).to(restorer.mean.dtype).eval()
     encoder = network.spec.encoder.config
-    features = encoder.out_channels(network.channels)
+    seen = network.spec.encoder_channels
+    features = encoder.out_channels(seen)
     like = network.mean
 
     @cache
     def encoding(rows: int, columns: int) -> Cost:
-        image = like.new_empty(1, network.channels, rows, columns)
+        image = like.new_empty(1, seen, rows, columns)
         return cost(lambda: network.encode(network.pad(image)))
 
     @cache

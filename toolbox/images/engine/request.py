@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from toolbox.errors import ImageError
 from toolbox.restorer import Restorer, scaled_size
@@ -23,7 +25,7 @@ class Geometry:
     @property
     def given(self) -> bool:
         """Whether a size is stated."""
-        return any(getattr(self, field.name) is not None for field in fields(self))
+        return any(getattr(self, each.name) is not None for each in fields(self))
 
     def size_for(self, restorer: Restorer, height: int, width: int) -> tuple[int, int]:
         """The (height, width) of the result for a picture of ``height`` × ``width``.
@@ -51,3 +53,4 @@ class Request:
     max_memory: float | str | None = None  # bytes for the whole process, or text such as "2GB"
     halo: int | None = None  # pixels around a tile, when fewer than the encoder's receptive field are allowed
     workers: int = 1  # pictures that are restored at the same time and share memory
+    conditions: Mapping[str, Any] = field(default_factory=dict)  # facts for the network, such as sigma

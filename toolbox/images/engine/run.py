@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,23 @@ from toolbox.resize import resize
 from toolbox.restorer import Restorer
 
 Progress = Callable[[int, int], None]  # steps done, steps in all
+NONE: Mapping[str, Any] = {}
+
+
+def has_alpha(channels: int, restorer: Restorer) -> bool:
+    """Whether the last of so many channels is alpha; where the network has as many, all are its own."""
+    return channels in (2, 4) and channels != restorer.channels
 
 
 def restore_array(
-    restorer: Restorer, array: np.ndarray[Any, Any], plan: Plan, progress: Progress | None = None
+    restorer: Restorer,
+    array: np.ndarray[Any, Any],
+    plan: Plan,
+    progress: Progress | None = None,
+    conditions: Mapping[str, Any] = NONE,
 ) -> np.ndarray[Any, Any]:
     """Restore an array (H, W) or (H, W, C) as planned; the result has the same type."""
-    restored = restore_tensor(restorer, to_tensor(array), plan.size, progress, plan.tiling)
+    restored = restore_tensor(restorer, to_tensor(array), plan.size, progress, plan.tiling, conditions)
     return from_tensor(restored, array)
 
 
@@ -34,18 +44,21 @@ def restore_tensor(
     size: tuple[int, int] | None = None,
     progress: Progress | None = None,
     tiling: Tiling | None = None,
+    conditions: Mapping[str, Any] = NONE,
 ) -> Tensor:
-    """Restore (1, C, H, W) in [0, 1] with 1 to 4 channels to (1, C, *size) in [0, 1].
+    """Restore (1, C, H, W) in [0, 1] to (1, C, *size) in [0, 1].
 
-    Without a size the network's own decides. Without a tiling the tiles are exact.
+    If the network has another number of channels, the last of two or four channels is alpha, and a gray network
+    restores each of three colors by itself. Without a size the network's own decides. Without a tiling the tiles
+    are exact.
 
     Raises:
         ImageError: the network needs another number of channels, or gives values that are not finite.
-        SpecError: the network does not do that size.
+        SpecError: the network does not do that size, or a condition is missing or unknown.
     """
     channels, (height, width) = image.shape[1], image.shape[2:]
     target = restorer.output_size(height, width, size)
-    colors, alpha = (image[:, :-1], image[:, -1:]) if channels in (2, 4) else (image, None)
+    colors, alpha = (image[:, :-1], image[:, -1:]) if has_alpha(channels, restorer) else (image, None)
     decoded = decoded_size(restorer, (channels, height, width), target)
     tiling = tiling or exact_tiling(restorer.spec.encoder.config)
     if alpha is not None:
@@ -53,7 +66,7 @@ def restore_tensor(
     colors = colors.to(restorer.mean)  # the network's device and type
     if colors.shape[1] == restorer.channels:
         passes = [colors]
-    elif restorer.channels == 1:
+    elif restorer.channels == 1 and colors.shape[1] == 3:
         passes = list(colors.split(1, 1))
     elif colors.shape[1] == 1:
         passes = [colors.expand(-1, restorer.channels, -1, -1)]
@@ -74,7 +87,8 @@ def restore_tensor(
     try:
         with torch.no_grad():
             for part in passes:
-                features = encode_in_tiles(restorer, restorer.pad(part), tiling, step)
+                seen = restorer.with_conditions(part, conditions)
+                features = encode_in_tiles(restorer, restorer.pad(seen), tiling, step)
                 restored.append(resize(restorer.decode(features, part, decoded), target))
                 step()
     finally:

@@ -16,7 +16,16 @@ from toolbox.images.files.reading import opened, pixels_of
 from toolbox.images.files.writing import kept_whole, write_pages
 from toolbox.pixels import eight_bits
 
-__all__ = ["check_writable", "image_of", "page_of", "read_picture", "with_info_of", "write_array", "write_picture"]
+__all__ = [
+    "check_writable",
+    "image_of",
+    "page_of",
+    "read_picture",
+    "read_pixels",
+    "with_info_of",
+    "write_array",
+    "write_picture",
+]
 
 DIRECT_MODES = ("L", "RGB", "LA", "RGBA", "I;16")  # other modes are converted
 
@@ -29,6 +38,16 @@ def read_picture(path: Path) -> Image.Image:
     """
     with opened(path) as file:
         return image_of(file.page(file.pages[0]))
+
+
+def read_pixels(path: Path) -> np.ndarray[Any, Any]:
+    """The first page of a file, upright, at its 8 or 16 bits: (H, W), or (H, W, C) with its alpha.
+
+    Raises:
+        ImageError: the file is missing, is not a picture, or is damaged.
+    """
+    with opened(path) as file:
+        return file.page(file.pages[0]).pixels
 
 
 def write_picture(image: Image.Image, path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Galerkin attention: without a softmax, so that all keys and values come down to one small matrix per head."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EPSILON = 1e-5  # added to the standard deviation of keys and values
+
+Affine = tuple[Tensor, Tensor]  # weight and bias of a linear layer
+
+
+class GalerkinLayer(nn.Module):
+    """x + outer(GELU(inner(x + attention(x)))) at each position, (N, width) → (N, width).
+
+    Head by head, a query q becomes q · M, where M is the average of keyᵀ · value over all positions, both normalized
+    over the head's channels. So given M, the layer is a function of its own position alone, and what is before the
+    GELU is linear in x: one matrix for the whole picture, the ``operator``.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.inner, self.outer = nn.Linear(width, width), nn.Linear(width, width)
+        shape = 2, heads, width // heads  # of keys, and of values
+        self.scale, self.shift = nn.Parameter(torch.ones(shape)), nn.Parameter(torch.zeros(shape))
+
+    def keys_and_values(self) -> Affine:
+        """The linear layer x → keys and values, (2 · width), whose mean over each head is zero already."""
+        weight = torch.cat((self.key.weight, self.value.weight)).unflatten(0, (2 * self.heads, -1))
+        bias = torch.cat((self.key.bias, self.value.bias)).unflatten(0, (2 * self.heads, -1))
+        return (weight - weight.mean(1, keepdim=True)).flatten(0, 1), (bias - bias.mean(1, keepdim=True)).flatten()
+
+    def products(self, keys_and_values: Tensor) -> Tensor:
+        """Σ keyᵀ · value over some positions, (N, 2 · width) → (heads, d, d)."""
+        both = keys_and_values.unflatten(-1, (2, self.heads, -1))
+        deviation = (both.square().sum(-1, keepdim=True) / (both.shape[-1] - 1)).sqrt()
+        keys, values = (both / (deviation + EPSILON) * self.scale + self.shift).unbind(1)
+        return keys.permute(1, 2, 0) @ values.transpose(0, 1)
+
+    def operator(self, average: Tensor) -> Affine:
+        """inner(x + query(x) · average), where ``average`` is M, as one linear layer."""
+        transposed = average.mT  # M acts from the right
+        weight = (transposed @ self.query.weight.unflatten(0, (self.heads, -1))).flatten(0, 1)
+        bias = (transposed @ self.query.bias.view(self.heads, -1, 1)).flatten()
+        weight = weight + torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
+        return self.inner.weight @ weight, self.inner.weight @ bias + self.inner.bias
+
+    def forward(self, x: Tensor, transformed: Tensor) -> Tensor:
+        """(N, width) twice, x and what the operator makes of it → (N, width)."""
+        result: Tensor = self.outer(F.gelu(transformed))
+        return result + x

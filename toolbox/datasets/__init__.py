@@ -1,0 +1,1 @@
+"""Datasets: where training pictures come from, one by one."""

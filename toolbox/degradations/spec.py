@@ -1,0 +1,41 @@
+"""Degradations as data: a name and its settings, wherever a config has a place for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from torch import Generator, Tensor
+
+from toolbox.blame import blamed, broken
+from toolbox.choice import Choice, OneOf
+from toolbox.learning import Degraded
+
+DegradationSpec = Annotated[Choice, OneOf("degradations", "a degradation")]
+
+
+def listed(value: Any) -> Any:
+    """Let a single value stand for a list."""
+    return [value] if isinstance(value, (str, Path, Mapping)) else value
+
+
+def degraded_by(chain: Sequence[Choice], picture: Tensor, scale: float, generator: Generator) -> Degraded:
+    """A picture (C, H, W), degraded by each in turn, with all conditions that they tell; the last one counts.
+
+    Raises:
+        PluginError: a degradation fails, or returns no picture.
+    """
+    conditions: dict[str, float | Tensor] = {}
+    for choice in chain:
+        what, provider = f"degradation {choice.info.name!r}", choice.info.provider
+        with blamed(what, provider):
+            result: Any = choice.info.degrade(choice.config, picture, scale, generator)
+        if isinstance(result, Degraded):
+            conditions |= result.conditions
+            result = result.picture
+        if not isinstance(result, Tensor) or not result.is_floating_point() or result.ndim != 3:
+            got = f"{result.dtype} of {tuple(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
+            raise broken(what, provider, got, "a float tensor (C, H, W)")
+        picture = result
+    return Degraded(picture, conditions)
