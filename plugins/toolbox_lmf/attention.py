@@ -1,4 +1,4 @@
-"""LM-CiaoSR's decoder: CiaoSR's attention, all of it per feature pixel, before LM-LIIF's narrow network."""
+"""LM-CiaoSR's decoder: CiaoSR's attention, computed per feature pixel, before LM-LIIF's narrow network."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from toolbox_lmf.modulated import ModulatedConfig, ModulatedDecoder, mlp
 from toolbox_lmf.plain import modulated_attention
 from toolbox_lmf.render import Render
 
-CELL_AND_SHIFT = 4  # numbers that keys and values are told beside the features
+CELL_AND_SHIFT = 4  # inputs of keys and values besides the features
 
 
 class ModulatedAttentionConfig(ModulatedConfig):
     """Settings of LM-CiaoSR's decoder."""
 
     depth: int = Field(default=8, gt=0, description="hidden layers of the render network")
-    code: int = Field(default=32, gt=0, description="numbers that it gets of each feature pixel")
+    code: int = Field(default=32, gt=0, description="length of the code that it gets from each feature pixel")
     attended: tuple[PositiveInt, ...] = Field(
         default=(256,), min_length=1, description="channels of each hidden layer of the attention's networks"
     )
@@ -31,10 +31,10 @@ class ModulatedAttentionConfig(ModulatedConfig):
         default=(288,), min_length=1, description="channels of each hidden layer of the latent network"
     )
     scales: tuple[Annotated[int, Field(ge=2)], ...] = Field(
-        default=(2,), min_length=1, description="how much larger the patches are that similar ones are looked for in"
+        default=(2,), min_length=1, description="scales of the larger patches among which it looks for similar ones"
     )
     crop: int | None = Field(
-        default=48, gt=1, description="larger features look for them in crops of this side; null: everywhere"
+        default=48, gt=1, description="larger features are searched in crops of this side; null: as a whole"
     )
 
     def receptive_field(self) -> int | None:
@@ -46,16 +46,16 @@ class ModulatedAttention(ModulatedDecoder):
 
     All of the attention is at the features' resolution. The 3×3 neighborhood of a feature pixel, unfolded and cut
     into nine blocks of as many channels as there are features, gives a query, and four keys of four blocks each; the
-    values are the keys beside what attention across scales gathers. Keys and values are each times a network of
-    themselves, of a shift and the cell. The latent network tells the modulations of the render network and a code of
-    their average, and the render network sees the code and the offset (y, x) in half feature pixels. The position is
-    seen from the four feature pixels around it, weighted as in LIIF.
+    values are the keys beside what attention across scales gathers. Keys and values are each multiplied by a
+    network of themselves, of a shift and of the cell. From their average the latent network predicts the modulations of
+    the render network, and a code. The render network sees the code and the offset (y, x) in half feature pixels. Its
+    results for the four feature pixels around the position are averaged as in LIIF.
 
-    Features of more than ``crop``² pixels are cut into crops of that side, and one pixel around, before the attention
-    across scales; the last one of an axis takes the rest. Beyond ``largest_scale`` (output height over input height)
-    the cell is that of this scale, as in the published evaluation. Departs from the shared conventions as
-    ``toolbox.decoders.corners`` does, and from the published code where it cannot decode, an output smaller than the
-    features, or finds nothing, in crops of a picture with a side below ``crop``.
+    Before the attention across scales, features of more than ``crop``² pixels are cut into crops of that side with
+    one pixel around; the last crop of an axis takes the rest. Beyond ``largest_scale`` (output over input height) the
+    cell is that of this scale, as in the published evaluation. This departs from the shared conventions as
+    ``toolbox.decoders.corners`` does. It departs from the published code for an output smaller than the features, which
+    that cannot decode, and for crops of a picture with a side below ``crop``, in which that finds nothing.
 
     Source: He & Jin, "Latent Modulated Function for Computational Optimal Continuous Image Representation", CVPR
     2024, Section 3, and Cao et al., "CiaoSR", CVPR 2023, after the published code.
@@ -77,12 +77,12 @@ class ModulatedAttention(ModulatedDecoder):
         return super().forward(self._with_found(features), size)
 
     def query(self, features: Tensor, points: Tensor, cell: Tensor | tuple[float, float]) -> Tensor:
-        if points.ndim == 2:  # others come again, picture by picture
+        if points.ndim == 2:  # larger pictures come back here one by one
             features = self._with_found(features)
         return super().query(features, points, cell)
 
     def _with_found(self, features: Tensor) -> Tensor:
-        """The features and what attention across scales finds for them, side by side."""
+        """The features, and the result of attention across scales for them, side by side."""
         height, width = features.shape[2:]
         crop = self.config.crop
         if crop is None or height * width <= crop**2:
@@ -96,7 +96,7 @@ class ModulatedAttention(ModulatedDecoder):
         return torch.cat((features, found), 1)
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
-        """(B, features and what was found, H, W) → (B, H, W, modulations): of the render network, with the code."""
+        """(B, features and found ones, H, W) → (B, H, W, modulations) of the render network, with the code."""
         own, found = features[:, : self.features], rearrange(features[:, self.features :], "b c h w -> b h w c")
         seen = rearrange(F.unfold(own, 3, padding=1), "b c (h w) -> b h w c", h=own.shape[2])
         blocks = seen.unflatten(-1, (3, 3, self.features))
@@ -104,7 +104,7 @@ class ModulatedAttention(ModulatedDecoder):
         told_cell = self.told_cell(shape, cell)
         scores, values = [], []
         for across, down in product((0, 1), (0, 1)):
-            shift = (1 - 2 * across) / shape[0], (1 - 2 * down) / shape[1]  # as published: the horizontal one with H
+            shift = (1 - 2 * across) / shape[0], (1 - 2 * down) / shape[1]  # as published: H in both
             place = features.new_tensor((*shift, *told_cell)).expand(*seen.shape[:3], -1)
             key = blocks[..., down : down + 2, across : across + 2, :].flatten(-3)
             value = torch.cat((key, found), -1)
@@ -122,7 +122,7 @@ class ModulatedAttention(ModulatedDecoder):
 
 
 def _crops(length: int, crop: int) -> list[tuple[int, int]]:
-    """Pieces of a side, from and to; the last one takes the rest."""
+    """The start and stop of each piece of a side; the last piece takes the rest."""
     starts = [crop * i for i in range(max(1, length // crop))]
     return list(zip(starts, [*starts[1:], length], strict=True))
 

@@ -47,7 +47,7 @@ def corners(positions: Positions, height: int, width: int, *, ensemble: bool = T
 
 
 def along(position: Tensor, outputs: int, count: int, shifts: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
-    """On an axis of ``outputs`` pixels over ``count`` feature pixels: for each shift, the pixel and offset of each.
+    """On an axis of ``outputs`` pixels over ``count`` feature pixels: the pixels and offsets for each shift.
 
     The pixel covers the shifted position, clamped inside the image; the offset is from its center to the
     position itself. Shifts and offsets are in half feature pixels.
@@ -71,8 +71,8 @@ def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
 def published(position: Tensor, count: int) -> Tensor:
     """Positions in float32; centers of the grid of ``count`` pixels are rounded as published.
 
-    It matters at the border of odd scales: there both pixels of an axis are the same one, its
-    offset is zero but for rounding, and it is this rounding that weighs the other axis.
+    This matters at the border of odd scales. There both pixels of an axis are the same, and the offset is
+    zero except for rounding, which then decides the weights of the other axis.
     """
     outputs = exact(count, position.device)
     closest = center(((position + 1) * (outputs / 2) - 0.5).round().float(), outputs)

@@ -152,7 +152,7 @@ class ImplicitDecoder(nn.Module):
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
 
     def whole(self, features: Tensor, cell: tuple[float, float]) -> Content:
-        """What was prepared of all the features."""
+        """The prepared content of all features."""
         height, width = features.shape[2:]
         return Content(self.prepare_for(features, (height, width), cell).contiguous(), 0, height)
 
