@@ -24,7 +24,7 @@ from toolbox.records import (
 # Kinds that share a field of a spec, so that they must not share a name.
 SAME_SLOT: Mapping[Kind, tuple[Kind, ...]] = {"encoder": ("recurrent-wrapper",), "recurrent-wrapper": ("encoder",)}
 
-# What else a user names beside components and architectures: what one is called, and its registry.
+# The other kinds of names besides components and architectures: the word for one, and its registry.
 NAMED: Mapping[str, str] = {
     "protocol": "protocols",
     "metric": "metrics",

@@ -147,7 +147,7 @@ class NeuralOperator(ImplicitDecoder):
             yield self.first(*both.chunk(2, -1))
 
     def _lifted(self, pieces: Pieces, after: Affine) -> Iterator[Tensor]:
-        """Yield (1, *shape, out), the vectors after a further linear layer, for one piece of positions after the other."""
+        """Yield (1, *shape, out), the vectors after a further linear layer, one piece of positions after another."""
         weight, bias = after
         by_corner = (weight @ self.content.weight).unflatten(1, (CORNERS, -1)).transpose(0, 1).flatten(0, 1)
         own, bias = weight @ self.position.weight, weight @ self.content.bias + bias

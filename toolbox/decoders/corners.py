@@ -80,12 +80,12 @@ def published(position: Tensor, count: int) -> Tensor:
 
 
 def center(pixel: Any, count: Any) -> Any:
-    """The center of each pixel of ``count``, rounded as published; of float32 tensors or NumPy's arrays."""
+    """The center of each pixel of ``count``, rounded as published; for float32 tensors or NumPy arrays."""
     return (-1 + 1 / count) + (2 / count) * pixel
 
 
 def covering(position: Any, shift: float, count: Any) -> Any:
-    """The feature pixel that covers the position, shifted by half feature pixels; of tensors or NumPy's arrays.
+    """The feature pixel that covers the position, shifted by half feature pixels; for tensors or NumPy arrays.
 
     Positions are float32. Halves are rounded to even, as grid_sample does.
     """

@@ -114,8 +114,8 @@ def restore(
         halo: pixels around a tile. With fewer than the network's receptive field the tiles are
             approximate.
         progress: called with the steps done and the steps in all.
-        conditions: what the model's spec asks for beside the picture, such as ``sigma=25``: a number, or a map
-            (H, W) with one for each pixel.
+        conditions: the conditions of the model's spec, such as ``sigma=25``: a number, or a map (H, W) with
+            one for each pixel.
 
     Returns:
         The restored picture, as above. A gray model restores each color channel by itself. A color

@@ -41,7 +41,7 @@ def read_picture(path: Path) -> Image.Image:
 
 
 def read_pixels(path: Path) -> np.ndarray[Any, Any]:
-    """The first page of a file, upright, at its 8 or 16 bits: (H, W), or (H, W, C) with its alpha.
+    """Read the first page of a file, upright, at its 8 or 16 bits: (H, W), or (H, W, C) with its alpha.
 
     Raises:
         ImageError: the file is missing, is not a picture, or is damaged.
