@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 
-.PHONY: demo test lint docs release clean
+.PHONY: demo test lint portable docs release clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
@@ -19,6 +19,16 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The tests as they run on other processors and with other numbers of threads; TESTS=tests/decoders runs some of them.
+portable: export OMP_NUM_THREADS = 1
+portable: TESTS = tests
+portable: $(INSTALLED)
+	for setting in ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=SSE41 \
+	    MKL_ENABLE_INSTRUCTIONS=SSE4_2 OMP_NUM_THREADS=2 OMP_NUM_THREADS=3; do \
+	  echo "$$setting"; \
+	  env "$$setting" $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(TESTS) || exit 1; \
+	done
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate.py

@@ -43,8 +43,8 @@ from toolbox.resolve import resolve
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "speed.md"
 TABLE = re.compile(r"(?<=<!-- table of benchmarks/run.py -->\n\n).*?(?=\n\n<!-- end of table -->)", re.DOTALL)
 CPU = torch.device("cpu")
-DECODED = 256  # side of the pictures that decoders are timed on, about
-SCALES = (2, 2.5, 3.5, 4, 8)  # at which decoders are timed
+DECODED = 256  # approximate side of the pictures for decoders
+SCALES = (2, 2.5, 3.5, 4, 8)  # scales for decoders
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -96,7 +96,7 @@ def nlrn() -> list[Result]:
     restorer, patchwise = toolbox.build("nlrn").eval(), _PublishedNLRN(toolbox.build("nlrn-whole").eval())
     for network in (restorer, patchwise.restorer):
         for name, parameter in network.named_parameters():
-            if "theta" in name or "phi" in name:  # drawn for training; a trained network's correlations are moderate
+            if "theta" in name or "phi" in name:  # else correlations are far larger than trained ones
                 parameter.data.mul_(0.02)
     image, patches = torch.rand(1, 1, side, side), torch.rand(8, 1, PATCH, PATCH)
     count = (math.ceil((side - PATCH) / STRIDE) + 1) ** 2
@@ -132,7 +132,7 @@ def _plain_attend(
     *,
     propagates: bool = False,
 ) -> tuple[Tensor, Correlation | None]:
-    """The whole image, or windows that are unfolded, as published code does it."""
+    """Attention over the whole image or over unfolded windows, as in published code."""
     if isinstance(neighborhood, Whole):
         score = queries.flatten(2).transpose(1, 2) @ keys.flatten(2)
         score = score if previous is None else score + previous[0]
@@ -256,7 +256,7 @@ def memory() -> list[Result]:
 
 
 def growth() -> list[Result]:
-    """How time grows with pixels: 1 is in proportion."""
+    """The growth of time with pixels, where 1 means in proportion."""
     results = []
     for name, scale in (("nlrn-lite", 1), ("diinn-lite", 2)):
         restorer = toolbox.load(name)
@@ -298,7 +298,7 @@ def training() -> list[Result]:
 
 
 def start() -> list[Result]:
-    """What starting takes more than an empty Python."""
+    """The time to start, beyond that of an empty Python."""
     commands = {
         "empty": ["-c", "pass"],
         "`toolbox --help`": ["-m", "toolbox", "--help"],
@@ -318,7 +318,7 @@ PARTS = (attention, nlrn, decoders, networks, memory, growth, training, start)
 
 @torch.no_grad()
 def measure(part: Callable[[], list[Result]]) -> list[Result]:
-    """A part on the same random numbers, whatever else is measured."""
+    """Measure a part on the same random numbers, independently of other parts."""
     torch.manual_seed(0)
     return part()
 
@@ -333,7 +333,7 @@ def main() -> None:
     if unknown := set(arguments.parts) - set(names):
         parser.error(f"got {', '.join(sorted(unknown))}, expected some of {', '.join(names)}")
     results = []
-    lines = ["| work | against | | |", "|---|---|---|---|"]
+    lines = ["| work | compared with | result | detail |", "|---|---|---|---|"]
     print(*lines, sep="\n")
     for part in PARTS:
         if part.__name__ in (arguments.parts or names):

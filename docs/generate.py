@@ -4,7 +4,7 @@
     python docs/generate.py --check   # only compare; the exit code is 1 when something differs
     python docs/generate.py --pictures    # run the pages that embed photographs, and keep what they make
 
-It tells what is registered when it runs: after a component, a command or a hook is added, run it again.
+It describes the registered records. Run it again after you add a component, a command or a hook.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def generated() -> dict[Path, str]:
 
 
 def differences(files: dict[Path, str]) -> dict[Path, str]:
-    """The generated files that are not as they should be, and why."""
+    """The generated files that differ, and the reasons."""
     found = {}
     for path, text in files.items():
         if not path.exists():
@@ -39,7 +39,7 @@ def differences(files: dict[Path, str]) -> dict[Path, str]:
 
 
 def leftovers(files: Iterable[Path]) -> list[Path]:
-    """Pages with the mark, and pictures, that nothing generates any more."""
+    """Marked pages and pictures that nothing generates any more."""
     kept = set(files)
     present = [*REFERENCE.rglob("*.svg"), *REFERENCE.rglob("*.md")]
     return [
@@ -50,7 +50,7 @@ def leftovers(files: Iterable[Path]) -> list[Path]:
 
 
 def main() -> None:
-    """Write or compare."""
+    """Write or compare the generated files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("--pictures", action="store_true", help="make the photographs anew, and write nothing else")

@@ -1,4 +1,4 @@
-"""MkDocs' hook that puts the reference into the navigation: what is in its folder, so that new pages need no list."""
+"""A hook of MkDocs that puts every page of the reference into the navigation, so that new pages need no list."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def on_config(config: Any) -> Any:
 
 
 def _entries(folder: Path, docs: Path) -> list[Any]:
-    """The index, then what comes first, then the rest by name; a folder is a section."""
+    """The index, then the pages in FIRST, then the rest by name; a folder is a section."""
     found: list[Any] = []
     for path in sorted(folder.iterdir(), key=_order):
         if path.is_dir():

@@ -1,9 +1,9 @@
-"""A denoising network beside BM3D, on the same noisy pictures: PSNR and time per pixel.
+"""Compare a denoising network with BM3D on the same noisy pictures: PSNR and time per pixel.
 
     pip install bm3d   # its license allows research only
     python examples/beside_bm3d.py PICTURES
 
-Scores every picture of a folder by the protocol `denoise-gray` at σ = 25, and prints a table.
+The script scores every picture of a folder by the protocol `denoise-gray` at σ = 25, and prints a table.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Compose a network that nobody published: one paper's trained encoder under another paper's decoder.
+"""Compose a network that nobody published: one paper's trained encoder with another paper's decoder.
 
     python examples/compose_hybrid.py
 
-The encoder is diinn-lite's, with its weights; the decoder is LIIF's, and learns for some seconds what to make of
-those features. Writes out/hybrid.safetensors and out/hybrid-before-after.png.
+The encoder is that of diinn-lite, with its weights. The decoder is LIIF's, and learns for some seconds to use those
+features. The script writes out/hybrid.safetensors and out/hybrid-before-after.png.
 """
 
 from pathlib import Path
@@ -59,7 +59,7 @@ for step in range(STEPS):
     loss.backward()
     optimizer.step()
 
-# 3. Look at it, on the photograph that it has not seen.
+# 3. Look at the result on the photograph that it has not seen.
 hybrid.eval()
 original = photo("chelsea.png")
 low = imresize(original, size=(150, 150))
@@ -68,7 +68,7 @@ with torch.inference_mode():
     smooth = toolbox.build("bicubic")(low, scale=SCALE).clamp(0, 1)
 print(f"after {STEPS} steps: {psnr(restored, original):.2f} dB; bicubic: {psnr(smooth, original):.2f} dB")
 
-# 4. Keep it: the file says itself what network it is for.
+# 4. Save it. The file describes its network.
 OUT.mkdir(exist_ok=True)
 toolbox.save(hybrid, OUT / "hybrid.safetensors")
 before, after, reference = (to_image(each[0].permute(1, 2, 0).numpy()) for each in (smooth, restored, original))

@@ -2,8 +2,8 @@
 
     python examples/demo.py
 
-The inputs are made from known originals in examples/photos: the gray one is given noise, the color
-ones are reduced. The inputs, the restored pictures and both side by side are written to out/.
+The script makes the inputs from known originals in examples/photos: it adds noise to the gray one and
+reduces the color ones. It writes the inputs, the restored pictures and both side by side to out/.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from toolbox.images.files.picture import read_picture, write_picture
 
 PHOTOS = Path(__file__).parent / "photos"
 SIGMA = 25  # standard deviation of the noise, of 255
-SCALE = 2.5  # how much larger an enlarged picture is
+SCALE = 2.5  # of an enlarged picture
 
 
 def add_noise(original: Image.Image) -> Image.Image:
@@ -49,11 +49,11 @@ def score(picture: Image.Image, original: Image.Image) -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """A photograph, what is done to it, and what undoes that."""
+    """A photograph, its degradation, and the model that undoes it."""
 
     photo: str
     degrade: Callable[[Image.Image], Image.Image]
-    degraded: str  # what the input is called in its file name
+    degraded: str  # name of the input in its file name
     model: str
     scale: float | None = None
 
@@ -66,7 +66,7 @@ TASKS = (
 
 
 def main() -> None:
-    """Run every task and print what was written, with the PSNR before and after."""
+    """Run every task, and print the written files with the PSNR before and after."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the pictures (default: %(default)s)")
     out = parser.parse_args().out
@@ -77,7 +77,7 @@ def main() -> None:
         original = read_picture(PHOTOS / f"{task.photo}.png")
         degraded = task.degrade(original)
         restored = toolbox.restore(degraded, model=task.model, scale=task.scale)
-        before = degraded.resize(original.size, Image.Resampling.BICUBIC)  # of the same size: a copy
+        before = degraded.resize(original.size, Image.Resampling.BICUBIC)  # a copy, if the size is the same
         labels = (task.degraded, f"restored by {task.model}")
         sheet = side_by_side(degraded, restored, labels=labels, reference=original)
         written = {task.degraded: degraded, "restored": restored, "before-after": sheet}

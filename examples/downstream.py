@@ -1,11 +1,11 @@
-"""Use a network in a program that has no Toolbox, only torch and safetensors.
+"""Use a network in a program without Toolbox, with only torch and safetensors.
 
     python examples/downstream.py NETWORK IMAGE OUTPUT
 
 IMAGE and OUTPUT are safetensors files with one tensor, ``image``: (B, C, H, W) in [0, 1]. NETWORK is either
 
-- a weights file of an EDSR with pixel-shuffle, as ``toolbox.save`` and ``toolbox convert`` write it: its
-  header says which layers to make of its tensors; or
+- a weights file of an EDSR with pixel-shuffle, from ``toolbox.save`` or ``toolbox convert``, whose header says
+  which layers its tensors are for; or
 - a program of any network, written by ``torch.export.save(torch.export.export(network, (image,)), "NETWORK.pt2")``.
 """
 
@@ -24,7 +24,7 @@ from torch import Tensor
 
 
 class EDSR:
-    """EDSR with pixel-shuffle, of a weights file: images (B, C, H, W) in [0, 1] → (B, C, s·H, s·W), not clamped."""
+    """EDSR with pixel-shuffle from a weights file: images (B, C, H, W) in [0, 1] → (B, C, s·H, s·W), not clamped."""
 
     def __init__(self, path: Path) -> None:
         with safe_open(path, "pt") as file:
@@ -56,7 +56,7 @@ class EDSR:
 
 
 def main() -> None:
-    """Restore the image of one file into another."""
+    """Restore the image of one file and write it to another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("network", "image", "output"):
         parser.add_argument(name, type=Path, metavar=name.upper())

@@ -2,7 +2,7 @@
 
     python examples/noisy_enlarging.py PICTURES
 
-Scores each way on a folder of pictures by the protocol `noisy-sr` at σ = 15, and prints a table.
+The script scores each way on a folder of pictures by the protocol `noisy-sr` at σ = 15, and prints a table.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Way = Callable[[Tensor, tuple[int, int]], Tensor]
 
 
 def one_pass(name: str) -> Way:
-    """A network that does all of it."""
+    """One network that does both."""
     network = toolbox.load(name)
     return lambda picture, size: restore_tensor(network, picture, size=size)
 

@@ -1,9 +1,9 @@
-"""Put a non-local block into a network that has none: a plain PyTorch one, and a stage of one of timm's.
+"""Put a non-local block into a network that has none: a plain PyTorch network, and a stage of a timm network.
 
     python examples/nonlocal_in_a_network.py
 
-The block starts as the identity, so a trained network stays what it was until it learns on. Writes
-out/nonlocal.png, a noisy photograph and what the network made of it.
+The block starts as the identity, so a trained network does not change until it learns on. The script
+writes out/nonlocal.png, a noisy photograph beside the result of the network.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ class NonLocal(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape."""
-        attended, _ = self.block(features)  # the second is the correlation, for blocks that pass it on
+        attended, _ = self.block(features)  # the second value is the correlation, for blocks that pass it on
         return attended
 
 
@@ -50,7 +50,7 @@ image = to_tensor(np.asarray(read_picture(PHOTO).crop((110, 20, 206, 116))))
 with torch.inference_mode():
     print("nn.Sequential: largest difference", float((plugged(image) - plain(image)).abs().max()))
 
-# 2. In a network of timm's, or torchvision's, behind a stage: the stage and the block take its place.
+# 2. In a network of timm or torchvision, the block follows a stage; both together replace the stage.
 resnet = timm.create_model("resnet18", features_only=True, out_indices=(1, 2)).eval()
 color = image.expand(-1, 3, -1, -1)
 with torch.inference_mode():
@@ -61,11 +61,11 @@ print(
     "timm's resnet18: largest difference", max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
 )
 
-# 3. It learns like any other layer: here to take noise off a photograph, for some steps.
+# 3. It learns like any other layer. Here it learns to remove noise from a photograph, for some steps.
 optimizer = torch.optim.Adam(plugged.parameters(), lr=3e-3)
 for _ in range(STEPS):
     noisy = image + SIGMA * torch.randn_like(image)
-    loss = (noisy - plugged(noisy) - image).square().mean()  # the network says what the noise is
+    loss = (noisy - plugged(noisy) - image).square().mean()  # the network predicts the noise
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -1,9 +1,9 @@
-"""Score networks so that others can score the same: by a protocol, with a table and a sheet of crops.
+"""Score networks in a way that others can repeat: by a protocol, with a table and a sheet of crops.
 
     python examples/score.py
 
-The same as `toolbox eval -m bicubic -m diinn-lite --data examples/photos --protocol sr-y --scale 2`, in code.
-Writes out/scores.md and out/scores.png.
+This is `toolbox eval -m bicubic -m diinn-lite --data examples/photos --protocol sr-y --scale 2` in code.
+The script writes out/scores.md and out/scores.png.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ PHOTOS = Path(__file__).parent / "photos"
 OUT = Path("out")
 
 OUT.mkdir(exist_ok=True)
-# A protocol says everything that moves a score: color, border, rounding, how low resolution is made.
+# A protocol defines everything that moves a score: color, border, rounding, and low resolution.
 report = toolbox.evaluate(["bicubic", "diinn-lite"], PHOTOS, "sr-y", scales=[2], sheet=OUT / "scores.png")
 (OUT / "scores.md").write_text(report.markdown(), encoding="utf-8")
 for score in report.scores:

@@ -1,8 +1,8 @@
-"""Zoom into a detail, continuously: an implicit decoder answers at any point, so no frame needs a grid of its own.
+"""Zoom into a detail, continuously. An implicit decoder answers at any point, so any frame is possible.
 
     python examples/zoom.py
 
-Writes out/zoom.webp, an animation: left what interpolation sees, right what diinn-lite makes of the same pixels.
+The script writes out/zoom.webp, an animation with interpolation on the left and diinn-lite on the right.
 """
 
 from pathlib import Path
@@ -19,15 +19,15 @@ from toolbox.images.files.picture import read_picture
 
 PHOTO = Path(__file__).parent / "photos" / "chelsea.png"
 OUT = Path("out")
-SMALL = 120  # pixels per side of the picture that is zoomed into
-DETAIL = (-0.27, -0.26)  # the place in it, (y, x) from -1 to 1: an eye
-FRAMES, SIDE, FARTHEST = 20, 176, 6.0  # and how far the last frame is zoomed in
+SMALL = 120  # side of the picture, in pixels
+DETAIL = (-0.27, -0.26)  # place of the detail, (y, x) from -1 to 1: an eye
+FRAMES, SIDE, FARTHEST = 20, 176, 6.0  # zoom of the last frame
 
 
 def window(zoom: float) -> Tensor:
-    """The points of a frame, (SIDE², 2): centers of its pixels, around a place between the middle and the detail."""
+    """The points of a frame, (SIDE², 2): its pixel centers, around a place between the middle and the detail."""
     centers = (2 * torch.arange(SIDE, dtype=torch.float64) + 1) / SIDE - 1
-    # The view moves toward the detail just as fast as it narrows, so that it never leaves the picture.
+    # The view moves toward the detail as fast as it narrows, so that it never leaves the picture.
     y, x = (centers / zoom + place * (1 - 1 / zoom) for place in DETAIL)
     return torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).reshape(-1, 2)
 
@@ -44,12 +44,12 @@ image = to_tensor(np.asarray(photo))
 
 frames = []
 with torch.inference_mode():
-    features = network.encode(image)  # once: what follows only asks for points
+    features = network.encode(image)  # once; the frames only ask for points
     for zoom in np.geomspace(1, FARTHEST, FRAMES):
         points = window(float(zoom))
-        pixel = 2 / SIDE / float(zoom)  # height and width of the frame's pixels, where the picture's are 2 / SMALL
+        pixel = 2 / SIDE / float(zoom)  # height and width of the frame's pixels; those of the picture are 2 / SMALL
         detail = network.decoder.query(features, points, (pixel, pixel))[0]
-        # diinn-lite learned what bicubic interpolation lacks; grid_sample takes points as (x, y).
+        # diinn-lite adds to bicubic interpolation. grid_sample takes points as (x, y).
         grid = points.flip(-1).to(image)[None, None]
         smooth = F.grid_sample(image, grid, "bicubic", "border", align_corners=False)[0, :, 0].T
         std = network.std.flatten()

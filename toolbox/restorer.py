@@ -36,6 +36,7 @@ class Restorer(nn.Module):
     def __init__(self, spec: ArchitectureSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.padding = spec.padding
         self.training_record: dict[str, Any] = {}  # data, protocol, scores; stored in the weights file
         for name, value in (("mean", spec.normalization.mean), ("std", spec.normalization.std)):
             values = torch.tensor(value if isinstance(value, tuple) else [value])
@@ -165,7 +166,7 @@ class Restorer(nn.Module):
 
     def pad(self, image: Tensor) -> Tensor:
         """The image (B, C, H, W), with or without conditions, padded at the bottom and right as the parts need it."""
-        return padded(image, self.spec.padding)
+        return padded(image, self.padding)
 
     def encode(self, image: Tensor) -> Tensor:
         """Padded image (B, channels, H, W) in [0, 1], and its conditions behind it → features (B, C, H, W)."""
@@ -180,7 +181,7 @@ class Restorer(nn.Module):
         those of the image.
         """
         image = image[:, : self.channels]  # without conditions
-        pads = self.spec.padding.multiple > 1
+        pads = self.padding.multiple > 1
         decoded_size = size
         if pads and self.sizes == "any":
             features = cropped(features, image.shape[-2], image.shape[-1])

@@ -208,7 +208,7 @@ class ArchitectureSpec(Config):
 
     @property
     def padding(self) -> Padding:
-        """How an image is padded before it is encoded."""
+        """The padding of an image before it is encoded."""
         padding: Padding = self.encoder.config.padding().joined(self.decoder.config.padding())
         return padding
 

@@ -1,1 +1,1 @@
-"""What docs/generate.py writes, by kind of page."""
+"""The pages that docs/generate.py writes, by kind."""

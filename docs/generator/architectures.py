@@ -76,7 +76,7 @@ def _costs(spec: ArchitectureSpec, measured: MeasuredArchitecture) -> str:
 
 
 def _shown(spec: ArchitectureSpec) -> dict[str, Any]:
-    """The spec without what the page says already, and without keys that are none."""
+    """The spec without empty keys and without the data that the page shows elsewhere."""
     data = spec.model_dump(mode="json")
     return {
         key: value for key, value in data.items() if key not in ("summary", "paper") and value not in (None, "none", {})

@@ -1,4 +1,4 @@
-"""One page for each component, with the paper, the settings, a picture, the cost and where it is used."""
+"""One page for each component, with the paper, the settings, a picture, the cost and its uses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from toolbox.errors import SpecError
 from toolbox.records import ComponentInfo
 
 FOLDER = "reference/components"
-DEFAULTS = "its defaults"  # whose settings a page shows
+DEFAULTS = "its defaults"  # the settings on a page
 ENCODER = """An encoder turns an image into features of the same height and width. It says how many channels they have
 and how far one of them sees."""
 TRANSITION = """A transition is the function that a recurrent wrapper repeats. It takes one state, and the correlation
 of the state before, to the next."""
 NONLOCAL_BLOCK = """A non-local block lets every pixel gather from pixels that look like it, and keeps the shape of the
 features. It can pass its correlation on to the next block."""
-# Of each kind: what it is, what goes in, what comes out.
+# The description, inputs and outputs of each kind.
 CONTRACT: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "encoder": (
         ENCODER,
@@ -66,7 +66,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def example(info: ComponentInfo) -> tuple[Any, str]:
-    """A config to show a component by, and whose it is: the defaults, or the example where some have none."""
+    """A config to show, and its origin: the defaults, or the example if a setting has no default."""
     try:
         return validated(info.config, {}, installed()), DEFAULTS
     except SpecError:
@@ -121,7 +121,7 @@ def _cost(info: ComponentInfo, config: Any, whose: str) -> str:
 
 
 def _says(info: ComponentInfo) -> dict[str, object]:
-    """What the config says before any tensor exists."""
+    """The facts that the config states before any tensor exists."""
     config = example(info)[0]
     radius = config.receptive_field()
     promises: dict[str, object] = {"sees": "the whole image" if radius is None else f"{radius} px around a pixel"}

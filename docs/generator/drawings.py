@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from generator.figures import svg, text
 
-TILE, WINDOW = 4, 7  # smaller than the real ones, to be seen
+TILE, WINDOW = 4, 7  # smaller than the real ones, to be visible
 REGION = TILE + WINDOW - 1
 CELL = 16
 COLORS = ("#1976d2", "#d9730d", "#2e8b3d", "#7b4bc4", "#c2185b")
@@ -20,7 +20,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def _region() -> str:
-    """Left: a tile in its region, the windows of two queries, the region of the next tile. Right: who sees whom."""
+    """Left: a tile in its region, the windows of two queries, the region of the next tile. Right: the mask."""
     left, top = 14.0, 34.0
     side = REGION * CELL
     margin = WINDOW // 2 * CELL
@@ -68,7 +68,7 @@ def _region() -> str:
 
 
 def _phases() -> str:
-    """Output pixels over feature pixels along one axis, each colored by where it lies in its feature pixel."""
+    """Output pixels over feature pixels along one axis, colored by their place in the feature pixel."""
     parts: list[str] = []
     y = 14.0
     for scale in (Fraction(2), Fraction(3), Fraction(5, 2)):

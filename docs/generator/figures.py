@@ -1,4 +1,4 @@
-"""Pictures of specs: boxes in boxes, from what goes in on the left to what comes out on the right, as SVG.
+"""Pictures of specs as SVG: boxes in boxes, with the input on the left and the output on the right.
 
 The same spec always gives the same picture, and colors follow the reader's light or dark theme.
 """
@@ -14,7 +14,7 @@ CHARACTER = 0.602  # width of a character of the monospaced fonts below, over it
 TITLE, TEXT = 13, 11  # font sizes in px
 LINE = 16
 PAD = 12
-GLYPH = 44  # side of the square that stands for a picture
+GLYPH = 44  # side of the square for a picture
 
 STYLE = """
 svg { font-family: ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace; color: #24292f }
@@ -72,7 +72,7 @@ class Box:
 
 
 def box_of(kind: str, data: Mapping[str, Any], kinds: Mapping[str, str]) -> Box:
-    """The box of a component's spec as data; ``kinds`` says the kind of each component by its name."""
+    """The box of a component's spec as data; ``kinds`` has the kind of each component by name."""
     lines, inside = [], []
     for key, value in data.items():
         if key == "name" or value is None or value in ([], ()):
@@ -92,11 +92,11 @@ def architecture(
     Args:
         encoder: its box.
         decoder: its box.
-        image: the shape of what goes in.
-        features: the shape of what is between them.
-        output: the shape of what comes out.
+        image: the shape of the input.
+        features: the shape between encoder and decoder.
+        output: the shape of the output.
         notes: ``normalization``, below the input, and ``skip``, along a line around both.
-        description: what is seen, in words.
+        description: the picture in words.
     """
     skip = notes.get("skip")
     top = 44 if skip is not None else 12
@@ -137,7 +137,7 @@ def architecture(
 
 
 def component(box: Box, inputs: Sequence[str], outputs: Sequence[str], description: str) -> str:
-    """One component with what goes in and what comes out."""
+    """One component with its inputs and outputs."""
     rows = max(len(inputs), len(outputs))
     left = max(_width(each, TEXT) for each in inputs) + 24
     right = max(_width(each, TEXT) for each in outputs) + 24

@@ -1,4 +1,4 @@
-"""The hooks, from their docstrings, with who of ours implements each."""
+"""The hooks, from their docstrings, with our plugins that implement each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages are about: all that this project registers, and nothing of other plugins that may be installed."""
+"""The records that the pages describe: those of this project, without those of other installed plugins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from toolbox.spec import ArchitectureSpec
 
 R = TypeVar("R", bound=Record)
 
-# What a kind is called in prose, in the plural.
+# The name of each kind in prose, in the plural.
 PLURAL: dict[str, str] = {
     "encoder": "encoders",
     "recurrent-wrapper": "recurrent wrappers",
@@ -73,7 +73,7 @@ def kinds() -> dict[str, str]:
 
 
 def records(kind: str) -> list[Any]:
-    """Our records of ``Registries``' other registries: converters, protocols, degradations and those to come."""
+    """Our records of another registry, such as converters, protocols or degradations."""
     return ours(getattr(installed(), kind))
 
 

@@ -25,7 +25,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def facts(values: Mapping[str, object]) -> str:
-    """A table of two columns, of what is not empty."""
+    """A table of two columns, without empty values."""
     return table(("", ""), ((f"**{key}**", value) for key, value in values.items() if value not in (None, "")))
 
 
@@ -40,7 +40,7 @@ def code(text: str, language: str = "text") -> str:
 
 
 def as_yaml(data: Any) -> str:
-    """Data as our catalogs have it: mappings that fit in a line are in one."""
+    """Data in the style of our catalogs, with short mappings in one line."""
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
     return text
 
@@ -66,7 +66,7 @@ def _cell(value: object) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Without anchors, which a reader of one page has no use for."""
+    """A dumper without anchors, which are useless on a single page."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""What components and architectures cost, run on tensors without data: exact, and the same on every machine."""
+"""The cost of components and architectures, found on tensors without data: exact, and equal on every machine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from toolbox.restorer import Restorer, scaled_size
 from toolbox.spec import ArchitectureSpec, ComponentSpec
 
 SIDE = 64  # pixels of the input
-SCALE = 2.0  # of a decoder that takes any
-CHANNELS = 64  # of the features that parts are measured on, unless they want an image
+SCALE = 2.0  # for a decoder of any size
+CHANNELS = 64  # channels of the features for parts that do not take an image
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def measure(info: ComponentInfo, config: Any) -> Measured:
 
 @dataclass(frozen=True)
 class MeasuredArchitecture:
-    """The same of an architecture and its two halves."""
+    """Parameters and cost of an architecture and its two halves."""
 
     encoder: Measured
     decoder: Measured
@@ -85,7 +85,7 @@ def cells(parameters: int, taken: Cost) -> tuple[str, str, str]:
 
 
 class _Key:
-    """A component's spec, equal to another of the same data: many architectures share an encoder."""
+    """A component's spec that equals another with the same data, since many architectures share an encoder."""
 
     def __init__(self, spec: ComponentSpec) -> None:
         self.spec = spec

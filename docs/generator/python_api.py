@@ -60,7 +60,7 @@ def _packages() -> dict[str, list[ModuleType]]:
 
 
 def _module(module: ModuleType, shown: set[str]) -> str:
-    """A module's docstring and what it defines, without what has a page as a component or is a public call."""
+    """A module's docstring and definitions, without components and public calls, which have other pages."""
     parts = {info.factory.__qualname__ for kind in KINDS for info in components(kind)}
     members = [
         name

@@ -1,4 +1,4 @@
-"""Pages of what is registered beside components and architectures: protocols, losses, formats and so on."""
+"""The pages of the other records: protocols, losses, metrics, datasets, degradations and checkpoint formats."""
 
 from __future__ import annotations
 

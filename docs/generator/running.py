@@ -1,10 +1,10 @@
-"""Running a page: its blocks one after the other, in one folder and one namespace, as a reader would.
+"""Run a page: its blocks one after the other, in one folder and one namespace, as a reader would.
 
-- ``python`` runs. ``sh`` runs line by line. What a ``text`` block right behind shows is what they print, but
-  for blanks; ``...`` stands for anything.
+- ``python`` runs, and ``sh`` runs line by line. A ``text`` block right behind them is their output, apart from
+  whitespace; ``...`` stands for anything.
 - A block with a title, or whose first line is a comment that begins with a file's name, is written to that file.
-- Any other ``yaml`` block is a spec, or part of one, and has to be valid.
-- A command, or Python, may fail only where the page shows its error.
+- Any other ``yaml`` block is a spec, or part of one, and must be valid.
+- A command or Python may fail only where the page shows its error.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ PHOTOS = ROOT / "examples" / "photos"
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)(?P<rest>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S)
 TITLE = re.compile(r'title="([^"]+)"')
 NAMED = re.compile(r"# ([\w./-]+\.\w+)\b")
-COLUMNS = "100"  # of the terminal that commands print to
+COLUMNS = "100"  # width of the terminal for commands
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page, with the output that is shown behind it."""
+    """A fenced block of a page, with the output behind it."""
 
     language: str
     text: str
     line: int
-    file: str | None = None  # to which it is written
+    file: str | None = None  # the file that it is written to
     shown: str | None = None
 
     def __str__(self) -> str:
@@ -58,9 +58,9 @@ class Block:
 
 
 def blocks(text: str) -> list[Block]:
-    """Every block of a page that runs, is written or is checked."""
+    """Every block of a page that is run, written or checked."""
     found: list[Block] = []
-    end = -1  # of the block before
+    end = -1  # end of the block before
     for match in FENCE.finditer(text):
         body = textwrap.dedent(match["text"])
         if match["language"] == "text":
@@ -77,7 +77,7 @@ def blocks(text: str) -> list[Block]:
 
 @dataclass
 class PageRunner:
-    """Where a page is run: a folder that is the current one, the names its Python defined, what it installed."""
+    """Runs a page in the current folder, with the names that its Python defined and the packages it installed."""
 
     folder: Path
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
@@ -87,7 +87,7 @@ class PageRunner:
         """Run, write or check one block.
 
         Raises:
-            AssertionError: it fails, or prints something else than the page shows.
+            AssertionError: it fails, or its output differs from the page.
         """
         if block.file is not None:
             path = self.folder / block.file
@@ -114,7 +114,7 @@ class PageRunner:
         return printed.getvalue()
 
     def _line(self, line: str, block: Block) -> str:
-        """What a command prints."""
+        """The output of a command."""
         words = [each for word in shlex.split(line) for each in _expanded(word)]
         target = None
         if ">" in words:
@@ -127,7 +127,7 @@ class PageRunner:
             printed = self._install(words[2:])
         elif words[0] == "make":
             assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M), line
-            printed = ""  # it would set up everything again
+            printed = ""  # not run, because it would set up everything again
         elif words[0] == "cd":
             os.chdir(words[1])
             printed = ""
@@ -139,7 +139,7 @@ class PageRunner:
         return printed
 
     def _install(self, words: list[str]) -> str:
-        """What pip does with a folder's pyproject.toml: its entry points and its modules are found from then on."""
+        """Do the work of pip for a folder's pyproject.toml: make its entry points and modules available."""
         project = words[-1].partition("[")[0]
         own = (Path(project) if (Path(project) / "pyproject.toml").exists() else ROOT) / "pyproject.toml"
         data = tomllib.loads(own.read_text(encoding="utf-8"))["project"]
@@ -173,7 +173,7 @@ class PageRunner:
         return done.stdout
 
     def clear(self) -> None:
-        """Forget what was installed."""
+        """Forget the installed packages."""
         if not self.installed:
             return
         for path in map(str, self.installed):
@@ -186,7 +186,7 @@ class PageRunner:
 
 @contextlib.contextmanager
 def page_runner(folder: Path) -> Iterator[PageRunner]:
-    """A folder to run a page in, with the example photographs in ``photos``; all is as it was when it is left."""
+    """A folder to run a page in, with the example photographs in ``photos``; afterwards everything is as before."""
     before = Path.cwd()
     os.chdir(folder)
     (folder / "photos").mkdir()
@@ -201,7 +201,7 @@ def page_runner(folder: Path) -> Iterator[PageRunner]:
 
 
 def make_pictures(docs: Path) -> Iterator[Path]:
-    """Run every page that makes photographs (all that it writes as WebP), and put them into docs/pictures."""
+    """Run every page that writes WebP photographs, and put those into docs/pictures."""
     for page in sorted(docs.rglob("*.md")):
         found = blocks(page.read_text(encoding="utf-8"))
         if any(".webp" in block.text for block in found):
@@ -213,7 +213,7 @@ def make_pictures(docs: Path) -> Iterator[Path]:
 
 
 def toolbox_command(arguments: list[str]) -> tuple[int, str, str]:
-    """Run ``toolbox ARGUMENTS`` in this process: its exit code, what it printed, and to the standard error."""
+    """Run ``toolbox ARGUMENTS`` in this process; return its exit code, output and standard error."""
     printed, errors = io.StringIO(), io.StringIO()
     code: object = 0
     with (
@@ -233,7 +233,7 @@ def toolbox_command(arguments: list[str]) -> tuple[int, str, str]:
 
 
 def check_yaml(text: str) -> None:
-    """Validate the spec of an architecture or of a component; other YAML only has to be YAML."""
+    """Validate the spec of an architecture or of a component; other YAML must only be valid YAML."""
     data = yaml.safe_load(text)
     if isinstance(data, Mapping) and {"encoder", "decoder", "channels"} <= data.keys():
         resolve(data)
@@ -250,7 +250,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _expanded(word: str) -> list[str]:
-    """The files that a word with a star stands for, as a shell has it."""
+    """The files that match a word with a star, as in a shell."""
     return sorted(map(str, Path().glob(word))) if "*" in word else [word]
 
 

@@ -17,7 +17,7 @@ def settings(config: type[Config], links: str = "") -> str:
 
     Args:
         config: the config's class.
-        links: the way from the page to the folder of components, to link kinds of components to; without, no links.
+        links: the path from the page to the folder of components, for links to kinds; without it, no links.
     """
     schema = settings_schema(config)
     required = schema.get("required", [])
@@ -34,7 +34,7 @@ def settings(config: type[Config], links: str = "") -> str:
 
 
 def type_text(schema: dict[str, Any], links: str = "") -> str:
-    """What a value may be, in words."""
+    """The allowed values in words."""
     if "const" in schema:
         return f"`{_written(schema['const'])}`"
     if "enum" in schema:
@@ -58,7 +58,7 @@ def type_text(schema: dict[str, Any], links: str = "") -> str:
 
 
 def _written(value: Any) -> str:
-    """As YAML has it."""
+    """The value in YAML."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -1,11 +1,11 @@
-"""What NLRN and DIINN owe to each of their parts, at a size that trains in minutes.
+"""Measure the contribution of each part of NLRN and DIINN, at a size that trains in minutes.
 
     python examples/ablation/ablation.py --data PHOTOS --gray KEPT_GRAY --color KEPT_COLOR --out FOLDER
 
 Small NLRNs over the neighborhood's size × propagation and over the number of states T, and small
 DIINNs over the ablation a–f, each for the same steps on the same patches and from the same three
-seeds. A budget in steps makes the results the same on any machine, however busy it is. FOLDER gets
-results.md, results.csv and results.png; the same command goes on where it was interrupted.
+seeds. A budget in steps makes the results the same on any machine, busy or not. FOLDER gets results.md,
+results.csv and results.png. After an interruption the same command goes on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from toolbox.training.recipe import Recipe
 from toolbox.training.validation import mean_score
 
 HERE = Path(__file__).parent
-PATCHES = (43, 22)  # side and stride: whole pictures are too large for a neighborhood that is whole
+PATCHES = (43, 22)  # side and stride; whole pictures are too large for a whole neighborhood
 STATES = (1, 2, 4, 8)
 NEIGHBORHOODS: Mapping[str, Mapping[str, Any]] = {
     "7": {"kind": "window", "size": 7},
@@ -54,7 +54,7 @@ DIINN = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One network of a study: what it is called, and how it differs from the study's recipe."""
+    """One network of a study: its name, and its changes to the recipe of the study."""
 
     study: str
     name: str
@@ -64,7 +64,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Result:
-    """What the runs of a variant came to, one value for each seed."""
+    """The results of a variant, one value for each seed."""
 
     variant: Variant
     parameters: int
@@ -83,7 +83,7 @@ class Result:
 
 
 def variants() -> Iterator[Variant]:
-    """Every network that is trained."""
+    """Every network to train."""
 
     def nlrn(study: str, name: str, **encoder: Any) -> Variant:
         return Variant(study, name, "nlrn", {"encoder": encoder})
@@ -100,7 +100,7 @@ def variants() -> Iterator[Variant]:
 
 
 def recipe_of(variant: Variant, seed: int, data: Path, scored: Path, steps: int | None) -> Recipe:
-    """The study's recipe with what the variant changes; NLRNs are scored as they are trained, in patches."""
+    """The recipe of the study with the changes of the variant. NLRNs are scored in patches, as they are trained."""
     changes: dict[str, Any] = {
         "model": variant.model,
         "data": str(data),
@@ -119,7 +119,7 @@ def recipe_of(variant: Variant, seed: int, data: Path, scored: Path, steps: int 
 
 
 def run(recipe: Recipe, folder: Path) -> dict[str, Any] | None:
-    """Train and score one network, or read what it scored before; None when it was interrupted."""
+    """Train and score one network, or read its earlier score; None after an interruption."""
     done = folder / "result.json"
     if done.exists():
         return dict(json.loads(done.read_text(encoding="utf-8")))
@@ -147,7 +147,7 @@ def work_of(recipe: Recipe) -> float:
 
 
 def write_tables(results: list[Result], out: Path) -> None:
-    """results.csv with every run, results.md with means and spreads."""
+    """Write results.csv with every run, and results.md with means and spreads."""
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("study", "variant", "parameters", "multiply_adds", "steps", "seed", "psnr"))
@@ -168,7 +168,7 @@ def write_tables(results: list[Result], out: Path) -> None:
 
 
 def draw_plot(results: list[Result], path: Path) -> None:
-    """One panel for each study, with the spread over seeds as bars."""
+    """Draw one panel for each study, with the spread over seeds as bars."""
     studies = list(dict.fromkeys(result.variant.study for result in results))
     figure = load_figure()(figsize=(5 * len(studies), 4), layout="constrained")
     panels = figure.subplots(1, len(studies), squeeze=False)[0]
@@ -189,7 +189,7 @@ def draw_plot(results: list[Result], path: Path) -> None:
 
 
 def main() -> None:
-    """Train what is not trained yet; tables and plot are written anew after every network."""
+    """Train the missing networks, and write tables and plot anew after each one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures to train on")
     parser.add_argument("--gray", type=Path, required=True, help="folder of pictures to score denoising on")
@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="networks of each kind (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="default: %(default)s")
     arguments = parser.parse_args()
-    load_figure()  # a missing package is told before hours of training
+    load_figure()  # so that a missing package is reported before hours of training
     results: list[Result] = []
     for variant in variants():
         scored = arguments.gray if variant.recipe == "nlrn" else arguments.color

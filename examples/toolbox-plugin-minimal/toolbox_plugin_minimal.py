@@ -28,5 +28,5 @@ class Minimal(nn.Conv2d):
 
 @hookimpl
 def toolbox_components() -> list[ComponentInfo]:
-    """What a spec can name from now on."""
+    """A spec can name these components."""
     return [ComponentInfo("encoder", "minimal", Minimal, MinimalConfig, "one convolution", "none: an example")]

@@ -49,7 +49,7 @@ class DualInteractiveConfig(DecoderConfig):
         return 1 if self.output_kernel == 1 else 2
 
     def content_layers(self) -> int:
-        """How many modulation layers take the content."""
+        """The number of modulation layers that take the content."""
         return 1 if self.modulation_input == "modulation" else len(self.hidden)
 
 

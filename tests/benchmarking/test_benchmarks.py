@@ -10,9 +10,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "run.py"
 
 def test_the_table_is_replaced_and_the_rest_of_the_page_stays(tmp_path: Path) -> None:
     script = runpy.run_path(str(BENCHMARKS))
-    before, after = script["PAGE"].read_text(encoding="utf-8").split("| work | against | | |\n")
+    before, after = script["PAGE"].read_text(encoding="utf-8").split("| work | compared with | result | detail |\n")
     page = tmp_path / "speed.md"
-    page.write_text(f"{before}| work | against | | |\n{after}", encoding="utf-8")
+    page.write_text(f"{before}| work | compared with | result | detail |\n{after}", encoding="utf-8")
     result = script["Result"]("work of a test", "plain", 12.345, "faster", "1 s")
     script["write_table"](script["row"](result), page)
     text = page.read_text(encoding="utf-8")

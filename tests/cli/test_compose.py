@@ -66,12 +66,19 @@ def test_what_fits_builds_and_what_does_not_is_refused(encoder: str, decoder: st
         assert json.dumps(data["spec"]) in printed.out
 
 
+def test_a_component_that_no_architecture_names_has_the_settings_of_its_example(run: Run) -> None:
+    data = run("compose", "residual", "bicubic", "--json").data
+    assert data["fits"]
+    assert data["settings_of"] == {"encoder": "its example"}
+
+
 def test_a_pair_that_does_not_join_is_told_why_and_what_would(run: Run) -> None:
     result = run("compose", "edsr", "bicubic")
     assert result.code == 2
     assert "together  decoder: bicubic got 64 channels, expected an image of 3" in result.out
-    assert "encoders  that fit bicubic: identity, nonlocal\n" in result.out
     fitting = run("compose", "edsr", "bicubic", "--json").data["fitting"]
+    assert {"identity", "nonlocal"} <= set(fitting["encoders"])
+    assert f"encoders  that fit bicubic: {', '.join(fitting['encoders'])}\n" in result.out
     for slot, words in (("decoders", lambda name: ("edsr", name)), ("encoders", lambda name: (name, "bicubic"))):
         for name in fitting[slot]:
             assert run("compose", *words(name)).code == 0

@@ -62,11 +62,11 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Options of every command; ``main`` reads them itself, since they count before and after the command."""
+    """Options of every command. ``main`` reads them, since they may stand before or after the command."""
 
 
 def main() -> None:
-    """Run the command line; exit code 0 is done, 1 an input that failed, 2 wrong usage."""
+    """Run the command line. The exit code is 0 for done, 1 for a failed input, 2 for wrong usage."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # it ignores where the warning was raised
     debug = "--debug" in sys.argv[1:]
     if "--no-plugins" in sys.argv[1:]:

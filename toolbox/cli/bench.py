@@ -1,4 +1,4 @@
-"""``toolbox bench``: how fast a part or a network is, against its plain version and the machine's peak."""
+"""``toolbox bench``: the speed of a part or a network, against its plain version and the machine's peak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``toolbox compose``: what fits together, what does not, and why."""
+"""``toolbox compose``: check whether parts fit together, and why."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def convert(
 
 
 def _parse_hint(text: str) -> tuple[str, Any]:
-    """KEY=VALUE, the value read as YAML: true is a truth value, 3 a number, anything else text."""
+    """Parse KEY=VALUE with the value as YAML: true is a boolean, 3 a number, anything else text."""
     key, separator, value = text.partition("=")
     if not (key and separator):
         raise typer.BadParameter(f"got {text!r}, expected KEY=VALUE, such as propagation=accumulate")

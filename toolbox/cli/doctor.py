@@ -1,4 +1,4 @@
-"""``toolbox doctor``: what is installed, and whether any of it is broken."""
+"""``toolbox doctor``: check the installation and every plugin."""
 
 from __future__ import annotations
 

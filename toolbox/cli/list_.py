@@ -1,4 +1,4 @@
-"""``toolbox list``: what can be used by name."""
+"""``toolbox list``: everything that you can use by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options of several commands, and parsers of their values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def registries_with(catalogs: list[Path] | None) -> Registries:
-    """What is installed, and the architectures of the user's own catalogs."""
+    """The installed registries with the architectures of the user's own catalogs."""
     from toolbox.catalog import read_catalog
     from toolbox.discovery import installed
 

@@ -1,4 +1,4 @@
-"""``toolbox plugin``: what authors of plugins need."""
+"""``toolbox plugin``: commands for authors of plugins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-TEMPLATE = "toolbox-plugin-minimal"  # the example that a new plugin begins as
+TEMPLATE = "toolbox-plugin-minimal"  # the example from which a new plugin is made
 
 app = typer.Typer(help="Create a plugin of your own.", no_args_is_help=True)
 
@@ -76,5 +76,5 @@ def _check(name: str, module: str, component: str, target: Path) -> None:
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:
-    """The text with every name of the template replaced, the longest first and none twice."""
+    """The text with every name of the template replaced, longest names first and in one pass."""
     return re.sub("|".join(map(re.escape, names)), lambda found: names[found[0]], text)

@@ -1,4 +1,4 @@
-"""Commands of other packages: found through entry points, imported when they are run."""
+"""Commands of other packages, found through entry points and imported when they run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toolbox.errors import PluginError
 class Commands(TyperGroup):
     """The built-in commands, and after them those of other packages.
 
-    Contexts and commands are click's, which some versions of typer bring inside; hence ``Any``.
+    Contexts and commands are those of click, which some versions of typer vendor; hence ``Any``.
     """
 
     @cached_property
@@ -29,7 +29,7 @@ class Commands(TyperGroup):
         return [*super().list_commands(ctx), *self.foreign]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command; one of another package as far as its metadata describe it, so that help imports nothing."""
+        """A command. A command of another package is described by its metadata, so that help imports nothing."""
         own = super().get_command(ctx, cmd_name)
         if own is not None or (entry := self.foreign.get(cmd_name)) is None:
             return own
@@ -37,7 +37,7 @@ class Commands(TyperGroup):
         return TyperCommand(cmd_name, help=f"{' '.join(package_of(entry))}: {summary}.")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is about to run, imported."""
+        """Import the command that is about to run."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and name not in self.commands:
             entry = self.foreign[name]
@@ -52,22 +52,22 @@ class Commands(TyperGroup):
 
 
 def plugin_commands() -> dict[str, metadata.EntryPoint]:
-    """Commands of other packages by name; of two with one name, that of the first package by name."""
+    """Commands of other packages by name. Of two with the same name, the first package by name wins."""
     entries = [entry for entry in declared(COMMAND_GROUP) if selected(entry)]
     named = {entry.name: entry for entry in sorted(entries, key=package_of, reverse=True)}
     return dict(sorted(named.items()))
 
 
 def load_command(entry: metadata.EntryPoint) -> Any:
-    """The typer command of a function with typer's annotations.
+    """Load the typer command of a function with typer's annotations.
 
     Raises:
-        PluginError: the module cannot be imported, or the function is none that typer takes.
+        PluginError: the module cannot be imported, or typer does not take the function.
     """
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     try:
         app.command(entry.name)(entry.load())
         return typer.main.get_command(app)
-    # A stranger's module can fail in any way, even by leaving the interpreter.
+    # A third-party module can fail in any way, even by exiting the interpreter.
     except (Exception, SystemExit) as error:
         raise PluginError(f"{type(error).__name__}: {error}") from error

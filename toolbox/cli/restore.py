@@ -48,7 +48,7 @@ def restore(
             "--model",
             "-m",
             metavar="MODEL",
-            help="A name (see `toolbox list`) or a weights file. Default: nlrn-lite to denoise, diinn-lite to enlarge.",
+            help="A name (see `toolbox list`) or a weights file. Default: photo to denoise, diinn-lite to enlarge.",
         ),
     ] = None,
     scale: Annotated[
@@ -183,7 +183,7 @@ def restore(
         skip_existing=skip_existing,
         only_tell=dry_run or target is None,
     )
-    # Where standard output is for the picture, sentences go to the standard error.
+    # When the picture goes to standard output, sentences go to standard error.
     to_stderr = target is not None and target.is_standard and not dry_run
     words = RestoreOutput(name, single=single, as_json=as_json, dry_run=dry_run, to_stderr=to_stderr)
     with hardware.threads(threads), hardware.large_pictures(), warnings.catch_warnings():
@@ -194,7 +194,7 @@ def restore(
 
 
 def _geometry(**sizes: Any) -> Geometry:
-    """The size that was asked for, in one way at most."""
+    """The requested size, stated in at most one way."""
     from toolbox.images.engine.request import Geometry
 
     given = [f"--{name.replace('_', '-')}" for name, value in sizes.items() if value is not None]
@@ -206,7 +206,7 @@ def _geometry(**sizes: Any) -> Geometry:
 def _target(
     inputs: Sequence[str], output: str | None, output_format: str | None, max_memory: str | None, dry_run: bool
 ) -> Output | None:
-    """Where results go; wrong usage is refused before any work."""
+    """The place for results. Wrong usage is refused before any work."""
     from toolbox.images.engine.plan import parse_memory
     from toolbox.images.files.formats import format_named
     from toolbox.images.jobs import output_of
@@ -225,7 +225,7 @@ def _target(
 
 
 def _streams(sources: Sequence[Source], target: Output | None) -> Any:
-    """Standard input and output in bytes, which a notebook does not have, where they are used."""
+    """Standard input and output in bytes, but only if used, since a notebook has none."""
     from toolbox.images.restore_files import Streams
 
     return Streams(
@@ -235,8 +235,8 @@ def _streams(sources: Sequence[Source], target: Output | None) -> Any:
 
 
 @dataclass
-class Comparison:
-    """The first page before and after, for the picture that ``--compare`` writes."""
+class BeforeAndAfter:
+    """The first page before and after, for the picture of ``--compare``."""
 
     path: Path | None  # None: nobody asked for it
     reference: Image.Image | None
@@ -250,7 +250,7 @@ class Comparison:
             self.pages = [image_of(before), image_of(after)]
 
     def write(self) -> Path | None:
-        """Write the picture; the path, if there was anything to write."""
+        """Write the picture, and return its path if there was anything to write."""
         from toolbox.images.comparison import side_by_side
         from toolbox.images.files.picture import write_picture
 
@@ -262,8 +262,8 @@ class Comparison:
 
 def _comparison(
     compare: Path | None, reference: Path | None, photo: Path | None, output: str | None, single: bool
-) -> Comparison:
-    """The comparison that was asked for; one that cannot be written is refused."""
+) -> BeforeAndAfter:
+    """The requested comparison. One that cannot be written is refused."""
     from toolbox.errors import ImageError
     from toolbox.files import is_file
     from toolbox.images.files.formats import check_writable
@@ -272,7 +272,7 @@ def _comparison(
     if compare is None:
         if reference is not None:
             raise typer.BadParameter("got --reference without --compare, expected the file to write the comparison to")
-        return Comparison(None, None)
+        return BeforeAndAfter(None, None)
     truth = None if reference is None else read_picture(reference)
     if not single:
         raise typer.BadParameter("got --compare for several pictures, expected one")
@@ -281,4 +281,4 @@ def _comparison(
         raise ImageError(f"{compare} is the input itself; choose another name")
     if output is not None and compare.resolve() == Path(output).resolve():
         raise typer.BadParameter(f"got {output} for --output and --compare, expected two files")
-    return Comparison(compare, truth)
+    return BeforeAndAfter(compare, truth)

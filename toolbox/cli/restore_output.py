@@ -1,4 +1,4 @@
-"""What ``toolbox restore`` prints: each file as it is done, a summary, and failures last."""
+"""The output of ``toolbox restore``: each file as it is done, a summary, and failures last."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class RestoreOutput:
-    """The words of one run.
+    """The output of one run.
 
     Args:
-        model: its name.
+        model: the name of the model.
         single: exactly one file was named, so there is no summary.
         as_json: print one JSON document at the end, and no sentences.
-        dry_run: nothing is written, so sentences tell what would be.
+        dry_run: nothing is written, so sentences describe the plan.
         to_stderr: standard output is for the picture.
     """
 
@@ -38,7 +38,7 @@ class RestoreOutput:
         self.started = time.monotonic()
 
     def follow(self, run: FilesRun, watch: Callable[[Page, Page], None]) -> list[Outcome]:
-        """Run under a progress bar, and print what becomes of each file."""
+        """Run under a progress bar, and print the outcome for each file."""
         outcomes = []
         with progress_bar(hidden=run.only_tell) as bar:
             bars = ItemBars(bar, len(run.sources), f"with {self.model}")
@@ -49,11 +49,11 @@ class RestoreOutput:
         return outcomes
 
     def finish(self, outcomes: list[Outcome], compare: Path | None) -> None:
-        """Sum up, and print what failed.
+        """Print a summary and the failures.
 
         Raises:
             ToolboxError: the only file failed.
-            typer.Exit: one of several did.
+            typer.Exit: one of several files failed.
         """
         failed = [outcome for outcome in outcomes if outcome.error is not None]
         if self.single and failed and failed[0].error is not None:

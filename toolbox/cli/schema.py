@@ -1,4 +1,4 @@
-"""``toolbox schema``: the JSON Schema by which an editor completes a catalog."""
+"""``toolbox schema``: the JSON Schema of a catalog, for completion in an editor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network in full, as ``toolbox show`` prints it: a tree of its parts, and a line for each fact."""
+"""Print a network in full for ``toolbox show``: a tree of its parts, and a line for each fact."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from toolbox.registry import Registries
 
-ENLARGED = 2  # the scale that is shown of a network that takes any
+ENLARGED = 2  # the scale to show for a network that takes any
 
 
 def describe_network(name: str, registries: Registries, size: tuple[int, int]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def describe_network(name: str, registries: Registries, size: tuple[int, int]) -
     if architecture is None or architecture.weights is not None:
         header = read_header(find_weights(name, registries))
     spec = resolve(header.spec if header else name, registries=registries)
-    with torch.device("meta"):  # nothing is computed, so nothing is allocated
+    with torch.device("meta"):  # so that nothing is computed or allocated
         restorer = Restorer(spec).eval()
     target = restorer.output_size(*size, scale=ENLARGED if restorer.sizes == "any" else None)
     facts = {
@@ -58,7 +58,7 @@ def describe_network(name: str, registries: Registries, size: tuple[int, int]) -
 
 
 def print_network(name: str, facts: dict[str, Any]) -> None:
-    """Print the facts that ``describe_network`` gave."""
+    """Print the facts from ``describe_network``."""
     from rich.console import Console
     from rich.markup import escape
     from rich.tree import Tree
@@ -96,14 +96,14 @@ def _conditions(conditions: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def _flat(value: Any) -> str:
-    """A value in one line; a mapping as YAML has it."""
+    """A value in one line, with mappings in YAML."""
     if not isinstance(value, dict):
         return str(value)
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip()
 
 
 def _headline(key: str, part: dict[str, Any]) -> str:
-    """A part in one line: its name, what goes in and comes out, and what that takes."""
+    """A part in one line: its name, shapes and cost."""
     words = [f"{key}: [bold]{part['name']}[/bold]"]
     if part["takes"] and part["gives"]:
         words.append(f"{_shape(part['takes'])} → {_shape(part['gives'])}")

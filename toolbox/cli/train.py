@@ -74,9 +74,9 @@ def train(
 
 @contextmanager
 def _process_group_ends() -> Iterator[None]:
-    """Of several processes that train together, none may reach its end with threads still talking to the others.
+    """End the process group before the interpreter ends, when several processes train together.
 
-    A thread that needs the interpreter when that is gone aborts its process, and with it the whole run.
+    A thread that still talks to the others and finds no interpreter aborts its process, and with it the whole run.
     """
     import torch.distributed
 
@@ -88,7 +88,7 @@ def _process_group_ends() -> Iterator[None]:
 
 
 def _prepare(folder: Path, has_checkpoint: bool, resume: bool) -> None:
-    """Make the run's folder, and refuse one that cannot be written or has a run already."""
+    """Make the folder of the run. Refuse a folder that cannot be written or already has a run."""
     import tempfile
 
     from toolbox.errors import TrainingError

@@ -14,7 +14,7 @@ from toolbox.learning import Degraded
 from toolbox.records import DegradationInfo
 
 
-class Chain(Config):
+class DegradationChain(Config):
     """Degradations in a row; ``do: []`` leaves the picture as it is."""
 
     weight: float = Field(default=1.0, gt=0, description="how often it is drawn, relative to the others")
@@ -26,7 +26,7 @@ class Chain(Config):
 class OneOfConfig(Config):
     """Settings of the choice."""
 
-    chains: tuple[Chain, ...] = Field(min_length=1, description="one of them is drawn for each patch")
+    chains: tuple[DegradationChain, ...] = Field(min_length=1, description="one of them is drawn for each patch")
 
 
 def one_of(config: OneOfConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:

@@ -207,8 +207,8 @@ def _split(seen: Seen, args: Any, output: Tensor) -> Seen | None:
     return seen if output.ndim == args[0].ndim and all(spatial) else EVERYTHING
 
 
-Rule = Callable[[Seen, Any, Tensor], "Seen | None"]
-RULES: dict[Any, Rule] = {
+Reach = Callable[[Seen, Any, Tensor], "Seen | None"]
+RULES: dict[Any, Reach] = {
     aten.convolution: _convolution,
     aten.max_pool2d_with_indices: _max_pooling,
     aten.avg_pool2d: _pooling,

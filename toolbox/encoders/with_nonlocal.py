@@ -74,7 +74,7 @@ class Followed(nn.Module):
         self.module, self.block = module, block
 
     def forward(self, *inputs: Any) -> Tensor:
-        """What the module takes → (B, C, H, W)."""
+        """The arguments of the module → (B, C, H, W)."""
         features: Tensor = self.block(self.module(*inputs), None)[0]
         return features
 

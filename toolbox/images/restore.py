@@ -22,7 +22,7 @@ from toolbox.images.restore_file import Settings, restore_file
 from toolbox.restorer import Restorer, check_conditions
 from toolbox.weights.file import load
 
-DENOISER = "nlrn-lite"  # the default model without a size
+DENOISER = "photo"  # the default model without a size
 ENLARGER = "diinn-lite"  # the default model with a size
 
 
@@ -30,7 +30,7 @@ InMemory = TypeVar("InMemory", np.ndarray[Any, Any], Image.Image, Tensor)
 AnyPath = TypeVar("AnyPath", str, Path)
 Model = str | Path | Restorer | None
 Size = tuple[int, int]
-Condition = float | np.ndarray[Any, Any] | Tensor  # a number, or a map (H, W)
+ConditionValue = float | np.ndarray[Any, Any] | Tensor  # a number, or a map (H, W)
 
 
 @overload
@@ -44,7 +44,7 @@ def restore(
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
-    **conditions: Condition,
+    **conditions: ConditionValue,
 ) -> InMemory: ...
 @overload
 def restore(
@@ -57,7 +57,7 @@ def restore(
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
-    **conditions: Condition,
+    **conditions: ConditionValue,
 ) -> AnyPath: ...
 @overload
 def restore(
@@ -70,7 +70,7 @@ def restore(
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
-    **conditions: Condition,
+    **conditions: ConditionValue,
 ) -> Image.Image: ...
 def restore(
     image: Any,
@@ -104,7 +104,7 @@ def restore(
     Args:
         image: see above; it is not changed.
         model: a name that ships with weights, a weights file, or a restorer; by default
-            ``nlrn-lite`` without a size, ``diinn-lite`` with one.
+            ``photo`` without a size, ``diinn-lite`` with one.
         scale: output over input size, one number or (vertical, horizontal).
         size: output (height, width).
         output: a file for the result; its suffix decides the format. Arrays of uint16 and float become

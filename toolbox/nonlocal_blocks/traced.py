@@ -7,6 +7,8 @@ queries and keys are in memory at once.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +20,15 @@ from toolbox.padding import cropped
 TILE = 8  # queries per side of a tile
 
 
+class _Axis(NamedTuple):
+    """The tiles of one axis."""
+
+    query: Tensor  # (tiles, TILE): the number of each query; in the last tile, that of the last pixel again and again
+    first: Tensor  # (tiles, TILE): the first key of each query's window, negative where the border cuts it off
+    key: Tensor  # (tiles, region): the keys that a tile needs, numbered beyond both borders
+    inside: Tensor  # (tiles, region): the same, moved to the borders
+
+
 def attend_at_once(
     queries: Tensor,
     keys: Tensor,
@@ -27,60 +38,65 @@ def attend_at_once(
     weighting: Weighting,
 ) -> tuple[Tensor, Tensor]:
     """Like ``attend``, but with raw correlations in one tensor (batch · tiles, queries, keys)."""
-    batch, _, height, width = queries.shape
-    outside = None
     if isinstance(neighborhood, Whole):
-        queries, keys, values = (_pixels(each) for each in (queries, keys, values))
-    else:
-        if neighborhood.border == "zero":
-            margin = neighborhood.size // 2
-            keys, values = (F.pad(each, (margin, margin, margin, margin)) for each in (keys, values))
-        (row, key_row, outside_rows), (column, key_column, outside_columns) = (
-            _axis(length, neighborhood, queries.device) for length in (height, width)
-        )
-        outside = outside_rows[:, None, :, None, :, None] | outside_columns[:, None, :, None, :]
-        queries = _tiles(queries, row, column)
-        keys, values = (_tiles(each, key_row, key_column) for each in (keys, values))
-    if previous is not None:  # its entries outside the window are −inf already
-        score = torch.baddbmm(previous, queries, keys.mT)
-    else:
-        score = queries @ keys.mT
-        if outside is not None:
-            score = score.view(-1, *outside.shape).masked_fill(outside, float("-inf")).view(score.shape)
-    gathered = weights_of(score, neighborhood, weighting) @ values
-    if outside is None:
-        return gathered.mT.unflatten(2, (height, width)), score
-    tiles = gathered.view(batch, *outside.shape[:4], -1).permute(0, 5, 1, 3, 2, 4)  # (B, C, tiles, tile, tiles, tile)
+        size = queries.shape[-2:]
+        score = _scores(_pixels(queries), _pixels(keys), previous)
+        gathered = weights_of(score, neighborhood, weighting) @ _pixels(values)
+        return gathered.mT.unflatten(2, size), score
+    height, width = queries.shape[-2:]
+    if neighborhood.border == "zero":
+        margin = neighborhood.size // 2
+        keys, values = (F.pad(each, (margin, margin, margin, margin)) for each in (keys, values))
+    rows, columns = (_axis(length, neighborhood, queries.device) for length in (height, width))
+    asked = _numbers(rows.query, columns.query, width)
+    seen = _numbers(rows.inside, columns.inside, keys.shape[3])
+    score = _scores(_gathered(queries, asked), _gathered(keys, seen), previous)
+    if previous is None:  # else its entries outside the windows are −inf already
+        down, across = (_outside(axis, neighborhood.size) for axis in (rows, columns))
+        outside = down[:, None, :, None, :, None] | across[:, None, :, None]
+        score = score.view(-1, *outside.shape).masked_fill(outside, float("-inf")).view(score.shape)
+    gathered = weights_of(score, neighborhood, weighting) @ _gathered(values, seen)
+    tiles = gathered.view(-1, *asked.shape, values.shape[1]).permute(0, 5, 1, 3, 2, 4)
     return cropped(tiles.flatten(4, 5).flatten(2, 3), height, width), score
 
 
-def _axis(length: int, neighborhood: Windowed, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """The tiles of an axis: the numbers of their queries (tiles, TILE) and keys (tiles, region), and who is outside.
-
-    Outside is (tiles, TILE, region): true where the key is not in the query's window. With ``zero`` borders the keys
-    count from the start of an axis padded by the window's radius, as in ``segments``.
-    """
+def _axis(length: int, neighborhood: Windowed, device: torch.device) -> _Axis:
+    """With ``zero`` borders the keys count from the start of an axis padded by the window's radius."""
     size, radius = neighborhood.size, neighborhood.size // 2
     # At least two, because a trace assumes that a size of one stays one, and a larger size stays larger.
     tiles = torch.sym_max((length + TILE - 1) // TILE, 2)
-    start = TILE * torch.arange(tiles, device=device)
-    query = (start[:, None] + torch.arange(TILE, device=device)).clamp(max=length - 1)
-    first = query if neighborhood.border == "zero" else query - radius
-    if neighborhood.border == "shift":
+    start = TILE * torch.arange(tiles, device=device).unsqueeze(1)
+    query = (start + torch.arange(TILE, device=device)).clamp(max=length - 1)
+    keys, first = length, query - radius
+    if neighborhood.border == "zero":
+        keys, first = length + 2 * radius, query
+    elif neighborhood.border == "shift":
         first = first.clamp(max=length - size).clamp(min=0)
-    last = length + 2 * radius - 1 if neighborhood.border == "zero" else length - 1
-    key = first[:, :1] + torch.arange(size + TILE - 1, device=device)
-    inside = (key[:, None] >= first[:, :, None]) & (key[:, None] < first[:, :, None] + size)
-    return query, key.clamp(0, last), ~(inside & ((key >= 0) & (key <= last))[:, None])
+    key = first.narrow(1, 0, 1) + torch.arange(size + TILE - 1, device=device)
+    return _Axis(query, first, key, key.clamp(0, keys - 1))
 
 
-def _tiles(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """(B, C, H, W) → (batch · tiles, pixels of a tile, C): the pixels of numbers (tiles, side) on each axis."""
-    numbers = rows[:, None, :, None] * features.shape[3] + columns[:, None, :]
-    gathered = _pixels(features).index_select(1, numbers.flatten())
-    return gathered.view(-1, rows.shape[1] * columns.shape[1], features.shape[1])
+def _outside(axis: _Axis, size: int) -> Tensor:
+    """(tiles, TILE, region): whether a key is not in a query's window, or beyond the border."""
+    place = axis.key.unsqueeze(1) - axis.first.unsqueeze(2)
+    return (place < 0) | (place >= size) | (axis.key != axis.inside).unsqueeze(1)
+
+
+def _numbers(rows: Tensor, columns: Tensor, width: int) -> Tensor:
+    """(tiles down, tiles across, side, side): the numbers of the pixels of each tile in an image of that width."""
+    return (width * rows)[:, None, :, None] + columns[:, None, :]
+
+
+def _gathered(features: Tensor, numbers: Tensor) -> Tensor:
+    """(B, C, H, W) → (B · tiles, pixels of a tile, C)."""
+    pixels = _pixels(features).index_select(1, numbers.flatten())
+    return pixels.view(-1, numbers.shape[2] * numbers.shape[3], features.shape[1])
 
 
 def _pixels(features: Tensor) -> Tensor:
     """(B, C, H, W) → (B, H · W, C)."""
     return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _scores(queries: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
+    return queries @ keys.mT if previous is None else torch.baddbmm(previous, queries, keys.mT)

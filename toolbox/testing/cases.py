@@ -18,7 +18,7 @@ from toolbox.testing.rules import RULES, Rule, check_url
 from toolbox.testing.subject import subject
 from toolbox.weights.file import describe_mismatch, read_header
 
-Settings = Mapping[str, Any]
+Example = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RuleCase:
 
     rule: Rule
     info: ComponentInfo
-    settings: Settings
+    settings: Example
     number: int = 0  # number of the setting, if there are several
     registries: Registries | None = None
 
@@ -77,7 +77,7 @@ class ArchitectureCase:
 
 
 def check_component(
-    info: ComponentInfo, settings: Settings | None = None, *, registries: Registries | None = None
+    info: ComponentInfo, settings: Example | None = None, *, registries: Registries | None = None
 ) -> None:
     """Check one component against every rule; its plugin need not be installed.
 
@@ -102,7 +102,7 @@ def check_component(
 
 
 def conformance_cases(
-    plugin: str, settings: Mapping[str, Settings | Sequence[Settings]] | None = None
+    plugin: str, settings: Mapping[str, Example | Sequence[Example]] | None = None
 ) -> list[RuleCase | ArchitectureCase]:
     """List every rule for every component of an active plugin, and every architecture of the plugin.
 

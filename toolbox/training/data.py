@@ -15,7 +15,8 @@ from toolbox.degradations.drawing import drawn
 from toolbox.degradations.spec import degraded_by
 from toolbox.errors import TrainingError
 from toolbox.images.arrays import white_of
-from toolbox.training.pictures import Array, Pair, Pictures, covered, step_of
+from toolbox.pixels import Array
+from toolbox.training.pictures import Pair, Pictures, covered, step_of
 from toolbox.training.recipe import Recipe
 
 TRIES = 100  # pictures that are drawn until one is large enough, where that is not known before
@@ -32,7 +33,7 @@ class Batch(NamedTuple):
     conditions: dict[str, Tensor]  # those that the network wants: (B,), or maps (B, 1, patch, patch)
 
 
-class Sample(NamedTuple):
+class TrainingSample(NamedTuple):
     """One patch of a batch."""
 
     degraded: Tensor
@@ -79,7 +80,7 @@ class Batches(Dataset[Batch]):
             return self.recipe.scale.each[number % len(self.recipe.scale.each)]
         return drawn(self.recipe.scale.between or (), generator_of(self.recipe.seed, number))
 
-    def _sample(self, scale: float, generator: torch.Generator) -> Sample:
+    def _sample(self, scale: float, generator: torch.Generator) -> TrainingSample:
         recipe = self.recipe
         patch = cut(self._draw_pair(scale, generator), recipe.patch, scale, generator)
         turns, flips = _draw(4, generator), _draw(2, generator)
@@ -102,7 +103,7 @@ class Batches(Dataset[Batch]):
             )
         side = clean.shape[1]
         points = torch.randperm(side**2, generator=generator)[: recipe.points] if recipe.points else clean
-        return Sample(degraded, clean, points, patch.name, conditions)
+        return TrainingSample(degraded, clean, points, patch.name, conditions)
 
     def _draw_pair(self, scale: float, generator: torch.Generator) -> Pair:
         candidates = self.pictures.candidates(scale)

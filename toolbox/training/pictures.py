@@ -25,8 +25,7 @@ from toolbox.evaluation.cases import scale_of_pair
 from toolbox.files import written_beside
 from toolbox.images.arrays import check_array, with_channels
 from toolbox.learning import Example
-
-Array = np.ndarray[Any, Any]
+from toolbox.pixels import Array
 
 
 class DataWarning(UserWarning):

@@ -40,7 +40,7 @@ def _resolve_model(value: Any, info: ValidationInfo) -> Any:
         raise located((), str(error)) from None
 
 
-Model = Annotated[ArchitectureSpec, BeforeValidator(_resolve_model)]
+ModelSpec = Annotated[ArchitectureSpec, BeforeValidator(_resolve_model)]
 
 
 LossSpec = Annotated[Choice, OneOf("losses", "a loss", weighted=True)]
@@ -88,7 +88,7 @@ def _no_is_no_boolean(value: Any) -> Any:
 class Recipe(Config):
     """A training run: the network, the data, the method and the budget. Paths are relative to the current folder."""
 
-    model: Model = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
+    model: ModelSpec = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
     weights: StartWeights | None = Field(
         default=None, description="initial weights: a weights file, or a name of the catalog"
     )

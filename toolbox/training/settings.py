@@ -73,7 +73,7 @@ class Optimizer(Config):
 
 
 class Schedule(Config):
-    """How the learning rate goes, by timm, over the fraction of the budget that is used up."""
+    """The learning rate by timm's schedule, over the used fraction of the budget."""
 
     name: Literal["constant", "cosine", "multistep", "poly"] = "cosine"
     warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget during which the rate rises")

@@ -16,11 +16,11 @@ from toolbox.evaluation.scoring import score_folder
 from toolbox.images.arrays import to_image, to_tensor
 from toolbox.images.comparison import side_by_side
 from toolbox.images.engine.run import restore_tensor
-from toolbox.pixels import to_bytes
+from toolbox.pixels import Array, to_bytes
 from toolbox.records import MetricInfo
 from toolbox.restorer import Restorer
 from toolbox.training.data import degrade, generator_of
-from toolbox.training.pictures import Array, Pair
+from toolbox.training.pictures import Pair
 from toolbox.training.recipe import Recipe
 from toolbox.training.settings import Validation
 

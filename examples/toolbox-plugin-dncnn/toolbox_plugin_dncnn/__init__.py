@@ -1,4 +1,4 @@
-"""DnCNN of Zhang et al. (IEEE TIP 2017) as a plugin of Toolbox: what each hook answers."""
+"""DnCNN of Zhang et al. (IEEE TIP 2017) as a plugin of Toolbox, with all of its hooks."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ def toolbox_converters() -> Iterable[ConverterInfo]:
 
 @hookimpl
 def toolbox_protocols() -> Iterable[ProtocolInfo]:
-    """How DnCNN was scored."""
+    """The protocol of DnCNN's published scores."""
     return [DNCNN_PROTOCOL]

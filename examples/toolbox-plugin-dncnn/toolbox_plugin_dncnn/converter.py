@@ -1,8 +1,8 @@
 """DnCNN's published weights: convolutions ``model.0``, ``model.2`` and so on, ReLU between them.
 
-The published network gives the noise, which is taken off its input; here the residual is added, so the last
-convolution changes its sign. Toolbox's head ``residual-conv`` begins with batch norm and ReLU: the statistics
-that follow leave features as they are, and those of a ReLU have nothing for another one to cut.
+The published network predicts the noise and subtracts it from its input. Here the residual is added, so the last
+convolution changes its sign. Toolbox's head ``residual-conv`` begins with batch norm and ReLU. The statistics below
+leave features unchanged, and so does a second ReLU after the first.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ EPSILON = 1e-3  # of the batch norm in residual-conv
 
 
 class DnCNNHints(Config):
-    """The tensors tell everything."""
+    """No hints: the tensors leave nothing open."""
 
 
 def plan(checkpoint: Checkpoint, hints: DnCNNHints) -> Conversion:
-    """The network that these weights are of, and where each of its tensors comes from."""
+    """Plan the network of these weights, and the source of each of its tensors."""
     count = sum(name.endswith(".weight") for name in checkpoint.tensors)
     width, channels = checkpoint.shape("model.0.weight")[:2]
     last = f"model.{2 * (count - 1)}"
@@ -51,7 +51,7 @@ def _constant(width: int, value: float) -> Callable[[], Tensor]:
 
 
 def recognize(checkpoint: Checkpoint) -> bool:
-    """Whether the tensors are those of convolutions with even numbers, and nothing else."""
+    """Whether the tensors are exactly those of convolutions with even numbers."""
     numbers = {match[1] for name in checkpoint.tensors if (match := re.fullmatch(r"model\.(\d+)\.(weight|bias)", name))}
     expected = {f"model.{2 * number}.{kind}" for number in range(len(numbers)) for kind in ("weight", "bias")}
     return len(numbers) > 1 and set(checkpoint.tensors) == expected

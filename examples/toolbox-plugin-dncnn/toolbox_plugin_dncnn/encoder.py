@@ -24,8 +24,8 @@ class DnCNNConfig(EncoderConfig):
 class DnCNN(nn.Module):
     """Image (B, channels, H, W) → features (B, config.channels, H, W), not negative.
 
-    Source: Zhang et al., "Beyond a Gaussian Denoiser", IEEE TIP 2017, Section III-A. Batch norm is
-    left out, as published weights have it merged into the convolutions.
+    Source: Zhang et al., "Beyond a Gaussian Denoiser", IEEE TIP 2017, Section III-A, without batch norm,
+    which published weights have merged into the convolutions.
     """
 
     def __init__(self, config: DnCNNConfig, channels: int) -> None:

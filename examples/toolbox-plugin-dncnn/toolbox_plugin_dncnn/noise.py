@@ -1,6 +1,6 @@
-"""``toolbox noise``: what a network takes out of a picture.
+"""``toolbox noise``: the noise that a network removes from a picture.
 
-Typer makes the command of this function; what is heavy is imported inside it, so that --help stays fast.
+Typer turns this function into the command. It imports heavy modules inside, so that --help stays fast.
 """
 
 from __future__ import annotations

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import struct
 from functools import cache
-from typing import Any
 
 import imagecodecs
 import numpy as np
 from PIL import ImageCms
 
-Array = np.ndarray[Any, Any]
+from toolbox.pixels import Array
 
 
 @cache

@@ -19,8 +19,7 @@ from toolbox.errors import ImageError
 from toolbox.images.files.color import cmyk_to_rgb, lab_to_rgb
 from toolbox.images.files.metadata import ORIENTATION, metadata_of_tiff
 from toolbox.images.files.page import Page, upright
-
-Array = np.ndarray[Any, Any]
+from toolbox.pixels import Array
 
 DEEP = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)[A-Za-z]?;16[A-Z]?|SGI16")  # Pillow's names for what it cuts to 8 bits
 # TIFF: photometric interpretations, and the number of colors that each has.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from toolbox.images.files.metadata import Metadata
-
-Array = np.ndarray[Any, Any]
+from toolbox.pixels import Array
 
 TURNS = {  # of EXIF's orientations: (rows become columns, flip rows, flip columns)
     2: (False, False, True),

@@ -10,7 +10,6 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
@@ -22,8 +21,7 @@ from toolbox.images.files.deep import TIFF_COLORS, bands_of, deep_pixels, deep_t
 from toolbox.images.files.formats import READ, refused_name
 from toolbox.images.files.metadata import ORIENTATION, metadata_of
 from toolbox.images.files.page import TURNS, Page, upright
-
-Array = np.ndarray[Any, Any]
+from toolbox.pixels import Array
 
 ONE_PICTURE = ("MPO", "PSD", "ICO", "ICNS", "CUR")  # their frames are previews, layers or sizes of a single picture
 REDUCED, MASK = 1, 4  # bits of TIFF's NewSubfileType, for pages that belong to another page
