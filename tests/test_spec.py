@@ -148,6 +148,8 @@ def keys_of(config: BaseModel) -> dict[str, Any]:
     def below(value: Any) -> Any:
         if isinstance(value, ComponentSpec):
             return {"name": None, **keys_of(value.config)}
+        if isinstance(value, Mapping):
+            return {key: below(each) for key, each in value.items()}
         return keys_of(value) if isinstance(value, BaseModel) else None
 
     fields = type(config).model_fields
