@@ -163,14 +163,6 @@ def test_without_attention_it_is_exported_for_any_size(name: str) -> None:
         same_as(program, network, *given(network, *shape))
 
 
-def test_what_attends_to_a_neighborhood_is_exported_for_one_size() -> None:
-    """Its tiles are laid out while it is traced."""
-    network = restorer_of(ATTENDING["nlrn"])
-    with pytest.raises(Exception, match="specialized it to be a constant"):
-        exported(network, {2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
-    same_as(exported(network, {2: Dim.AUTO, 3: Dim.AUTO}), network, *given(network, batch=2))
-
-
 @pytest.mark.parametrize("name", ["nlrn-lite", "diinn-lite"])
 def test_what_ships_is_exported(name: str) -> None:
     network = toolbox.load(name)

@@ -31,12 +31,12 @@ NET: dict[str, Any] = {
         ("load", ["path_or_name", "registries"]),
         ("save", ["restorer", "path"]),
         ("convert", ["source", "format", "hints"]),
-        ("restore", ["image", "model", "scale", "size", "output", "max_memory", "halo", "progress"]),
+        ("restore", ["image", "model", "scale", "size", "output", "max_memory", "halo", "progress", "conditions"]),
         (
             "evaluate",
             [
-                *("models", "data", "protocol", "sigma", "low", "scales", "metrics", "results", "save", "sheet"),
-                *("workers", "on_score", "registries"),
+                *("models", "data", "protocol", "sigma", "quality", "low", "scales", "metrics", "results"),
+                *("save", "sheet", "workers", "on_score", "registries"),
             ],
         ),
         ("list_components", ["kind"]),

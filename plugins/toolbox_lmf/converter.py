@@ -156,4 +156,5 @@ LMF_FORMAT = ConverterInfo(
     plan=_plan,
     hints=LMFHints,
     summary="LM-LIIF's, LM-LTE's and LM-CiaoSR's .pth files and state dicts, on EDSR or RDN",
+    url="https://github.com/HeZongyao/LMF",
 )

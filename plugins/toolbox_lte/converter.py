@@ -76,4 +76,5 @@ LTE_FORMAT = ConverterInfo(
     plan=_plan,
     hints=LTEHints,
     summary="LTE's and LTE+'s .pth files and state dicts, on EDSR or RDN",
+    url="https://github.com/jaewon-lee-b/lte",
 )

@@ -88,4 +88,5 @@ SRNO_FORMAT = ConverterInfo(
     plan=_plan,
     hints=SRNOHints,
     summary="SRNO's .pth files and state dicts, on EDSR or RDN",
+    url="https://github.com/2y7c3/Super-Resolution-Neural-Operator",
 )

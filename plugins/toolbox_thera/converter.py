@@ -183,4 +183,5 @@ THERA_FORMAT = ConverterInfo(
     plan=_plan,
     hints=TheraHints,
     summary="Thera's parameters as an .npz, air and plus, on EDSR or RDN; its pickles are refused",
+    url="https://github.com/prs-eth/thera",
 )

@@ -105,7 +105,7 @@ def test_noise_is_the_same_whatever_the_workers(run: Run, pictures: Path, denois
 def test_metrics_can_be_added(run: Run, pictures: Path) -> None:
     command = ("eval", "-m", "bicubic", "--data", pictures, "--protocol", "denoise-gray", "--json")
     assert run(*command, "--metric", "ssim").data["metrics"] == ["psnr", "ssim"]
-    assert run(*command, "--metric", "psrn").sentence.startswith("got metric 'psrn', expected one of psnr, ssim")
+    assert run(*command, "--metric", "psrn").sentence.startswith("unknown metric 'psrn'; did you mean 'psnr'")
 
 
 def test_pairs_come_from_two_folders(run: Run, tmp_path: Path) -> None:

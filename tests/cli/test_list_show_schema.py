@@ -232,7 +232,7 @@ def accepts(schema: Any, value: Any, root: Any) -> bool:
             if key not in schema.get("properties", {})
         ),
     }
-    silent = {"description", "title", "default", "$schema", "$defs"}
+    silent = {"prefixItems", "description", "title", "default", "$schema", "$defs"}
     assert schema.keys() <= checks.keys() | silent, schema.keys() - checks.keys()
     ordered = sorted(schema.keys() & checks.keys(), key=lambda key: key != "type")  # the type is asked first
     return all(checks[key](schema[key]) for key in ordered)
@@ -308,7 +308,7 @@ def test_a_record_of_any_kind_is_shown(kind: str, name: str, told: str, run: Run
 def test_a_degradation_is_shown_with_its_settings(run: Run) -> None:
     facts = run("show", "degradation", "jpeg", "--json").data
     assert (facts["name"], facts["plugin"]) == ("jpeg", "toolbox")
-    assert list(facts["settings"]) == ["quality"]
+    assert list(facts["settings"]) == ["quality", "subsampling", "shifted"]
     printed = run("show", "degradation", "gaussian-noise").out
     assert "sigma  standard deviation of 255, or [low, high] to draw one for each patch" in printed
     assert run("show", "degradation", "gausian").sentence.startswith("unknown degradation 'gausian'; did you mean")

@@ -133,7 +133,7 @@ def test_bad_input_is_said_before_anything_is_written(run: Run, tmp_path: Path) 
         "model: has no weights to train; choose another architecture"
     )
     assert run("train", recipe, "data=empty").sentence.startswith("empty: no picture found, expected some")
-    assert run("train", recipe, "data=nowhere").sentence.startswith("nowhere is not a folder, expected one")
+    assert run("train", recipe, "data=nowhere").sentence.startswith("nowhere: is not a folder, expected one")
     assert run("train", recipe, "--run", "file").sentence == (
         "file: cannot be written: File exists; choose another --run"
     )

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.parts import decoder_of
+from tests.parts import COMPONENTS, decoder_of
 from toolbox.decoders.coordinates import pixel_centers
 from toolbox.decoders.implicit import ImplicitDecoder
-from toolbox.discovery import installed
 from toolbox.errors import SpecError
 
 Spec = dict[str, Any]
@@ -37,11 +36,12 @@ VARIANTS: list[Spec] = [
         {"name": "local-ensemble", "hidden": [4, 5], **dict(zip(SWITCHES, values, strict=True))}
         for values in product((True, False), repeat=3)
     ),
-    {"name": "local-texture", "frequencies": 2, "hidden": [4]},
-    {"name": "meta-upscale", "hidden": 4},
-    {"name": "modulated-attention", "width": 3, "depth": 2, "code": 2, "attended": [4], "latent": [4]},
-    {"name": "modulated-ensemble", "width": 3, "depth": 2, "code": 2, "latent": [4]},
-    {"name": "modulated-texture", "width": 3, "depth": 2, "frequencies": 2, "code_frequencies": 2, "latent": [4]},
+    *(
+        {"name": info.name, **info.example}
+        for info in COMPONENTS
+        if isinstance(info.factory, type) and issubclass(info.factory, ImplicitDecoder)
+        if info.name not in ("dual-interactive", "local-ensemble")
+    ),
 ]
 variant = pytest.mark.parametrize("spec", VARIANTS, ids=lambda spec: "-".join(map(str, spec.values())))
 
@@ -73,13 +73,6 @@ def cell_of(size: tuple[int, int]) -> tuple[float, float]:
 def as_points(image: Tensor) -> Tensor:
     """(B, C, H, W) → (B, H·W, C)."""
     return image.flatten(2).transpose(1, 2)
-
-
-def test_every_implicit_decoder_is_here() -> None:
-    decoders = installed().components["decoder"]
-    implicit = {info.name for info in decoders if isinstance(info.factory, type)}
-    implicit = {name for name in implicit if issubclass(decoders[name].factory, ImplicitDecoder)}  # type: ignore[arg-type]
-    assert implicit == {spec["name"] for spec in VARIANTS}
 
 
 @pytest.mark.parametrize("exactness", [torch.float32, torch.float64], ids=str)
@@ -237,7 +230,8 @@ def test_inference_mode_changes_nothing(spec: Spec) -> None:
 def test_each_axis_has_a_scale_of_its_own(spec: Spec) -> None:
     """Features that are the same along an axis give an image that is, however that axis is scaled."""
     decoder = decoder_of(spec, features=3)
-    if decoder.config.receptive_field() is None:
+    config = getattr(decoder, "config", None)
+    if config is not None and config.receptive_field() is None:
         return  # it sees the border everywhere
     column = torch.randn(1, 3, 6, 1, dtype=torch.float64).expand(-1, -1, -1, 7).contiguous()
     image = decoder(column, (15, 14))

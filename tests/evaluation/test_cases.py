@@ -71,7 +71,7 @@ def test_pairs_may_be_in_two_folders(tmp_path: Path) -> None:
 
 def test_pairs_have_one_scale(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 8, 8, 3)
-    with pytest.raises(SpecError, match="got --lr and several --scale, expected one"):
+    with pytest.raises(SpecError, match="got low resolution and several scales, expected one"):
         find_cases(tmp_path, protocol("sr-y"), low="_LR", scales=[2, 3])
 
 
@@ -194,7 +194,7 @@ def test_a_pair_of_another_scale_than_asked_for_is_refused(tmp_path: Path) -> No
     draw(tmp_path / "a.png", 24, 36, 3)
     draw(tmp_path / "a_LR.png", 12, 18, 3)
     (case,) = find_cases(tmp_path, protocol("sr-y"), low="_LR", scales=[4])
-    with pytest.raises(ImageError, match="got a pair of scale 2, expected --scale 4"):
+    with pytest.raises(ImageError, match="got a pair of scale 2, expected 4"):
         read_sample(case, protocol("sr-y"), 0)
 
 

@@ -130,7 +130,7 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_restored(
             {"results": tmp_path / "none" / "scores.json"},
         ),
         (ImageError, "the folder .*none does not exist; create it first", {"sheet": tmp_path / "none" / "sheet.png"}),
-        (SpecError, "got metric 'psrn', expected one of", {"metrics": ["psrn"]}),
+        (SpecError, "unknown metric 'psrn'; did you mean 'psnr'", {"metrics": ["psrn"]}),
         (SpecError, "got two models called 'mine'", {"models": [denoiser("mine"), denoiser("mine")]}),
     ]
     usual: dict[str, Any] = {"models": "bicubic", "data": pictures, "protocol": "denoise-gray"}

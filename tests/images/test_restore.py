@@ -334,7 +334,7 @@ def test_tiles_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((4, 5, 5)), r"^got an array of shape \(4, 5, 5\), expected \(H, W\) or \(H, W, C\) with 1 to 4"),
+        (np.zeros((4, 5, 5)), r"^got a picture of 5 channels, expected 1 for this model$"),
         (np.zeros((4, 5, 0)), r"^got an array of shape \(4, 5, 0\), expected"),
         (np.zeros((1, 3, 4, 5)), r"^got an array of shape \(1, 3, 4, 5\), expected"),
         (np.zeros(4), r"^got an array of shape \(4,\), expected"),
@@ -346,8 +346,8 @@ def test_tiles_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
         (np.full((4, 5), np.nan), r"^got an array .*(finite|nan)"),
         (None, r"^got a NoneType, expected a path, a PIL image, an array or a tensor$"),
         ([[0.5]], r"^got a list, expected"),
-        (torch.zeros(4), r"^got a tensor of shape \(4,\), expected \(H, W\), \(C, H, W\) or \(B, C, H, W\), 1 to 4"),
-        (torch.zeros(5, 4, 4), r"^got a tensor of shape \(5, 4, 4\), expected"),
+        (torch.zeros(4), r"^got a tensor of shape \(4,\), expected \(H, W\), \(C, H, W\) or \(B, C, H, W\)"),
+        (torch.zeros(5, 4, 4), r"^got a picture of 5 channels, expected 1 for this model$"),
         (torch.zeros(1, 0, 4), r"^got a tensor of shape \(1, 0, 4\), expected"),
         (
             torch.zeros(4, 4, dtype=torch.int64),

@@ -132,7 +132,7 @@ def test_an_input_is_overwritten_only_on_request(scans: Path) -> None:
         f"{scans / name} is the input itself; choose another name, or use --overwrite" for name in ("a.png", "b.png")
     ]
     crossed = run(batch([scans / "a.png", scans / "b.png"], f"{scans}/b{{suffix}}"))
-    assert f"{scans / 'b.png'}: is one of the inputs" in str(crossed[0].error)
+    assert f"{scans / 'b.png'} is one of the inputs" in str(crossed[0].error)
     assert {path: path.read_bytes() for path in scans.rglob("*.png")} == before
     (outcome,) = run(batch([scans / "a.png"], scans / "a.png", overwrite=True))
     assert outcome.error is None
@@ -146,7 +146,7 @@ def test_two_files_never_get_one_name(tmp_path: Path) -> None:
     inputs = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png"]
     first, second = run(batch(inputs, f"{tmp_path}/{{stem}}{{suffix}}"))
     assert first.error is None
-    assert f"{inputs[1]}: would be written to {tmp_path}/a.png, as {inputs[0]} is" in str(second.error)
+    assert f"{inputs[1]} and {inputs[0]} would both be written to {tmp_path}/a.png" in str(second.error)
 
 
 def test_a_folder_that_cannot_be_made_is_said(scans: Path, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_damaged_and_small_pictures_are_left_out_and_named(tmp_path: Path) -> No
 
 
 def test_folders_without_a_picture_that_can_be_used_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"missing is not a folder, expected one with training pictures$"):
+    with pytest.raises(ImageError, match=r"missing: is not a folder, expected one with training pictures$"):
         open_all(tmp_path / "missing")
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
     with pytest.raises(ImageError, match=r": no picture found, expected some with suffixes such as \.png or \.jpg$"):

@@ -243,7 +243,7 @@ def test_a_changed_recipe_is_not_resumed(change: dict[str, Any], sentence: str, 
     run(recipe_of(data), tmp_path / "run")
     before = (tmp_path / "run" / CHECKPOINT).read_bytes()
     with pytest.raises(
-        TrainingError, match=rf"{CHECKPOINT}: cannot continue with another recipe: {sentence}; give what"
+        TrainingError, match=rf"{CHECKPOINT}: cannot continue with another recipe: {sentence}; use the settings that"
     ):
         run(recipe_of(data, **change), tmp_path / "run", resume=True)
     assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
@@ -403,7 +403,7 @@ def test_a_full_disk_is_reported_and_the_checkpoint_survives(
         save(tensors, path, metadata)
 
     monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(TrainingError, match=r"checkpoint cannot be written: .*No space left.*; the last one is untouc"):
+    with pytest.raises(TrainingError, match=r"checkpoint cannot be written: .*No space left.*; the last one is intact"):
         run(recipe_of(data), tmp_path / "run")
     with safe_open(tmp_path / "run" / CHECKPOINT, "pt") as file:
         assert '"step": 5' in file.metadata()["progress"]

@@ -200,10 +200,10 @@ def test_a_refused_resume_decodes_nothing_and_leaves_nothing_behind(
     run(recipe_of(data), folder).run.pictures.remove()
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     monkeypatch.setattr("toolbox.datasets.folders.read_pixels", lambda path: pytest.fail("decoded"))
-    with pytest.raises(TrainingError, match="cannot go on with another recipe: batch was 2, is 3"):
+    with pytest.raises(TrainingError, match="cannot continue with another recipe: batch was 2, is 3"):
         run(recipe_of(data, batch=3), folder, resume=True)
     (data / "0.png").unlink()
-    with pytest.raises(TrainingError, match="cannot go on with another recipe: pictures was"):
+    with pytest.raises(TrainingError, match="cannot continue with another recipe: pictures was"):
         run(recipe_of(data), folder, resume=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 

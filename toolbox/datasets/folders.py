@@ -84,7 +84,7 @@ def open_pairs(config: PairsConfig) -> PictureFiles:
 
 def _files_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ImageError(f"{folder}: is no folder, expected one with training pictures")
+        raise ImageError(f"{folder}: is not a folder, expected one with training pictures")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in DATA_SUFFIXES and path.is_file())
     if not files:
         raise ImageError(f"{folder}: no picture found, expected some with suffixes such as .png or .jpg")

@@ -68,7 +68,7 @@ def positions(subject: Subject) -> None:
         y, x = ((2 * torch.arange(count, dtype=torch.float64) + 1) / count - 1 for count in (height, width))
         points = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).flatten(0, 1)
         found = restorer.decoder.query(features, points, (2 / height, 2 / width)).mT.unflatten(2, (height, width))
-        compare_tensors(found, restorer.decoder(features, (height, width)), "points", "the grid that they are of")
+        compare_tensors(found, restorer.decoder(features, (height, width)), "points", "the grid that they are of", 1e-5)
 
 
 def bands(subject: Subject) -> None:

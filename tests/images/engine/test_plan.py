@@ -79,7 +79,7 @@ def test_less_memory_makes_smaller_tiles() -> None:
     assert less.tiles > free.tiles
     assert less.memory is not None
     assert less.memory < free.memory - 12e6
-    with pytest.raises(ImageError, match=r"restoring 700x900 to 700x900 takes .* GB, expected at most 0.05 GB: take"):
+    with pytest.raises(ImageError, match=r"restoring 700x900 to 700x900 takes .* GB, expected at most 0.05 GB: use"):
         make_plan(restorer, shape, Request(max_memory="50MB"))
 
 

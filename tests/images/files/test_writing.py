@@ -65,7 +65,7 @@ def test_where_a_format_has_eight_bits_it_is_said(name: str) -> None:
     buffer = io.BytesIO()
     pixels = noise(9, 8, 3, dtype=np.uint16)
     notes = write_pages(buffer, [Page(pixels)], format_named(name))
-    assert notes == [f"16 bits per channel became 8, as {name.upper()} holds no more"]
+    assert notes == [f"reduced 16 bits per channel to 8, the most that {name.upper()} holds"]
     if name == "bmp":
         with Image.open(buffer) as picture:
             assert np.array_equal(np.asarray(picture), np.round(pixels / 257))
