@@ -279,7 +279,7 @@ def _is_ready(subject: HookSubject) -> bool:
 
 def _channels(example: Example) -> int:
     shape = tuple(example.clean.shape)
-    if len(shape) == 2:
+    if len(shape) < 3:
         return 1
     return shape[0] if isinstance(example.clean, Tensor) else shape[2]
 
