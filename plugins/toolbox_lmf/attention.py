@@ -11,7 +11,7 @@ from einops import rearrange
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from toolbox.plugin import ComponentInfo, CrossScaleAttention
+from toolbox.plugin import ComponentInfo, CrossScaleAttention, Positions
 from toolbox_lmf.modulated import ModulatedConfig, ModulatedDecoder, mlp
 from toolbox_lmf.plain import modulated_attention
 from toolbox_lmf.render import Render
@@ -76,10 +76,8 @@ class ModulatedAttention(ModulatedDecoder):
         """(B, features, H, W) → (B, channels, *size)."""
         return super().forward(self._with_found(features), size)
 
-    def query(self, features: Tensor, points: Tensor, cell: Tensor | tuple[float, float]) -> Tensor:
-        if points.ndim == 2:  # others come again, picture by picture
-            features = self._with_found(features)
-        return super().query(features, points, cell)
+    def at(self, features: Tensor, positions: Positions) -> Tensor:
+        return super().at(self._with_found(features), positions)
 
     def _with_found(self, features: Tensor) -> Tensor:
         """The features and what attention across scales finds for them, side by side."""
