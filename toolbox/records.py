@@ -122,6 +122,7 @@ class DegradationInfo:
     summary: str
     source: str
     provider: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)  # small settings, for tests
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ class LossInfo:
     summary: str
     source: str
     provider: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)  # small settings, for tests
 
 
 @dataclass(frozen=True)
@@ -174,3 +176,4 @@ class DatasetInfo:
     summary: str
     source: str
     provider: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)  # small settings, for tests

@@ -154,7 +154,7 @@ class ArchitectureSpec(Config):
     )
     conditions: Mapping[str, Condition] = Field(
         default={},
-        description="inputs besides the image, such as sigma; the encoder gets a map of each after the image's channels",
+        description="inputs besides the image, such as sigma; the encoder gets a map of each, after the image",
     )
     encoder: EncoderSpec
     decoder: DecoderSpec

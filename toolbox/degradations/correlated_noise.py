@@ -49,4 +49,5 @@ CORRELATED_NOISE = DegradationInfo(
     config=CorrelatedNoiseConfig,
     summary="Gaussian noise that is correlated between neighbors and between colors, not clipped",
     source="none: what demosaicing, denoising in the camera and resizing leave of white noise",
+    example={"sigma": [5, 50]},
 )

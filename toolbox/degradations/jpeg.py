@@ -71,4 +71,5 @@ JPEG = DegradationInfo(
     config=JpegConfig,
     summary="JPEG compression of a fixed or drawn quality, with the condition quality",
     source="ITU-T T.81, as Pillow writes it",
+    example={"quality": [10, 90]},
 )

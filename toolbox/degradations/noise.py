@@ -48,4 +48,5 @@ GAUSSIAN_NOISE = DegradationInfo(
     config=GaussianNoiseConfig,
     summary="Gaussian noise of a fixed or drawn strength, not clipped, with the condition sigma",
     source="the training of DnCNN, NLRN and their successors",
+    example={"sigma": [5, 50]},
 )

@@ -42,4 +42,5 @@ ONE_OF = DegradationInfo(
     config=OneOfConfig,
     summary="one of several chains of degradations, drawn for each patch by its weight",
     source="the blind training of DnCNN-3 (Zhang et al., IEEE TIP 2017), which mixes tasks so",
+    example={"chains": [{"do": "eight-bits"}, {"do": {"name": "gaussian-noise", "sigma": 25}}]},
 )

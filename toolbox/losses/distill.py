@@ -84,4 +84,5 @@ DISTILL = LossInfo(
     config=DistillConfig,
     summary="difference from another network's result for the same input",
     source="Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Romero et al., FitNets, ICLR 2015",
+    example={"teacher": "bicubic"},
 )

@@ -92,11 +92,12 @@ class OpenDatasets:
             PluginError: one cannot be opened.
         """
         self.choices, self.channels = choices, channels
-        self.parts = []
+        self.parts, lengths = [], []
         for choice in choices:
             with blamed(f"dataset {choice.info.name!r}", choice.info.provider):
                 self.parts.append(choice.info.open(choice.config))
-        self.ends = list(itertools.accumulate(map(len, self.parts)))
+                lengths.append(len(self.parts[-1]))
+        self.ends = list(itertools.accumulate(lengths))
         if not self.ends[-1]:
             raise ImageError(f"{', '.join(choice.info.name for choice in choices)}: no picture in it, expected some")
 
