@@ -1,9 +1,9 @@
-"""Six networks that are sentences of parts which nobody joined before: each builds, trains 20 steps, and is scored.
+"""Six new combinations of parts: each builds, trains 20 steps, and is scored.
 
     python examples/hybrids.py
 
-Twenty steps make no good network. They show that every part of these sentences learns, that a picture in tiles is
-the picture at once, and that a frozen part stays as it was. The script writes nothing.
+Twenty steps make no good network. They show that all parts learn, that a picture in tiles gives the result of the whole
+picture, and that a frozen part does not change. The script writes nothing.
 """
 
 import tempfile
@@ -30,7 +30,7 @@ DENSE = {"name": "rdn", "channels": 12, "blocks": 1, "layers": 2, "growth": 6}
 RESIDUAL = {"name": "edsr", "channels": 12, "blocks": 1}
 WINDOW = {"kind": "window", "size": 5}
 ATTENTION = {"name": "nonlocal", "nonlocal": {"name": "wang-nonlocal", "neighborhood": WINDOW, "inner_channels": 6}}
-# As in a transformer: attention, then what each pixel makes of it, both with a skip.
+# As in a transformer: attention, then convolutions, both with a skip.
 TRANSFORMER = {
     "name": "chain",
     "encoders": [{"name": "residual", "scale": 0.2, "encoder": part} for part in (ATTENTION, RESIDUAL)],
@@ -69,7 +69,7 @@ HYBRIDS: Mapping[str, Mapping[str, Any]] = {
         "decoder": LIIF,
     },
 }
-# What the recipe of a hybrid has beside the network.
+# More of the recipe of a hybrid, besides the network.
 MORE: Mapping[str, Mapping[str, Any]] = {
     "a frozen encoder under a new decoder": {
         "weights": {"file": "diinn-lite", "only": "encoder"},
@@ -100,7 +100,7 @@ def recipe_of(name: str) -> Recipe:
 
 
 def score(restorer: toolbox.Restorer) -> float:
-    """PSNR in dB of a part of the first photograph, as the protocol denoise-color has it."""
+    """PSNR in dB of a part of the first photograph, by the protocol denoise-color."""
     protocol = installed().protocols["denoise-color"]
     sample = read_sample(find_cases(PHOTOS, protocol)[0], protocol, SIGMA)
     part = (..., slice(100, 196), slice(100, 196))
@@ -109,7 +109,7 @@ def score(restorer: toolbox.Restorer) -> float:
 
 
 def difference_of_tiles(restorer: toolbox.Restorer) -> float:
-    """How far a picture that is restored in tiles is from the picture at once, of 255."""
+    """The largest difference between a picture restored in tiles and at once, of 255."""
     image = torch.rand(1, 3, 90, 70, generator=torch.Generator().manual_seed(0))
     config = restorer.spec.encoder.config
     tiling = Tiling(32, config.receptive_field() or 0, alignment_of(config))

@@ -1,4 +1,4 @@
-"""FFDNet against its formula and every rule of Toolbox; it trains, is scored, and restores what it is told of."""
+"""FFDNet against its formula and every rule of Toolbox; it trains, is scored, and restores at a given noise level."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_is_scored_at_every_noise_that_the_protocol_tells(trained: Path) -> None:
+def test_it_is_scored_at_the_noise_of_the_protocol(trained: Path) -> None:
     models = ("-m", "runs/ffdnet/ffdnet.safetensors", "-m", "bicubic", "--data", "photos", "--protocol", "denoise-gray")
     for sigma in (25, 50):
         printed = command("eval", *models, "--sigma", str(sigma), "--json", folder=trained).stdout
@@ -101,7 +101,7 @@ def test_it_is_scored_at_every_noise_that_the_protocol_tells(trained: Path) -> N
         assert own > noisy + 0.5
 
 
-def test_it_restores_best_when_it_is_told_the_truth(trained: Path) -> None:
+def test_it_restores_best_with_the_true_noise_level(trained: Path) -> None:
     weights = trained / "runs" / "ffdnet" / "ffdnet.safetensors"
     with Image.open(trained / "photos" / "0.png") as photo:
         clean = np.asarray(photo, dtype=np.float32) / 255
@@ -116,7 +116,7 @@ def test_it_restores_best_when_it_is_told_the_truth(trained: Path) -> None:
         np.testing.assert_allclose(part, whole[:, :20] if sigma == 50 else whole[:, -20:], atol=1e-6)
 
 
-def test_the_command_is_told_it_and_misses_it(trained: Path) -> None:
+def test_the_command_takes_the_noise_level_and_asks_for_it(trained: Path) -> None:
     given = ("restore", "photos/0.png", "-m", "runs/ffdnet/ffdnet.safetensors", "-o")
     command(*given, "out.png", "--sigma", "25", folder=trained)
     with Image.open(trained / "out.png") as restored:

@@ -1,4 +1,4 @@
-"""FFDNet of Zhang, Zuo and Zhang (IEEE TIP 2018) as a plugin of Toolbox: a denoiser that is told the noise level."""
+"""FFDNet of Zhang, Zuo and Zhang (IEEE TIP 2018) as a plugin of Toolbox: a denoiser with a noise level."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TOOLBOX_API = 1
 class FFDNetConfig(EncoderConfig):
     """Settings of FFDNet."""
 
-    channels: int = Field(default=64, gt=0, description="of every layer between the first and the last")
-    convolutions: int = Field(default=15, gt=1, le=1000, description="all of them")
+    channels: int = Field(default=64, gt=0, description="channels between the first and the last convolution")
+    convolutions: int = Field(default=15, gt=1, le=1000, description="number of convolutions")
 
     def out_channels(self, channels: int) -> int:
         if channels < 2:

@@ -57,7 +57,7 @@ def test_features_are_those_of_one_fixed_network() -> None:
     assert not [weight for weight in first.parameters() if weight.requires_grad]
 
 
-def test_each_term_reaches_whom_it_is_for() -> None:
+def test_each_term_trains_one_of_the_two_networks() -> None:
     loss, given = Adversarial(AdversarialConfig(width=4), Network()), batch()
     judge = loss.discriminator
     weights = list(judge.parameters())

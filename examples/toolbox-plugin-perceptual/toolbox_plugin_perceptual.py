@@ -65,10 +65,10 @@ class Perceptual(nn.Module):
 
 
 class Adversarial(nn.Module):
-    """What the network loses to a discriminator, and what the discriminator loses to the network.
+    """The loss of the network by the judgment of a discriminator, plus the loss of the discriminator itself.
 
     One optimizer serves both. The first term sees the weights of the discriminator as constants, so its gradient
-    reaches the network alone; the second one sees the restored batch as a constant, so its gradient reaches the
+    reaches the network alone; the other two see the restored batch as a constant, so its gradient reaches the
     discriminator alone. A restored patch is judged place by place.
 
     Source: Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014, with the non-saturating loss; patches after
@@ -105,7 +105,7 @@ def toolbox_losses() -> Iterable[LossInfo]:
             name="adversarial",
             factory=Adversarial,
             config=AdversarialConfig,
-            summary="judgment of a discriminator that learns beside the network",
+            summary="judgment of a discriminator that learns along with the network",
             source="Ledig et al., Photo-Realistic Single Image Super-Resolution Using a GAN, CVPR 2017",
             example={"width": 4},
         ),
