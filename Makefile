@@ -36,15 +36,17 @@ docs: $(INSTALLED)
 
 # The wheel and the sdist; then the wheel in an empty environment, outside the checkout, with plugins of other packages.
 release: NEW = build/new-plugin
+release: PACKAGES = minimal dncnn ffdnet perceptual
 release: $(INSTALLED)
 	rm -rf dist build
 	$(BIN)/python -m build --no-isolation
 	$(PYTHON) -m venv build/venv
-	build/venv/bin/pip install dist/*.whl './examples/toolbox-plugin-minimal[test]' './examples/toolbox-plugin-dncnn[test]'
+	build/venv/bin/pip install dist/*.whl $(PACKAGES:%='./examples/toolbox-plugin-%[test]')
 	build/venv/bin/toolbox plugin new new-plugin --folder $(NEW)
 	build/venv/bin/pip install '$(NEW)[test]'
-	cd examples/toolbox-plugin-minimal && ../../build/venv/bin/pytest
-	cd examples/toolbox-plugin-dncnn && ../../build/venv/bin/pytest -rs
+	for package in $(PACKAGES); do \
+	  (cd examples/toolbox-plugin-$$package && ../../build/venv/bin/pytest -rs) || exit 1; \
+	done
 	cd $(NEW) && ../venv/bin/pytest
 	cd build && venv/bin/toolbox restore ../examples/photos/coffee.png -o coffee.png --scale 1.5
 	cd build && venv/bin/toolbox doctor

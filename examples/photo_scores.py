@@ -1,12 +1,12 @@
-"""Score a restorer of photographs on all that it should mend, and on what it should leave alone.
+"""Score a restorer of photographs on damage that it should mend, and on parts that it should leave alone.
 
     python examples/photo_scores.py PICTURES -m photo
     pip install bm3d opencv-python-headless   # bm3d's license allows research only
     python examples/photo_scores.py PICTURES --references
 
 PICTURES has clean pictures named clean_*.png, and pairs of a camera's picture and the truth, noisy_NN.png and
-noisy_NN_clean.png. Prints a table of mean PSNR in dB of 8-bit RGB. Beside it stands the worst
-picture's gain over its input, or of clean pictures the lowest PSNR.
+noisy_NN_clean.png. The script prints a table of mean PSNR in dB of 8-bit RGB. The second column has the worst
+picture's gain over its input or, for clean pictures, the lowest PSNR.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from toolbox.pixels import to_bytes
 SIGMAS = (15, 25, 50)
 QUALITIES = (10, 20, 40, 60, 80, 95)
 
-Way = Callable[[Tensor, float], Tensor]  # a picture (1, 3, H, W) and how noisy it is, σ of 255 → the same, restored
+Way = Callable[[Tensor, float], Tensor]  # a picture (1, 3, H, W) and its σ of 255 → the same, restored
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def cases(folder: Path) -> Iterator[tuple[str, list[tuple[Tensor, Tensor, float]
 
 
 def flatness(way: Way) -> float:
-    """The farthest that a pixel of a flat picture moves, in levels of 255."""
+    """The largest change of a pixel of a flat picture, in levels of 255."""
     generator = torch.Generator().manual_seed(0)
     colors = torch.randint(256, (12, 3), generator=generator) / 255
     flat = [color.view(1, 3, 1, 1).expand(-1, -1, 64, 64) for color in (*colors, torch.zeros(3), torch.ones(3))]
@@ -105,7 +105,7 @@ def _restored(restorer: toolbox.Restorer, picture: Tensor, sigma: float) -> Tens
 
 
 def _cbm3d(picture: Tensor, sigma: float) -> Tensor:
-    """CBM3D (Dabov et al., ICIP 2007), by its authors' package, told the σ."""
+    """CBM3D (Dabov et al., ICIP 2007), by its authors' package, with the known σ."""
     from bm3d import bm3d_rgb
 
     denoised = bm3d_rgb(picture[0].permute(1, 2, 0).double().numpy(), sigma / 255)
@@ -113,7 +113,7 @@ def _cbm3d(picture: Tensor, sigma: float) -> Tensor:
 
 
 def _opencv(picture: Tensor, sigma: float) -> Tensor:
-    """OpenCV's non-local means in color, its strengths h the σ that it is told."""
+    """OpenCV's non-local means in color, with the known σ as its strengths h."""
     import cv2
 
     levels = to_bytes(picture)[0].permute(1, 2, 0).numpy()[..., ::-1]
@@ -122,7 +122,7 @@ def _opencv(picture: Tensor, sigma: float) -> Tensor:
 
 
 def _psnr(case: str, restored: Tensor, clean: Tensor) -> float:
-    """Of color, or of luma; at most 99.99 dB, of pictures that are equal."""
+    """The PSNR of color or of luma, at most 99.99 dB for equal pictures."""
     if case.endswith("luma"):
         restored, clean = luma(restored), luma(clean)
     return min(psnr(restored, clean), 99.99)
@@ -133,7 +133,7 @@ def _rounded(picture: Tensor) -> Tensor:
 
 
 def _jpeg(picture: Tensor, quality: int) -> Tensor:
-    """As Pillow writes it, colors at half the resolution."""
+    """A JPEG as Pillow writes it, with colors at half the resolution."""
     memory = io.BytesIO()
     Image.fromarray(to_bytes(picture)[0].permute(1, 2, 0).numpy()).save(memory, "JPEG", quality=quality)
     with Image.open(memory) as compressed:

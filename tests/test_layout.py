@@ -22,7 +22,7 @@ LAYERS = [
     {"pixels", "luma", "symbolic", "resize", "imresize", "cost", "similarity"},
     {"config", "conversion", "learning", "blame"},
     {"records"},
-    {"registry", "hookspecs", "catalog"},
+    {"record_checks", "registry", "hookspecs", "catalog"},
     {"discovery"},
     {"spec"},
     {"resolve", "schema", "padding", "encoders", "nonlocal_blocks", "recurrent", "decoders", "degradations", "choice"},

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = [ROOT / "examples" / "toolbox-plugin-minimal", ROOT / "examples" / "toolbox-plugin-dncnn"]
+EXAMPLES = [ROOT / "examples" / f"toolbox-plugin-{name}" for name in ("minimal", "dncnn", "ffdnet", "perceptual")]
 
 
 def python(*arguments: str | Path, **variables: str) -> str:

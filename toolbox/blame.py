@@ -1,4 +1,4 @@
-"""Calls into plugins: what goes wrong in one is told with the plugin's name."""
+"""Calls into plugins, whose failures name the plugin."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from toolbox.errors import PluginError, ToolboxError
 
 @contextmanager
 def blamed(what: str, provider: str) -> Iterator[None]:
-    """Turn what a stranger's code raises into a PluginError of one sentence.
+    """Turn errors of a plugin's code into a PluginError of one sentence.
 
-    Errors of ours go on as they are, and so does memory that runs out.
+    Errors of Toolbox and out-of-memory errors pass through unchanged.
 
     Args:
-        what: is called, such as ``degradation 'rain'``.
-        provider: the plugin that it is of.
+        what: the name of the called part, such as ``degradation 'rain'``.
+        provider: its plugin.
 
     Raises:
-        PluginError: the block raised something; the sentence names the plugin and what was raised.
+        PluginError: the block raised something; the sentence names the plugin and the error.
     """
     try:
         yield
@@ -33,5 +33,5 @@ def blamed(what: str, provider: str) -> Iterator[None]:
 
 
 def broken(what: str, provider: str, got: str, expected: str) -> PluginError:
-    """The error for what a plugin's code gave back."""
+    """The error for a wrong result of a plugin's code."""
     return PluginError(f"{what} of plugin {provider or 'unknown'} gave {got}, expected {expected}; tell its author")

@@ -120,7 +120,8 @@ def toolbox_losses() -> Iterable[LossInfo]:
 
 @hookimpl
 def toolbox_datasets() -> Iterable[DatasetInfo]:
-    """Pictures and pairs of them in folders."""
+    """Pictures and pairs in folders and archives."""
     from toolbox.datasets.folders import PAIRS, PICTURES
+    from toolbox.datasets.shards import WEBDATASET
 
-    return [PAIRS, PICTURES]
+    return [PAIRS, PICTURES, WEBDATASET]

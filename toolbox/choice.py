@@ -1,4 +1,4 @@
-"""A degradation, a loss or a dataset in a recipe: a record by its name, with its settings."""
+"""A degradation, a loss or a dataset in a recipe: the name of a record with its settings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Choice:
 
     info: Any
     config: Any  # of type info.config
-    weight: float = 1.0  # of a loss among others
+    weight: float = 1.0  # weight of a loss among several
 
     def to_data(self) -> dict[str, Any]:
-        """As it is written in a recipe, complete; paths are paths."""
+        """The complete mapping, as in a recipe; paths stay paths."""
         weight = {} if self.weight == 1 else {"weight": self.weight}
         return {"name": self.info.name, **weight, **self.config.model_dump()}
 
@@ -32,7 +32,7 @@ class OneOf:
     """Marks a field that takes a record of one of the registries, by name or with settings."""
 
     def __init__(self, registry: str, article: str, *, weighted: bool = False) -> None:
-        """``registry`` is a field of Registries, ``article`` what one record is called, with its article."""
+        """``registry`` is a field of Registries, and ``article`` the name of one record with its article."""
         self.registry, self.article, self.weighted = registry, article, weighted
 
     def validate(self, value: Any, registries: Registries) -> Choice:

@@ -152,10 +152,10 @@ class DecoderConfig(ComponentConfig):
 
 
 class LossConfig(Config):
-    """Settings of a loss, which say what it can compare."""
+    """Settings of a loss, with the limits of its comparison."""
 
-    pointwise: ClassVar[bool] = False  # it compares pixel by pixel, so that some points of a patch are enough
-    smallest: ClassVar[int] = 1  # pixels along a side of the smallest patch that it compares
+    pointwise: ClassVar[bool] = False  # whether it compares pixel by pixel, so that some points of a patch are enough
+    smallest: ClassVar[int] = 1  # side of the smallest patch that it compares, in pixels
 
 
 CONFIG_OF_KIND: Mapping[Kind, type[ComponentConfig]] = {

@@ -68,17 +68,17 @@ def toolbox_degradations() -> Iterable[DegradationInfo]:
 
 @hookspec
 def toolbox_metrics() -> Iterable[MetricInfo]:
-    """Numbers that tell how far a restored picture is from the original, for protocols and ``toolbox eval``."""
+    """Metrics for the distance of a restored picture from the original, for protocols and ``toolbox eval``."""
     raise NotImplementedError
 
 
 @hookspec
 def toolbox_losses() -> Iterable[LossInfo]:
-    """What the training of a recipe can make smaller."""
+    """Losses that the training of a recipe can minimize."""
     raise NotImplementedError
 
 
 @hookspec
 def toolbox_datasets() -> Iterable[DatasetInfo]:
-    """Where a recipe can take its pictures from, beside folders."""
+    """Sources of training pictures besides folders."""
     raise NotImplementedError

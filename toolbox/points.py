@@ -1,4 +1,4 @@
-"""Restoring some pixels of an image instead of all, as implicit decoders are trained."""
+"""Restore some pixels of an image instead of all, to train implicit decoders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def decode_at(
 ) -> Tensor:
     """Features of the padded image, and the image (B, C, h, w) → (B, C, *size), or its pixels (B, N) as (B, C, N).
 
-    An implicit decoder computes no others.
+    An implicit decoder computes only those pixels.
     """
     if points is None:
         return restorer.decode(features, image, size)
@@ -30,7 +30,7 @@ def decode_at(
     rows, columns = (points // width).double(), (points % width).double()
     centers = torch.stack(((2 * rows + 1) / height - 1, (2 * columns + 1) / width - 1), -1)
     features = features[..., : image.shape[2], : image.shape[3]]
-    states = len(features) // len(image)  # of a recurrent encoder, one after the other
+    states = len(features) // len(image)  # states of a recurrent encoder, one after the other
     image, points, centers = (each.repeat(states, *[1] * (each.ndim - 1)) for each in (image, points, centers))
     values: Tensor = restorer.decoder.query(features, centers, (2 / height, 2 / width))
     values = values.mT * restorer.std.flatten(2)

@@ -85,8 +85,8 @@ class ProtocolInfo:
     noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture with noise
     patches: tuple[int, int] | None = None  # (side, stride) of patches that are restored one by one and averaged
     compresses: bool = False  # whether the input is the original after JPEG
-    same_size_pairs: bool = False  # whether the input is a picture beside the original, as large as it
-    conditions: Mapping[str, float] = field(default_factory=dict, hash=False)  # told to networks, beside sigma, quality
+    same_size_pairs: bool = False  # whether the input is another picture of the size of the original
+    conditions: Mapping[str, float] = field(default_factory=dict, hash=False)  # for networks, besides sigma, quality
     provider: str = ""
 
     @property
@@ -97,7 +97,7 @@ class ProtocolInfo:
         return self.noise_seed is None or self.noise_on_low_resolution
 
     def tells(self, sigma: float = 0.0, quality: int = 0) -> dict[str, float]:
-        """The conditions that a network may ask for, when the input has noise or JPEG of these strengths."""
+        """The conditions for networks, when the input has noise or JPEG of these strengths."""
         told = dict(self.conditions)
         if self.noise_seed is not None:
             told["sigma"] = sigma
@@ -113,7 +113,7 @@ class DegradationInfo:
     ``degrade(config, picture, scale, generator)`` takes (C, H, W) in [0, 1] and returns a worse picture,
     smaller by ``scale`` if it reduces and else of the same size. It draws only from the generator, so that
     a run can be repeated. It may return a ``Degraded``, the picture with its conditions, such as the strength
-    of the noise, for networks that ask for them.
+    of the noise, for networks that need them.
     """
 
     name: str
@@ -122,11 +122,12 @@ class DegradationInfo:
     summary: str
     source: str
     provider: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)  # small settings, for tests
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """How far a restored picture is from what it is compared with, as one number.
+    """A metric: the distance or similarity of a restored picture and another one, as a number.
 
     ``measure(restored, other)`` takes two tensors (B, C, H, W) in [0, 1], and averages over all values.
     """
@@ -136,20 +137,20 @@ class MetricInfo:
     label: str  # in tables
     summary: str
     source: str
-    digits: int = 4  # behind the point, in tables
+    digits: int = 4  # decimal places in tables
     unit: str = ""
     higher_is_better: bool = True
     compares_with: Literal["original", "input"] = "original"
-    ready: Callable[[], object] | None = None  # called before anything is restored; a ToolboxError says what is missing
+    ready: Callable[[], object] | None = None  # called before any work; raises a ToolboxError if a package is missing
     provider: str = ""
 
 
 @dataclass(frozen=True)
 class LossInfo:
-    """What a training step makes smaller.
+    """A loss, which a training step minimizes.
 
-    ``factory(config, restorer)`` gives a function, or a module, that is called with a ``LossInput`` and returns one
-    number. What a module has to train is trained with the network, and kept in the checkpoints of the run.
+    ``factory(config, restorer)`` returns a function or a module that takes a ``LossInput`` and returns a number. The
+    parameters of a module are trained with the network, and kept in the checkpoints of the run.
     """
 
     name: str
@@ -158,14 +159,15 @@ class LossInfo:
     summary: str
     source: str
     provider: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)  # small settings, for tests
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Where training pictures come from.
+    """A dataset, a source of training pictures.
 
-    ``open(config)`` gives a sequence, ``examples``: ``len(examples)`` of them, of which ``examples[number]`` reads one
-    when it is asked for, the same every time. Worker processes get copies of it, so it must be picklable.
+    ``open(config)`` returns a sequence of ``len(examples)`` examples. ``examples[number]`` reads one on demand, the
+    same every time. Worker processes get copies of the sequence, so it must be picklable.
     """
 
     name: str
@@ -174,3 +176,4 @@ class DatasetInfo:
     summary: str
     source: str
     provider: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)  # small settings, for tests

@@ -9,6 +9,7 @@ from typing import Generic, Self, TypeVar
 from toolbox.close_names import close_names
 from toolbox.config import CONFIG_OF_KIND, KINDS, Kind
 from toolbox.errors import PluginError, UnknownComponent
+from toolbox.record_checks import check_fields
 from toolbox.records import (
     ArchitectureInfo,
     ComponentInfo,
@@ -24,7 +25,7 @@ from toolbox.records import (
 # Kinds that share a field of a spec, so that they must not share a name.
 SAME_SLOT: Mapping[Kind, tuple[Kind, ...]] = {"encoder": ("recurrent-wrapper",), "recurrent-wrapper": ("encoder",)}
 
-# What else a user names beside components and architectures: what one is called, and its registry.
+# The other kinds of names besides components and architectures: the word for one, and its registry.
 NAMED: Mapping[str, str] = {
     "protocol": "protocols",
     "metric": "metrics",
@@ -236,6 +237,7 @@ def _with(registry: Registry[R], provider: str, kind: type[R], records: Iterable
             raise PluginError(f"got {record!r}, expected {_with_article(kind.__name__)}")
         if not isinstance(record.name, str) or not record.name:
             raise PluginError(f"got the {registry.kind} name {record.name!r}, expected some text")
+        check_fields(registry.kind, record)
         copy.add(replace(record, provider=provider))  # type: ignore[type-var]  # every record is a dataclass
     return copy
 

@@ -126,8 +126,8 @@ class Restorer(nn.Module):
             image: float tensor, on the network's device and of its dtype.
             size: output (height, width).
             scale: output size over input size, one number or (vertical, horizontal).
-            conditions: what the spec's ``conditions`` ask for, such as ``sigma=25``: a number, a tensor (B,) with one
-                for each image, or a map (H, W) or (B, 1, H, W).
+            conditions: the spec's ``conditions``, such as ``sigma=25``: a number, a tensor (B,) with one for each
+                image, or a map (H, W) or (B, 1, H, W).
 
         Raises:
             SpecError: the image has another shape or type, the decoder does not accept the size, or a
@@ -143,10 +143,10 @@ class Restorer(nn.Module):
         return self.decode(self.encode(self.pad(self.with_conditions(image, conditions))), image, target)
 
     def with_conditions(self, image: Tensor, conditions: Mapping[str, float | Tensor]) -> Tensor:
-        """The image (B, channels, H, W), and behind it a map of each condition as the network sees it.
+        """The image (B, channels, H, W), followed by a map of each condition as the network sees it.
 
         Raises:
-            SpecError: a condition is missing, unknown, or of another shape than the image.
+            SpecError: a condition is missing, unknown, or does not have the shape of the image.
         """
         check_conditions(self.spec, conditions)
         if not conditions:
@@ -169,7 +169,7 @@ class Restorer(nn.Module):
         return padded(image, self.padding)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Padded image (B, channels, H, W) in [0, 1], and its conditions behind it → features (B, C, H, W)."""
+        """Padded image (B, channels, H, W) in [0, 1], followed by its conditions → features (B, C, H, W)."""
         features: Tensor = self.encoder(self._seen(image))
         return features
 
@@ -200,7 +200,7 @@ class Restorer(nn.Module):
         return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
 
     def _seen(self, image: Tensor) -> Tensor:
-        """The image as the network sees it, normalized; conditions behind it stay as they are."""
+        """The image as the network sees it, normalized; its conditions stay unchanged."""
         if image.shape[1] == self.channels:
             return (image - self.mean) / self.std
         image, maps = image[:, : self.channels], image[:, self.channels :]
@@ -208,10 +208,10 @@ class Restorer(nn.Module):
 
 
 def check_conditions(spec: ArchitectureSpec, conditions: Mapping[str, object]) -> None:
-    """Refuse conditions that are missing, or that a network does not have.
+    """Refuse missing conditions, and those that the network does not have.
 
     Raises:
-        SpecError: one of them; the message says what it is and how it is given.
+        SpecError: a condition is missing or unknown; the message describes it and how to give it.
     """
     for name, condition in spec.conditions.items():
         if name not in conditions:

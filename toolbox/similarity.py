@@ -1,4 +1,4 @@
-"""Structural similarity, position by position: what the metrics and the loss of that name are made of."""
+"""Structural similarity at each position, for the metrics and the loss of that name."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 WINDOW, SIGMA = 11, 1.5  # the Gaussian window
-C1, C2 = 0.01**2, 0.03**2  # what keeps the quotients finite
+C1, C2 = 0.01**2, 0.03**2  # constants that keep the quotients finite
 
 
 def similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM's luminance and its contrast-structure term at each position of the window."""
+    """The luminance and the contrast-structure term of SSIM at each position of the window."""
     mean_x, mean_y = _window_mean(x), _window_mean(y)
     variances = _window_mean(x * x) - mean_x**2 + _window_mean(y * y) - mean_y**2
     covariance = _window_mean(x * y) - mean_x * mean_y

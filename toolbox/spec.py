@@ -131,10 +131,10 @@ class Normalization(Config):
 
 
 class Condition(Config):
-    """What a network is told beside the image: one number for all of it, or a map with a number for each pixel."""
+    """An input of a network besides the image: one number for the whole image, or a map with one for each pixel."""
 
     unit: float = Field(default=1.0, gt=0, description="the value that the network sees as 1, such as 255")
-    description: str = Field(default="", description="what it is, in a few words")
+    description: str = Field(default="", description="its meaning, in a few words")
 
 
 RESERVED = frozenset(("image", "size", "scale", "model", "output", "max_memory", "halo", "progress"))
@@ -154,8 +154,7 @@ class ArchitectureSpec(Config):
     )
     conditions: Mapping[str, Condition] = Field(
         default={},
-        description="what the network is told beside the image, such as sigma; the encoder gets a map of each, behind "
-        "the image's channels",
+        description="inputs besides the image, such as sigma; the encoder gets a map of each, after the image",
     )
     encoder: EncoderSpec
     decoder: DecoderSpec
@@ -203,7 +202,7 @@ class ArchitectureSpec(Config):
 
     @property
     def encoder_channels(self) -> int:
-        """Channels that the encoder gets: those of the image, and one for each condition."""
+        """The number of channels of the encoder's input: those of the image, and one for each condition."""
         return self.channels + len(self.conditions)
 
     @property

@@ -10,6 +10,7 @@ from generator.architectures import FOLDER
 from generator.installed import architectures, records, specs
 from generator.markdown import linked, table
 from toolbox.catalog import shipped_providers
+from toolbox.discovery import CORE
 from toolbox.records import ArchitectureInfo, ConverterInfo
 
 README = Path(__file__).parents[2] / "README.md"
@@ -48,5 +49,6 @@ def _row(paper: str, code: str, first: ArchitectureInfo, others: list[Architectu
 
 
 def _reads(converter: ConverterInfo, info: ArchitectureInfo) -> bool:
-    """Whether a converter reads published checkpoints of an architecture; the first word of its name is the system."""
-    return converter.provider == info.provider and converter.name.split("-")[0] == info.name.split("-")[0]
+    """Whether a converter reads published checkpoints of an architecture: its plugin's, or the core's of one name."""
+    same_plugin = converter.provider == info.provider
+    return same_plugin and (info.provider != CORE or converter.name.split("-")[0] == info.name.split("-")[0])

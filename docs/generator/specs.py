@@ -28,8 +28,9 @@ def pages() -> Iterator[tuple[str, str]]:
             "The network sees (image − mean) / std, and its output is mapped back.",
             settings(Normalization),
             "## Condition",
-            "What a network is told beside the image, by its name: `restorer(image, sigma=25)`, or `toolbox restore "
-            "--sigma 25`. Degradations tell it in training, and protocols in scoring.",
+            "A condition is an input of a network besides the image. You give it by its name: "
+            "`restorer(image, sigma=25)`, or `toolbox restore --sigma 25`. In training the degradations provide it, "
+            "and in scoring the protocols.",
             settings(Condition),
             "## Neighborhood",
             "The `kind` says which pixels a [non-local block](components/nonlocal-block/index.md) sees.",

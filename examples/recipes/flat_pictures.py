@@ -1,4 +1,4 @@
-"""Flat and smoothly shaded pictures, so that a network learns to leave nothing of its own on a sky or a wall.
+"""Write flat and smoothly shaded pictures, so that a network learns to add nothing to a sky or a wall.
 
 python examples/recipes/flat_pictures.py FOLDER
 """
@@ -16,11 +16,11 @@ COUNT, SIDE = 60, 160
 
 def flat_picture(generator: np.random.Generator) -> Image.Image:
     """One color, or a slope from one color to another, 8-bit RGB."""
-    first, second = generator.uniform(-10, 265, (2, 3))  # beyond both ends, so that black and white are drawn, too
+    first, second = generator.uniform(-10, 265, (2, 3))  # beyond both ends, so that black and white occur too
     if generator.random() < 0.5:
         second = first  # flat
     elif generator.random() < 0.5:
-        second = first + generator.uniform(-40, 40)  # a slope as slow as a sky's
+        second = first + generator.uniform(-40, 40)  # a slope as gentle as in a sky
     angle = generator.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     position = np.clip(0.5 + (np.cos(angle) * x + np.sin(angle) * y) / 2.8, 0, 1)[..., None]

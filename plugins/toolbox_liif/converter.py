@@ -80,7 +80,7 @@ def _position(weight: Tensor, count: int) -> Tensor:
 
 def _recognize(checkpoint: Checkpoint) -> bool:
     first = checkpoint.tensors.get("imnet.layers.0.weight")
-    later = {"coef.weight", "hypernet.layers.0.weight"}  # of decoders that have more than LIIF's one network
+    later = {"coef.weight", "hypernet.layers.0.weight"}  # for decoders with more than LIIF's single network
     return first is not None and first.ndim == 2 and first.shape[1] > 3 and not later & checkpoint.tensors.keys()
 
 

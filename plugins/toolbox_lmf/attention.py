@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 from typing import Annotated
 
@@ -11,12 +12,13 @@ from einops import rearrange
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from toolbox.plugin import ComponentInfo, CrossScaleAttention, stack
+from toolbox.plugin import ComponentInfo, CrossScaleAttention, Positions, stack
 from toolbox_lmf.modulated import ModulatedConfig, ModulatedDecoder, mlp
 from toolbox_lmf.plain import modulated_attention
 from toolbox_lmf.render import Render
 
-CELL_AND_SHIFT = 4  # numbers that keys and values are told beside the features
+NEIGHBORS = tuple(product((0, 1), (0, 1)))  # of a query: how far right and down its blocks begin, in their order
+CELL_AND_SHIFT = 4  # inputs of keys and values besides the features
 
 
 class ModulatedAttentionConfig(ModulatedConfig):
@@ -76,42 +78,52 @@ class ModulatedAttention(ModulatedDecoder):
         """(B, features, H, W) → (B, channels, *size)."""
         return super().forward(self._with_found(features), size)
 
-    def query(self, features: Tensor, points: Tensor, cell: Tensor | tuple[float, float]) -> Tensor:
-        if points.ndim == 2:  # others come again, picture by picture
-            features = self._with_found(features)
-        return super().query(features, points, cell)
+    def at(self, features: Tensor, positions: Positions) -> Tensor:
+        return super().at(self._with_found(features), positions)
 
     def _with_found(self, features: Tensor) -> Tensor:
-        """The features and what attention across scales finds for them, side by side."""
+        """The features, and the result of attention across scales for them, side by side."""
         height, width = features.shape[2:]
         crop = self.config.crop
         if crop is None or height * width <= crop**2:
             return torch.cat((features, self.across(features)), 1)
-        found = features.new_empty(len(features), features.shape[1] * len(self.config.scales), height, width)
+        count = features.shape[1]
+        both = features.new_empty(len(features), count * (1 + len(self.config.scales)), height, width)
+        both = both.contiguous(memory_format=torch.channels_last)  # as the networks run
+        both[:, :count] = features
         for (top, bottom), (left, right) in product(_crops(height, crop), _crops(width, crop)):
             first_row, first_column = max(top - 1, 0), max(left - 1, 0)
             seen = self.across(features[:, :, first_row : bottom + 1, first_column : right + 1])
             inside = seen[:, :, top - first_row :, left - first_column :]
-            found[:, :, top:bottom, left:right] = inside[:, :, : bottom - top, : right - left]
-        return torch.cat((features, found), 1)
+            both[:, count:, top:bottom, left:right] = inside[:, :, : bottom - top, : right - left]
+        return both
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
-        """(B, features and what was found, H, W) → (B, H, W, modulations): of the render network, with the code."""
-        own, found = features[:, : self.features], rearrange(features[:, self.features :], "b c h w -> b h w c")
-        seen = rearrange(F.unfold(own, 3, padding=1), "b c (h w) -> b h w c", h=own.shape[2])
-        blocks = seen.unflatten(-1, (3, 3, self.features))
-        query = self.queries(seen)
+        """(B, features and found ones, H, W) → (B, H, W, modulations) of the render network, with the code."""
         told_cell = self.told_cell(shape, cell)
-        scores, values = [], []
-        for across, down in product((0, 1), (0, 1)):
-            shift = (1 - 2 * across) / shape[0], (1 - 2 * down) / shape[1]  # as published: the horizontal one with H
-            place = stack(*shift, *told_cell, like=features).expand(*seen.shape[:3], -1)
-            key = blocks[..., down : down + 2, across : across + 2, :].flatten(-3)
-            value = torch.cat((key, found), -1)
-            scores.append((query * key * self.keys(torch.cat((key, place), -1))).sum(-1))
-            values.append(value * self.values(torch.cat((value, place), -1)))
-        weights = torch.stack(scores, -1).softmax(-1)
-        average = torch.stack([value * weights[..., i, None] for i, value in enumerate(values)]).sum(0)
+        # As published, the horizontal shift goes with the height.
+        shifts = [((1 - 2 * across) / shape[0], (1 - 2 * down) / shape[1]) for across, down in NEIGHBORS]
+        places = torch.stack([stack(*shift, *told_cell, like=features) for shift in shifts])
+        seen = rearrange(F.unfold(features[:, : self.features], 3, padding=1), "b c n -> b n c")
+        found = rearrange(features[:, self.features :], "b c h w -> b (h w) c")
+        pieces: Iterable[tuple[Tensor, Tensor]] = [(seen, found)]
+        if not torch.compiler.is_compiling():
+            step = max(1, self.chunk // len(features))
+            pieces = zip(seen.split(step, 1), found.split(step, 1), strict=True)
+        modulated = torch.cat([self._modulated(*piece, places) for piece in pieces], 1)
+        return modulated.unflatten(1, features.shape[2:])
+
+    def _modulated(self, seen: Tensor, found: Tensor, places: Tensor) -> Tensor:
+        """Unfolded feature pixels (B, N, ·) and found ones → (B, N, modulations)."""
+        blocks, query = seen.unflatten(-1, (3, 3, self.features)), self.queries(seen)
+        scores = []
+        for place, neighbor in zip(places, NEIGHBORS, strict=True):
+            key = _key(blocks, *neighbor)
+            scores.append((query * key * self.keys(_with(key, place))).sum(-1))
+        average = seen.new_zeros(())
+        for weight, place, neighbor in zip(torch.stack(scores).softmax(0), places, NEIGHBORS, strict=True):
+            value = torch.cat((_key(blocks, *neighbor), found), -1)
+            average = average + weight[..., None] * value * self.values(_with(value, place))
         modulation, code = self.latent(average).split((self.render.modulations, self.config.code), -1)
         first = self.render.first
         return self.render.modulated(modulation, F.linear(code, first.weight[:, : self.config.code], first.bias))
@@ -119,6 +131,16 @@ class ModulatedAttention(ModulatedDecoder):
     def colors(self, values: Tensor, down: Tensor, right: Tensor, cell: tuple[float, float]) -> Tensor:
         vertical, horizontal = self.render.first.weight[:, self.config.code :].unbind(1)
         return self.render(values, down[..., None] * vertical + right[..., None] * horizontal)
+
+
+def _key(blocks: Tensor, across: int, down: int) -> Tensor:
+    """(..., 3, 3, C) → (..., 4 · C): the two by two blocks from there on."""
+    return blocks[..., down : down + 2, across : across + 2, :].flatten(-3)
+
+
+def _with(values: Tensor, place: Tensor) -> Tensor:
+    """The same few numbers beside the values of every feature pixel."""
+    return torch.cat((values, place.expand(*values.shape[:-1], -1)), -1)
 
 
 def _crops(length: int, crop: int) -> list[tuple[int, int]]:

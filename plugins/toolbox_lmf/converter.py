@@ -1,4 +1,4 @@
-"""LMF's checkpoints: LM-LIIF, LM-LTE and LM-CiaoSR, told by their names."""
+"""LMF's checkpoints: LM-LIIF, LM-LTE and LM-CiaoSR, recognized by their tensor names."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Sources = dict[str, str | TensorSource]
 
 
 class LMFHints(Config):
-    """What a state dict cannot tell."""
+    """Settings that a state dict leaves open."""
 
-    largest_scale: float | None = Field(default=4, gt=0)  # null: the cell is never that of a smaller scale
+    largest_scale: float | None = Field(default=4, gt=0)  # null: the cell is never clipped
 
 
 def _plan(checkpoint: Checkpoint, hints: LMFHints) -> Conversion:
@@ -116,9 +116,9 @@ def _attention(checkpoint: Checkpoint, features: int, modulations: int) -> tuple
 def _mlp(
     checkpoint: Checkpoint, published: str, ours: str, *, first: int = 0, shift: int = 0
 ) -> tuple[list[int], Sources]:
-    """Channels before, between and after the layers of a published MLP, and the sources of ours from ``first`` on.
+    """The channels before, between and after the layers of a published MLP, and the sources of ours from ``first`` on.
 
-    Its layers have even numbers, to which ``shift`` is added for ours.
+    The published layers have even numbers. Ours have the same plus ``shift``.
     """
     count = 0
     while f"{published}.layers.{2 * count}.weight" in checkpoint.tensors:

@@ -17,7 +17,7 @@ class ModulatedEnsembleConfig(ModulatedConfig):
 
     depth: int = Field(default=6, gt=0, description="hidden layers of the render network")
     code: int | None = Field(
-        default=16, gt=0, description="numbers that it gets of each feature pixel; null: the features themselves"
+        default=16, gt=0, description="length of its code for each feature pixel; null: the features themselves"
     )
     latent: tuple[PositiveInt, ...] = Field(
         default=(208,), min_length=1, description="channels of each hidden layer of the latent network"
@@ -27,13 +27,13 @@ class ModulatedEnsembleConfig(ModulatedConfig):
 class ModulatedEnsemble(ModulatedDecoder):
     """(B, features, H, W) and a size → (B, channels, *size), for any size.
 
-    The latent network sees a feature pixel with its 3×3 neighborhood and the cell, and tells the modulations of the
-    render network and a code. The render network sees the code, the offset (y, x) of the position and the cell, all
-    in half feature pixels. The position is seen from the four feature pixels around it, weighted as in LIIF.
+    The latent network sees a feature pixel with its 3×3 neighborhood and the cell. It predicts the modulations of the
+    render network, and a code. The render network sees the code, the offset (y, x) of the position and the cell, all
+    in half feature pixels. Its results for the four feature pixels around the position are averaged as in LIIF.
 
     Beyond ``largest_scale`` (output height over input height) the cell is that of this scale, as in the published
-    evaluation. Departs from the shared conventions as ``toolbox.decoders.corners`` does, and from the published code
-    where the output is smaller than the features, which it cannot decode.
+    evaluation. This departs from the shared conventions as ``toolbox.decoders.corners`` does, and from the published
+    code for an output smaller than the features, which that cannot decode.
 
     Source: He & Jin, "Latent Modulated Function for Computational Optimal Continuous Image Representation", CVPR
     2024, Section 3, after the published code.
@@ -45,13 +45,13 @@ class ModulatedEnsemble(ModulatedDecoder):
         self.code = features if config.code is None else config.code
         self.render = Render(self.code + 4, config.width, config.depth, channels)
         self.content = nn.Conv2d(features, config.latent[0], 3, padding=1)  # of the first latent layer, with its bias
-        self.cell = nn.Linear(2, config.latent[0], bias=False)  # the same layer's, hence drawn as one of all its inputs
+        self.cell = nn.Linear(2, config.latent[0], bias=False)  # of the same layer, hence drawn for all of its inputs
         nn.init.uniform_(self.cell.weight, -((9 * features + 2) ** -0.5), (9 * features + 2) ** -0.5)
         told = self.render.modulations + (0 if config.code is None else config.code)
         self.latent = nn.Sequential(nn.ReLU(inplace=True), *mlp(*config.latent, told))
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
-        """(B, features, H, W) → (B, H, W, modulations): of the render network, the code in its first layer."""
+        """(B, features, H, W) → (B, H, W, modulations) of the render network, with the code in its first layer."""
         told_cell = stack(*self.told_cell(shape, cell), like=features)
         told = self.latent(rearrange(self.content(features), "b c h w -> b h w c") + self.cell(told_cell))
         modulation = told[..., : self.render.modulations]

@@ -1,4 +1,4 @@
-"""What LMF's three decoders share: a wide network per feature pixel, a narrow one per position and corner."""
+"""The base of LMF's three decoders: a wide network per feature pixel, a narrow one per position and corner."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from toolbox_lmf.windows import Windows
 
 
 class ModulatedConfig(DecoderConfig):
-    """Settings of all three."""
+    """Settings of all three decoders."""
 
     width: int = Field(default=16, gt=0, description="channels of each hidden layer of the render network")
     largest_scale: float | None = Field(
-        default=4, gt=0, description="a larger scale gets the cell of this one, as published; null: each has its own"
+        default=4, gt=0, description="the cell stops shrinking at this scale, as published; null: it never does"
     )
 
     def sizes(self) -> Literal["same", "any"] | int:
@@ -30,21 +30,21 @@ class ModulatedConfig(DecoderConfig):
 
 
 class ModulatedDecoder(ImplicitDecoder):
-    """A decoder whose ``prepare_for`` is a latent network, and whose ``colors`` are those of one corner.
+    """A decoder with a latent network in ``prepare_for``, and with ``colors`` for one corner.
 
-    A grid is rendered window by window, points one by one; the colors are the same.
+    It renders a grid window by window and points one by one, with the same colors.
     """
 
-    slots = 16384  # positions rendered at a time, over all feature pixels and images, to stay in the cache
-    widest = 1024  # positions of a window; of larger ones too many would wait for those around
+    slots = 16384  # positions to render at a time, over all feature pixels and images, so that they stay in the cache
+    widest = 1024  # most positions of a window; larger windows would wait too long for those around them
     largest_scale: float | None
 
     def told_cell(self, shape: tuple[int, int], cell: tuple[float, float]) -> tuple[float, float]:
-        """The cell that the networks are told, in half feature pixels."""
+        """The cell for the networks, in half feature pixels."""
         return clipped_cell((cell[0] * shape[0], cell[1] * shape[1]), self.largest_scale)
 
     def colors(self, values: Tensor, down: Tensor, right: Tensor, cell: tuple[float, float]) -> Tensor:
-        """What a feature pixel says of positions around it.
+        """The colors of positions around a feature pixel.
 
         Args:
             values: (B, ..., C), the content of the feature pixels.

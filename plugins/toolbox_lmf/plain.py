@@ -1,7 +1,7 @@
-"""LMF's decoders as they are published: modulations gathered for every position, 1×1 convolutions at output resolution.
+"""LMF's decoders as published: modulations gathered for every position, and 1×1 convolutions at output resolution.
 
-Oracles for the fast decoders, and what `toolbox bench` measures them against. They take a decoder's
-own weights and nothing else of it.
+The tests compare the fast decoders with them, and `toolbox bench` times one against the other. They share only
+the weights with the fast decoders.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from toolbox.plugin import cross_scale_attention, linear, plain_area_weights, plain_corners
 
-Inputs = Callable[[Tensor, Tensor, Tensor], Tensor]  # (codes at all positions, offsets y, offsets x) → of the network
+Inputs = Callable[[Tensor, Tensor, Tensor], Tensor]  # (codes, offsets y, offsets x), at all positions → inputs
 
 
 def modulated_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
@@ -83,7 +83,7 @@ def modulated_attention(decoder: Any, features: Tensor, size: tuple[int, int]) -
 
 
 def _found(decoder: Any, features: Tensor) -> Tensor:
-    """What attention across scales finds: for features larger than a crop, crop by crop, one pixel around each."""
+    """The result of attention across scales; for features larger than a crop, crop by crop, with one pixel around."""
     crop, (height, width) = decoder.config.crop, features.shape[-2:]
     if crop is None or height * width <= crop**2:
         return cross_scale_attention(decoder.across, features)
@@ -102,7 +102,7 @@ def _found(decoder: Any, features: Tensor) -> Tensor:
 
 
 def _rendered(render: Any, modulation: Tensor, code: Tensor, inputs: Inputs, size: tuple[int, int]) -> Tensor:
-    """The render network at all positions, from each of the four plain_corners, weighted."""
+    """The render network at all positions, averaged over the four corners."""
     around = plain_corners((code.shape[2], code.shape[3]), size)
     predictions = []
     for (pixel, dy, dx), weight in zip(around, plain_area_weights(around, code), strict=True):

@@ -1,4 +1,4 @@
-"""LMF's render network: so narrow that it costs little per position, modulated by what its feature pixel tells."""
+"""LMF's render network: narrow, so that it costs little per position, and modulated by its feature pixel."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class Render(nn.Module):
     """Hidden layers y → relu((1 + scale) · (W y + b) + shift), and a linear layer to the channels.
 
-    Scale and shift are of a feature pixel and the same at all its positions. So is what the first layer makes of
-    inputs that do not depend on the position, and its bias: they join the shift.
+    Scale and shift belong to a feature pixel and are the same at all its positions. So are the bias of the first layer
+    and its values for inputs that do not depend on the position, which therefore join the shift.
     """
 
     def __init__(self, inputs: int, width: int, depth: int, channels: int) -> None:
@@ -23,7 +23,7 @@ class Render(nn.Module):
     def modulated(self, modulation: Tensor, first: Tensor) -> Tensor:
         """Scales and then shifts (..., modulations) → factors and then summands (..., modulations), of all layers.
 
-        ``first`` (..., width) is what the first layer gives without the position, its bias included.
+        ``first`` (..., width) is the result of the first layer without the position, with its bias.
         """
         scale, shift = modulation.chunk(2, -1)
         factor, width = 1 + scale, self.width
@@ -33,7 +33,7 @@ class Render(nn.Module):
     def forward(self, modulated: Tensor, position: Tensor) -> Tensor:
         """Factors and summands (..., modulations) → (..., channels), which broadcast with the position.
 
-        ``position`` (..., width) is what the first layer makes of it.
+        ``position`` (..., width) is the result of the first layer for the position.
         """
         factors, summands = (each.split(self.width, -1) for each in modulated.chunk(2, -1))
         hidden = torch.addcmul(summands[0], factors[0], position).relu_()

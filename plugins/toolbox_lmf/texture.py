@@ -1,4 +1,4 @@
-"""LM-LTE's decoder: LTE's waves, first as what a feature pixel tells, and then as a few at each position."""
+"""LM-LTE's decoder: many of LTE's waves at each feature pixel, and a few at each position."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ModulatedTextureConfig(ModulatedConfig):
     """Settings of LM-LTE's decoder."""
 
     depth: int = Field(default=8, gt=0, description="hidden layers of the render network")
-    frequencies: int = Field(default=64, gt=0, description="waves that the latent network sees of a feature pixel")
-    code_frequencies: int = Field(default=8, gt=0, description="waves that the render network sees")
+    frequencies: int = Field(default=64, gt=0, description="waves of a feature pixel in the latent network")
+    code_frequencies: int = Field(default=8, gt=0, description="waves of a position in the render network")
     latent: tuple[PositiveInt, ...] = Field(
         default=(288,), min_length=1, description="channels of each hidden layer of the latent network"
     )
@@ -30,15 +30,16 @@ class ModulatedTextureConfig(ModulatedConfig):
 class ModulatedTexture(ModulatedDecoder):
     """(B, features, H, W) and a size → (B, channels, *size), for any size.
 
-    The latent network sees waves at a feature pixel, each of the phase π (vertical + horizontal frequency + phase ·
-    cell); it tells the modulations of the render network, and amplitudes and frequencies of a few waves more. Those,
-    of the phase π (frequency · offset + phase · cell), are the inputs of the render network. Offset (y, x) and cell
-    are in half feature pixels. The position is seen from the four feature pixels around it, weighted as in LIIF.
+    The latent network sees waves at a feature pixel, with the phases π (vertical + horizontal frequency + phase ·
+    cell). It predicts the modulations of the render network, and the amplitudes and frequencies of a few more waves.
+    These, with the phases π (frequency · offset + phase · cell), are the inputs of the render network. Offset (y, x)
+    and cell are in half feature pixels. The results for the four feature pixels around the position are averaged as
+    in LIIF.
 
     Beyond ``largest_scale`` (output height over input height) the cell is that of this scale, as in the published
-    evaluation. Vertical frequencies come before horizontal ones, which alternate in the published code. Departs from
-    the shared conventions as ``toolbox.decoders.corners`` does, and from the published code where the output is
-    smaller than the features, which it cannot decode.
+    evaluation. Vertical frequencies come before horizontal ones, which alternate in the published code. This departs
+    from the shared conventions as ``toolbox.decoders.corners`` does, and from the published code for an output smaller
+    than the features, which that cannot decode.
 
     Source: He & Jin, "Latent Modulated Function for Computational Optimal Continuous Image Representation", CVPR
     2024, Section 3, after the published code.
@@ -58,7 +59,7 @@ class ModulatedTexture(ModulatedDecoder):
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """(B, features, H, W) → (B, H, W, modulations and code): the code is amplitudes, and frequencies times π."""
         phase = math.pi * self.phase(stack(*self.told_cell(shape, cell), like=features))
-        # Of the frequencies only their sum is seen here, so that it is what is computed.
+        # Only the sum of the frequencies matters here, so only the sum is computed.
         weight, bias = (parameter.unflatten(0, (2, -1)).sum(0) for parameter in self.frequency.parameters())
         frequency = F.conv2d(features, math.pi * weight, math.pi * bias + phase, padding=1)
         waves = torch.cat((frequency.cos(), frequency.sin()), 1) * self.amplitude(features)

@@ -1,8 +1,8 @@
-"""A grid seen from its feature pixels: each is a corner of the output pixels in a window around it.
+"""A grid from the view of its feature pixels: each is a corner of the output pixels in a window around it.
 
 The window of a feature pixel reaches to the centers of its neighbors, so that at scale s it has about 2s output
-pixels along each axis. What a network computes at a feature pixel's corner is then computed window by window, where
-all positions share what the feature pixel tells, instead of gathering that for each position.
+pixels along each axis. A network can then work window by window. All positions of a window share the values of the
+feature pixel, which need not be gathered for each position.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from toolbox.plugin import center, covering
 
 @dataclass(frozen=True)
 class Windows:
-    """One axis of a grid. Of sizes alone, hence in NumPy: a device has no part in it."""
+    """One axis of a grid. It depends only on sizes, hence NumPy without a device."""
 
-    offsets: NDArray[np.float32]  # (features, slots): from a feature pixel to the output pixels, in half feature pixels
-    pixels: NDArray[np.int64]  # (2, outputs): the two feature pixels that each output pixel is seen from
-    slots: NDArray[np.int64]  # (2, outputs): which of their output pixels it is
+    offsets: NDArray[np.float32]  # (features, slots): from a feature pixel, in half feature pixels
+    pixels: NDArray[np.int64]  # (2, outputs): the two feature pixels around each output pixel
+    slots: NDArray[np.int64]  # (2, outputs): its slots in their windows
 
     @classmethod
     def of(cls, outputs: int, features: int) -> Windows:
-        """Of ``outputs`` pixels over ``features`` feature pixels."""
+        """The windows of ``outputs`` pixels over ``features`` feature pixels."""
         position = center(np.arange(outputs, dtype=np.float32), outputs)
         pixels = np.stack([covering(position, shift, features) for shift in (-1, 1)]).astype(np.int64)
         all_features = np.arange(features)

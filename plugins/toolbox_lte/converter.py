@@ -13,9 +13,9 @@ from toolbox.plugin import HALF, Checkpoint, Config, Conversion, ConverterInfo, 
 
 
 class LTEHints(Config):
-    """What a state dict cannot tell."""
+    """Settings that a state dict leaves open."""
 
-    largest_scale: float | None = Field(default=4, gt=0)  # null: the cell is never that of a smaller scale
+    largest_scale: float | None = Field(default=4, gt=0)  # null: the cell is never clipped
 
 
 def _plan(checkpoint: Checkpoint, hints: LTEHints) -> Conversion:

@@ -1,7 +1,7 @@
-"""LTE's decoder: waves whose amplitudes and frequencies the features tell, seen at each position by a small network.
+"""LTE's decoder: waves with amplitudes and frequencies from the features, and a small network at each position.
 
-Amplitudes and frequencies are convolutions of the features and computed once per feature pixel; the phases depend on
-the size of the output pixel alone. Per position there remain the waves themselves and the network behind them.
+Amplitudes and frequencies are convolutions of the features, computed once per feature pixel. The phases depend only on
+the size of the output pixel. Only the waves themselves and the network behind them are computed per position.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LocalTextureConfig(DecoderConfig):
     frequencies: int = Field(default=128, gt=0, description="waves per feature pixel; each has a cosine and a sine")
     hidden: tuple[PositiveInt, ...] = Field(default=(256, 256, 256), min_length=1, description="channels of each layer")
     largest_scale: float | None = Field(
-        default=4, gt=0, description="a larger scale gets the cell of this one, as published; null: each has its own"
+        default=4, gt=0, description="the cell stops shrinking at this scale, as published; null: it never does"
     )
 
     def sizes(self) -> Literal["same", "any"] | int:
@@ -48,14 +48,14 @@ class LocalTextureConfig(DecoderConfig):
 class LocalTexture(ImplicitDecoder):
     """(B, features, H, W) and a size → (B, channels, *size), for any size.
 
-    Of a feature pixel the position has its offset (y, x) in half feature pixels. The wave k is of the phase
-    π (frequency_k · offset + phase_k · cell), with the cell in half feature pixels too; the network sees the cosines of
-    all waves and then the sines, each times its amplitude. The position is seen from the four feature pixels around
-    it, weighted as in LIIF. LTE and LTE+ are the same function of position, with their frequencies in another order:
-    here the vertical ones come before the horizontal ones.
+    With the offset (y, x) of the position from a feature pixel and the cell, both in half feature pixels, wave k has
+    phase π (frequency_k · offset + phase_k · cell). The network sees the cosines of all waves and then the sines, each
+    times its amplitude. Its results for the four feature pixels around the position are averaged as in LIIF. LTE and
+    LTE+ are the same function of position with their frequencies in another order. Here the vertical ones come before
+    the horizontal ones.
 
     Beyond ``largest_scale`` (output height over input height) the cell is that of this scale, as in the published
-    evaluation: the phases were never trained for smaller cells. Departs from the shared conventions as
+    evaluation, because the phases were never trained for smaller cells. This departs from the shared conventions as
     ``toolbox.decoders.corners`` does.
 
     Source: Lee & Jin, "Local Texture Estimator for Implicit Representation Function", CVPR 2022, Section 3, after the

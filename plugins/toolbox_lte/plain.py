@@ -1,7 +1,7 @@
-"""LTE's decoder as it is published: waves and network at output resolution.
+"""LTE's decoder as published: waves and network at output resolution.
 
-An oracle for the fast decoder, and what `toolbox bench` measures it against. It takes the decoder's
-own weights and nothing else of it.
+The tests compare the fast decoder with it, and `toolbox bench` times one against the other. It shares only
+the weights with the fast decoder.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ OFFSETS, CELL = 8, 2  # channels of a position before and after its features
 
 
 class SRNOHints(Config):
-    """What a state dict cannot tell."""
+    """Settings that a state dict leaves open."""
 
-    largest_scale: float | None = Field(default=4, gt=0)  # null: the cell is never that of a smaller scale
+    largest_scale: float | None = Field(default=4, gt=0)  # null: the cell is never clipped
 
 
 def _plan(checkpoint: Checkpoint, hints: SRNOHints) -> Conversion:
@@ -73,7 +73,7 @@ def _position(weight: Tensor) -> Tensor:
 
 
 def _head_major(joined: Tensor, heads: int, number: int) -> Tensor:
-    """Each head's query, key and value follow one another; ours are apart."""
+    """Separate query, key and value, which follow one another for each head in the published code."""
     own = joined.unflatten(0, (heads, 3, -1))[:, number].flatten(0, 1)
     return own[..., 0, 0] if own.ndim == 4 else own
 

@@ -1,9 +1,9 @@
 """SRNO's decoder: each position attends to all others, by an attention that is linear in the queries.
 
-All that a position needs of the others is one matrix per layer and picture. So a grid is decoded in three passes of
-bands, in memory that does not grow with it: two that add up these matrices, and one that makes the colors. Each pass
-does again what comes before. Position vectors are linear in the features of the four corners, so whatever is linear in
-them, keys and values of the first layer too, is computed once per feature pixel.
+A position needs only one matrix per layer and picture from the others. So a grid is decoded in three passes of bands,
+in memory that does not grow with it: two passes add up these matrices, and one makes the colors. Each pass repeats the
+steps before it. Position vectors are linear in the features of the four corners, so everything that is linear in them,
+including keys and values of the first layer, is computed once per feature pixel.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from toolbox_srno.plain import neural_operator
 
 CORNERS = 4
 
-Pieces = Callable[[], Iterator[tuple[Content, Positions]]]  # all positions, as often as it is called
+Pieces = Callable[[], Iterator[tuple[Content, Positions]]]  # yields all positions on every call
 
 
 class NeuralOperatorConfig(DecoderConfig):
     """Settings of SRNO's decoder."""
 
     width: int = Field(default=256, gt=0, description="channels of a position")
-    heads: int = Field(default=16, gt=0, description="of the attention; blocks in the published code")
+    heads: int = Field(default=16, gt=0, description="heads of the attention; blocks in the published code")
     hidden: int = Field(default=256, gt=0, description="channels of the layer before the colors")
     largest_scale: float | None = Field(
-        default=4, gt=0, description="a larger scale gets the cell of this one, as published; null: each has its own"
+        default=4, gt=0, description="the cell stops shrinking at this scale, as published; null: it never does"
     )
 
     @model_validator(mode="after")
@@ -65,17 +65,17 @@ class NeuralOperatorConfig(DecoderConfig):
 class NeuralOperator(ImplicitDecoder):
     """(B, features, H, W) and a size → (B, channels, *size), for any size.
 
-    A position is its offsets (y, x) from the four feature pixels around it, in half feature pixels, their features,
-    each weighted by its area as in LIIF, and its cell in half feature pixels. Two layers of Galerkin attention mix
-    these vectors, and two linear layers make a color of each.
+    A position's vector has its offsets (y, x) from the four feature pixels around it, in half feature pixels; their
+    features, each weighted by its area as in LIIF; and its cell in half feature pixels. Two layers of Galerkin
+    attention mix these vectors, and two linear layers turn each into a color.
 
-    The attention averages over a set of positions, so that a color depends on all of them. The grid call averages over
-    its grid. ``query`` averages over the grid that the cell implies, and takes as long as that grid: at the centers of
-    the grid's pixels it gives the same. In training mode it averages over the points that are asked for, as in the
-    published training.
+    The attention averages over a set of positions, so a color depends on all of them. The grid call averages over its
+    grid. ``query`` averages over the grid that the cell implies, and takes as long as that grid. At the centers of the
+    grid's pixels it gives the same values. In training mode it averages over the given points, as in the published
+    training.
 
     Beyond ``largest_scale`` (output height over input height) the cell is that of this scale, as in the published
-    evaluation. Departs from the shared conventions as ``toolbox.decoders.corners`` does.
+    evaluation. This departs from the shared conventions as ``toolbox.decoders.corners`` does.
 
     Source: Wei & Zhang, "Super-Resolution Neural Operator", CVPR 2023, Section 3, after the published code.
     """
@@ -118,8 +118,8 @@ class NeuralOperator(ImplicitDecoder):
         x = lifted.flatten(1, 2)
         for layer in (self.first, self.second):
             average = layer.products(F.linear(x, *layer.keys_and_values())) / x.shape[1]
-            weight, bias = layer.operator(average)
-            x = layer(x, torch.baddbmm(bias[:, None], x, weight.mT))
+            weights, biases = layer.operator(average)
+            x = layer(x, torch.baddbmm(biases[:, None], x, weights.mT))
         image: Tensor = self.colors(x)
         return image.mT.unflatten(2, size)
 
@@ -141,33 +141,33 @@ class NeuralOperator(ImplicitDecoder):
         yield self.whole(image, positions.cell), positions
 
     def _operators(self, pieces: Pieces) -> tuple[Affine, Affine]:
-        """The operators of both layers for all the positions of one image: each takes a pass over them."""
+        """The operators of both layers for all positions of one image; each needs a pass over them."""
         first = self.first.operator(_average(self.first, self._lifted(pieces, self.first.keys_and_values())))
         seen = self.second.keys_and_values()
         mixed = (F.linear(vectors, *seen) for vectors in self._mixed(pieces, first))
         return first, self.second.operator(_average(self.second, mixed))
 
     def _decoded(self, pieces: Pieces, operators: tuple[Affine, Affine]) -> Iterator[Tensor]:
-        """(1, *shape, channels) of some positions after the other."""
+        """Yield (1, *shape, channels) for one piece of the positions after the other."""
         first, second = operators
         for vectors in self._mixed(pieces, first):
             yield self.colors(self.second(vectors, F.linear(vectors, *second)))
 
     def _mixed(self, pieces: Pieces, operator: Affine) -> Iterator[Tensor]:
-        """(1, *shape, width) of some positions after the other, after the first layer."""
+        """Yield (1, *shape, width) after the first layer, for one piece of the positions after the other."""
         weight, bias = operator
         unchanged = torch.eye(len(bias), dtype=bias.dtype, device=bias.device)
         for both in self._lifted(pieces, (torch.cat((unchanged, weight)), F.pad(bias, (len(bias), 0)))):
             yield self.first(*both.chunk(2, -1))
 
     def _lifted(self, pieces: Pieces, after: Affine) -> Iterator[Tensor]:
-        """(1, *shape, out) of some positions after the other: their vectors through another linear layer."""
+        """Yield (1, *shape, out), the vectors after a further linear layer, one piece of positions after another."""
         weight, bias = after
         by_corner = (weight @ self.content.weight).unflatten(1, (CORNERS, -1)).transpose(0, 1).flatten(0, 1)
         own, bias = weight @ self.position.weight, weight @ self.content.bias + bias
         for content, positions in pieces():
             height, width = content.height, content.width
-            # A column for each corner of each feature pixel: what it adds, times its area.
+            # A column for each corner of each feature pixel: its share, times its area.
             told = F.linear(content.values, by_corner).unflatten(3, (CORNERS, -1)).flatten(2, 3)
             added = Content(told, content.top, height)
             cell = clipped_cell((positions.cell[0] * height, positions.cell[1] * width), self.config.largest_scale)
@@ -182,7 +182,7 @@ class NeuralOperator(ImplicitDecoder):
 
 
 def _average(layer: GalerkinLayer, keys_and_values: Iterator[Tensor]) -> Tensor:
-    """The average of keyᵀ · value over all positions, summed in float64, so that bands hardly change it."""
+    """The average of keyᵀ · value over all positions, summed in float64 so that bands hardly change it."""
     total, count = torch.zeros((), dtype=torch.float64, device=layer.scale.device), 0
     for vectors in keys_and_values:
         total = total + layer.products(vectors.flatten(0, -2)).double()

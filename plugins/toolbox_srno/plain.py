@@ -1,7 +1,7 @@
-"""SRNO's decoder as it is published: all positions at once, at output resolution.
+"""SRNO's decoder as published: all positions at once, at output resolution.
 
-An oracle for the fast decoder, and what `toolbox bench` measures it against. It takes the decoder's
-own weights and nothing else of it.
+The tests compare the fast decoder with it, and `toolbox bench` times one against the other. It shares only
+the weights with the fast decoder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from toolbox.plugin import linear, plain_area_weights, plain_corners
 
 
 def neural_operator(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
-    """SRNO's decoder as published: offsets, weighted plain_corners and cell of all positions, and 1×1 convolutions."""
+    """SRNO's decoder as published: offsets, weighted corners and cell of all positions, and 1×1 convolutions."""
     height, width = features.shape[-2:]
     largest = decoder.config.largest_scale
     clip = 1.0 if largest is None else max(size[0] / height / largest, 1.0)

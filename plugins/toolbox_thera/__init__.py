@@ -10,7 +10,7 @@ from toolbox.plugin import ArchitectureInfo, ComponentInfo, ConverterInfo, hooki
 
 @hookimpl
 def toolbox_components() -> Iterable[ComponentInfo]:
-    """Thera's decoder, and the refinement of features before it."""
+    """Thera's decoder, and the refinement of the features for it."""
     from toolbox_thera.convnext import CONVNEXT_REFINEMENT
     from toolbox_thera.heat_field import HEAT_FIELD
 

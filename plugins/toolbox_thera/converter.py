@@ -1,7 +1,7 @@
 """Thera's published parameters: flax arrays by their paths, channels last, as an .npz or a mapping of names to arrays.
 
-The published files are pickles, which can run code when they are read, so `convert` refuses them. Save the arrays of
-one that you trust, in an environment with flax:
+The published files are pickles, which can run code while they are read, so `convert` refuses them. If you trust one,
+save its arrays in an environment with flax:
 
     flat = flax.traverse_util.flatten_dict(flax.core.unfreeze(pickle.load(file)["model"]), sep="/")
     numpy.savez("thera.npz", **{name: numpy.asarray(array) for name, array in flat.items()})
@@ -19,15 +19,15 @@ from torch import Tensor
 from toolbox.plugin import Checkpoint, Config, Conversion, ConverterInfo, EDSRConfig, TensorSource, WeightsError
 from toolbox_thera.convnext import WIDER
 
-MEAN = (0.4488, 0.4371, 0.404)  # of DIV2K's pictures
+MEAN = (0.4488, 0.4371, 0.404)  # mean and deviation of DIV2K's pictures
 STD = math.sqrt(0.25 + 1e-5)  # jax.nn.standardize adds this to the variance
-FIELD_STD = 0.5  # what the field is multiplied by again
+FIELD_STD = 0.5  # the factor that the field gets afterwards
 
 Sources = dict[str, str | TensorSource]
 
 
 class TheraHints(Config):
-    """The parameters tell everything."""
+    """No hints: the parameters leave nothing open."""
 
 
 def _plan(checkpoint: Checkpoint, hints: TheraHints) -> Conversion:
@@ -64,7 +64,7 @@ def _plan(checkpoint: Checkpoint, hints: TheraHints) -> Conversion:
         "normalization": {"mean": MEAN, "std": STD},
         "global_skip": "nearest",
         "encoder": encoder,
-        # The published network adds the mean to what has it already.
+        # The published network adds the mean to a value that already has it.
         "decoder": {"name": "heat-field", "hidden": hidden, "bias": [mean / STD for mean in MEAN]},
     }
     return Conversion(spec, sources)
@@ -75,9 +75,9 @@ def _has(checkpoint: Checkpoint, prefix: str) -> bool:
 
 
 def _field(rows: Tensor, hidden: int) -> Tensor:
-    """Published rows, (component, channel) and then phases, as ours: (channel, component) and then phases.
+    """Reorder published rows, (component, channel) and then phases, to ours, (channel, component) and then phases.
 
-    The network's output has another standard deviation than its input, by jax's epsilon; ours has one.
+    In the published network, input and output differ in standard deviation by jax's epsilon. Ours has only one.
     """
     weights, phases = rows[:-hidden], rows[-hidden:]
     by_channel = weights.unflatten(0, (hidden, -1)).transpose(0, 1).flatten(0, 1)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from toolbox.plugin import ComponentInfo, EncoderConfig, EncoderSpec
 
 EPSILON = 1e-6  # of the layer norms
-WIDER = 4  # times, between the two 1×1 convolutions of a block
+WIDER = 4  # growth of channels between the two 1×1 convolutions of a block
 
 
 class ConvNeXtRefinementConfig(EncoderConfig):
-    """Settings of the refinement; its defaults are the published ones."""
+    """Settings of the refinement; the defaults are the published ones."""
 
     encoder: EncoderSpec
     blocks: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(
@@ -67,12 +67,12 @@ class Widening(nn.Module):
 class ConvNeXtRefinement(nn.Module):
     """Image (B, channels, H, W) → features (B, channels of the last stage, H, W), any range.
 
-    The features of the encoder inside go through stages of ConvNeXt blocks. Where the number of channels changes, a
-    layer norm and a 1×1 convolution come first.
+    The features of the inner encoder go through stages of ConvNeXt blocks. A stage with another number of channels
+    begins with a layer norm and a 1×1 convolution.
 
     Source: Becker et al., "Thera: Aliasing-Free Arbitrary-Scale Super-Resolution with Neural Heat Fields", 2025,
-    Section 4, after the published code; the blocks are Liu et al., "A ConvNet for the 2020s", CVPR 2022, here of
-    3×3 and without layer scale.
+    Section 4, after the published code. The blocks are from Liu et al., "A ConvNet for the 2020s", CVPR 2022, here
+    with 3×3 and without layer scale.
     """
 
     def __init__(self, config: ConvNeXtRefinementConfig, channels: int) -> None:

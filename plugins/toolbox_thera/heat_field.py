@@ -1,9 +1,9 @@
 """Thera's decoder: a field of sines in each feature pixel, which the scale blurs as heat does.
 
-A feature pixel gives each sine k_h · sin(δ·C_h + φ_h) its weight and its phase; the frequencies C_h are the same
+A feature pixel gives each sine k_h · sin(δ·C_h + φ_h) its weight and its phase. The frequencies C_h are the same
 everywhere. By the addition theorem the field is linear in sin(δ·C_h) and cos(δ·C_h), with coefficients that are
-prepared once per feature pixel. These sines and cosines depend on the offset δ alone, and on a grid few offsets occur:
-at an integer scale all feature pixels have the same ones, so that a picture is one matrix product.
+prepared once per feature pixel. These sines and cosines depend only on the offset δ, and few offsets occur on a grid.
+At an integer scale all feature pixels have the same ones, so that a picture is one matrix product.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from toolbox_thera.plain import heat_field
 
 HIGHEST_FREQUENCY = 16 * math.pi  # of a field before training, in radians per feature pixel
 DIFFUSIVITY = math.sqrt(math.log(4)) / (2 * math.pi**2)  # k before training
-NUMBERS_AT_A_TIME = 2**20  # of coefficients or of the basis: more would not stay in the cache
+NUMBERS_AT_A_TIME = 2**20  # most coefficients or basis values, so that they stay in the cache
 
 
 class HeatFieldConfig(DecoderConfig):
@@ -52,12 +52,12 @@ class HeatField(ImplicitDecoder):
     """(B, features, H, W) and a size → (B, channels, *size), for any size.
 
     A position sees the feature pixel that covers it and its offset δ (y, x) from that pixel's center, in whole feature
-    pixels. The field there is Σ_h k_h · sin(δ·C_h + φ_h) · exp(−‖C_h‖² · κ · t): frequencies C and the diffusivity κ
-    are the network's, weights k and phases φ the feature pixel's, and t = 1 / scale² is the time for which the field
-    is blurred, so that no frequency is left that the output grid cannot show.
+    pixels. The field there is Σ_h k_h · sin(δ·C_h + φ_h) · exp(−‖C_h‖² · κ · t). The network has the frequencies C and
+    the diffusivity κ, and the feature pixel has the weights k and phases φ. t = 1 / scale² is the time for which the
+    field is blurred, so that no frequency is left that the output grid cannot show.
 
-    Departs from the shared conventions: offsets are in whole feature pixels; a center on the edge of two feature
-    pixels goes to the later one, by float32 rounding as published; and the scale is the vertical one alone.
+    This departs from the shared conventions in three ways. Offsets are in whole feature pixels. A center on the edge
+    of two feature pixels goes to the later one, by float32 rounding as published. Only the vertical scale counts.
 
     Source: Becker et al., "Thera: Aliasing-Free Arbitrary-Scale Super-Resolution with Neural Heat Fields", 2025,
     Section 3, after the published code.
@@ -100,7 +100,7 @@ class HeatField(ImplicitDecoder):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) → (B, channels, *size)."""
-        if torch.compiler.is_compiling():  # how often offsets come again depends on values
+        if torch.compiler.is_compiling():  # the repetition of offsets depends on values
             return super().forward(features, size)
         batch, _, height, width = features.shape
         rows, columns = Phases.of(size[0], height), Phases.of(size[1], width)
@@ -122,7 +122,7 @@ class HeatField(ImplicitDecoder):
         return image
 
     def _rows_at_a_time(self, rows: Phases, columns: Phases, images: int, width: int) -> int:
-        """How many rows of features are decoded at a time: whole periods, if they are short."""
+        """The rows of features to decode at a time: whole periods, if they are short."""
         per_row = 2 * self.hidden * width * max(images, rows.slots * columns.slots)
         step = max(1, NUMBERS_AT_A_TIME // per_row)
         return step - step % rows.period if step > rows.period else step
@@ -147,9 +147,9 @@ class HeatField(ImplicitDecoder):
         """(*shape, 2 · hidden): cosines, then sines, at float64 offsets that broadcast to a shape.
 
         They are blurred for output pixels of height ``pixel`` in feature pixels. A grid has few offsets along each
-        axis, and the cosine and sine of a sum of two are made of theirs.
+        axis, and the addition theorem combines their cosines and sines.
         """
-        frequencies = self.frequencies.to(torch.promote_types(like.dtype, torch.float32))  # angles need the digits
+        frequencies = self.frequencies.to(torch.promote_types(like.dtype, torch.float32))  # angles need the precision
         vertical, horizontal = (
             distance.to(frequencies)[..., None] * frequency
             for distance, frequency in zip((down, right), frequencies, strict=True)

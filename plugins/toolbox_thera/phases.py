@@ -1,4 +1,4 @@
-"""Which offsets occur along an axis of a grid: few, where output pixels and feature pixels are in step."""
+"""The offsets along an axis of a grid, which are few if output pixels and feature pixels are in step."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from toolbox.plugin import nearest_upward
 class Phases:
     """One axis of a grid: each feature pixel has ``slots`` places for the output pixels that it covers.
 
-    Every ``period`` feature pixels the same offsets come again. Of sizes alone, hence in NumPy: a device has no part
-    in it.
+    The same offsets repeat every ``period`` feature pixels. They depend only on sizes, hence NumPy without a device.
     """
 
     offsets: NDArray[np.float64]  # (period, slots), in feature pixels; 0 where there is no output pixel
@@ -24,12 +23,12 @@ class Phases:
 
     @classmethod
     def of(cls, outputs: int, features: int) -> Phases:
-        """Of ``outputs`` pixels over ``features`` feature pixels."""
+        """The phases of ``outputs`` pixels over ``features`` feature pixels."""
         number = np.arange(outputs)
         center = (2 * number + 1) / outputs - 1
         pixel = nearest_upward((center / 2).astype(np.float32), features).astype(np.int64)
         offset = (center + 1) * (features / 2) - pixel - 0.5
-        # Rounding may put a center that lies on an edge into the pixel before, but not in every period.
+        # Rounding may put a center on an edge into the pixel before it, but not in every period.
         regular = np.array_equal(pixel, (2 * number + 1) * features // (2 * outputs))
         period = features // math.gcd(outputs, features) if regular else features
         slot = number - np.searchsorted(pixel, pixel)
@@ -40,7 +39,7 @@ class Phases:
 
     @property
     def period(self) -> int:
-        """After how many feature pixels the same offsets come again."""
+        """The number of feature pixels after which the offsets repeat."""
         return len(self.offsets)
 
     @property

@@ -1,7 +1,7 @@
-"""Thera's decoder as it is published: a field of its own, and its sines, at every output pixel.
+"""Thera's decoder as published: a field of its own, and its sines, at every output pixel.
 
-An oracle for the fast decoder, and what `toolbox bench` measures it against. It takes the decoder's
-own weights and nothing else of it.
+The tests compare the fast decoder with it, and `toolbox bench` times one against the other. It shares only
+the weights with the fast decoder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def heat_field(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _centers(count: int) -> Tensor:
-    """Of pixels in [−0.5, 0.5]."""
+    """The centers of pixels in [−0.5, 0.5]."""
     return torch.linspace(-0.5 + 1 / (2 * count), 0.5 - 1 / (2 * count), count, dtype=torch.float64)
 
 

@@ -15,7 +15,7 @@ from tests.parts import component
 from toolbox.discovery import installed
 from toolbox.encoders.edsr import EDSR_ENCODER
 from toolbox.errors import ConformanceError, PluginError, SpecError
-from toolbox.testing import RULES, RuleCase, check_component, conformance_cases
+from toolbox.testing import HOOK_RULES, RULES, RuleCase, check_component, conformance_cases
 from toolbox.testing.cases import ArchitectureCase
 
 
@@ -32,7 +32,8 @@ def test_a_plugin_has_a_case_for_each_rule_component_and_setting_and_for_each_ar
     assert len(set(names)) == len(names)
     assert names[:1] == ["decoder-meta-upscale-record"]
     assert f"decoder-meta-upscale-1-{RULES[-1].name}" in names
-    assert names[2 * len(RULES) :] == ["architecture-metasr", "architecture-metasr-edsr"]
+    converter = [f"checkpoint-format-metasr-{rule.name}" for rule in HOOK_RULES["checkpoint format"]]
+    assert names[2 * len(RULES) :] == [*converter, "architecture-metasr", "architecture-metasr-edsr"]
     cases[-1]()
 
 

@@ -99,7 +99,7 @@ class _Case:
     module: nn.Module
     inputs: tuple[Any, ...]
     plain: Callable[..., Any] | None = None
-    conditions: Mapping[str, float] = field(default_factory=dict)  # that a network is told
+    conditions: Mapping[str, float] = field(default_factory=dict)  # of the conditions for a network
 
 
 def _case(

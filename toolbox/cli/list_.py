@@ -60,7 +60,7 @@ def list_(
 
 
 def plural(kind: str) -> str:
-    """What several of a kind are called."""
+    """The plural of a kind's name."""
     return f"{kind}es" if kind.endswith("s") else f"{kind}s"
 
 

@@ -1,4 +1,4 @@
-"""``toolbox show``: one of all that has a name, or a weights file, in full."""
+"""``toolbox show``: anything with a name, or a weights file, in full."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _show_component(info: ComponentInfo, as_json: bool) -> None:
 
 
 def _settings(properties: dict[str, Any]) -> Iterator[str]:
-    """The settings, a line each."""
+    """Print the settings, one per line."""
     yield "settings:"
     for key, setting in properties.items():
         if key != "name":

@@ -90,7 +90,7 @@ def print_network(name: str, facts: dict[str, Any]) -> None:
 
 
 def _conditions(conditions: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """What the network is told beside the image; nothing where that is nothing."""
+    """The conditions that the network needs besides the image, if any."""
     words = [f"{name} ({each['description']})" if each["description"] else name for name, each in conditions.items()]
     return {"is told": ", ".join(words)} if words else {}
 

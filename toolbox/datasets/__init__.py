@@ -1,1 +1,1 @@
-"""Datasets: where training pictures come from, one by one."""
+"""Datasets: the sources of training pictures."""

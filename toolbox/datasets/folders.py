@@ -17,24 +17,24 @@ from toolbox.images.files.picture import read_pixels
 from toolbox.learning import Example
 from toolbox.records import DatasetInfo
 
-ENDING = re.compile(r"(_HR|_LR|x\d+(\.\d+)?)$")  # of names of partners, which are else the same
+ENDING = re.compile(r"(_HR|_LR|x\d+(\.\d+)?)$")  # endings of the names of partners, which are otherwise the same
 
 
 class PicturesConfig(Config):
     """Settings of clean pictures."""
 
-    folder: Path = Field(description="every picture in and below it")
+    folder: Path = Field(description="a folder; every picture in and below it is used")
 
 
 class PairsConfig(Config):
     """Settings of pairs."""
 
     clean: Path = Field(description="a folder with the clean pictures")
-    degraded: Path = Field(description="a folder with their partners, of the same names but for _HR, _LR or x2")
+    degraded: Path = Field(description="a folder with their partners, of the same names apart from _HR, _LR or x2")
 
 
 class PictureFiles(Sequence[Example]):
-    """Pictures of files, read when they are asked for."""
+    """Pictures of files, read on demand."""
 
     def __init__(self, files: Sequence[tuple[Path, Path | None]]) -> None:
         self.files = files
@@ -48,7 +48,7 @@ class PictureFiles(Sequence[Example]):
 
     @cached_property
     def digest(self) -> str:
-        """Of what the files hold, wherever they are."""
+        """A digest of the contents of the files, wherever they are."""
         digest = hashlib.sha256()
         for path in (path for pair in self.files for path in pair):
             if path is not None:
@@ -58,7 +58,7 @@ class PictureFiles(Sequence[Example]):
 
 
 def open_pictures(config: PicturesConfig) -> PictureFiles:
-    """The pictures in and below a folder, in the order of their paths.
+    """Open the pictures in and below a folder, in the order of their paths.
 
     Raises:
         ImageError: there is no folder, or no picture in it.
@@ -67,7 +67,7 @@ def open_pictures(config: PicturesConfig) -> PictureFiles:
 
 
 def open_pairs(config: PairsConfig) -> PictureFiles:
-    """The pairs in and below two folders, in the order of the clean pictures' paths.
+    """Open the pairs in and below two folders, in the order of the clean pictures' paths.
 
     Raises:
         ImageError: there is no folder, no picture in it, or a clean picture has no partner.
@@ -92,7 +92,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _place(path: Path, folder: Path) -> str:
-    """What partners have in common."""
+    """The part of the path that partners share."""
     return str(path.relative_to(folder).with_name(ENDING.sub("", path.stem)))
 
 

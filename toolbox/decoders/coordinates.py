@@ -83,25 +83,25 @@ def nearest(position: Tensor, count: int, features: int) -> Tensor:
 
 
 def clipped_cell(cell: tuple[float, float], largest_scale: float | None) -> tuple[float, float]:
-    """A cell in half feature pixels, enlarged to that of ``largest_scale`` where the picture's scale is larger.
+    """A cell in half feature pixels, enlarged to that of ``largest_scale`` if the scale of the picture is larger.
 
-    The scale is the vertical one, 2 / cell, and both axes are enlarged alike. A network that is told the cell knows
-    nothing of cells smaller than those it was trained with.
+    The vertical scale counts, 2 / cell, and both axes are enlarged alike. A network that gets the cell knows nothing
+    about smaller cells than those of its training.
     """
     if largest_scale is None:
         return cell
-    excess = torch.sym_max(2 / cell[0] / largest_scale, 1.0)
+    excess: Any = torch.sym_max(2 / cell[0] / largest_scale, 1.0)
     return cell[0] * excess, cell[1] * excess
 
 
 def nearest_upward(half: Any, features: int) -> Any:
-    """The feature pixel that covers each position; of two that it lies between, the later one.
+    """The feature pixel that covers each position, or the later one of two if it lies between them.
 
-    ``half`` is half the position, in float32: in its arithmetic, as jax's code and Thera's have it, rounding decides
-    what lies on an edge. Tensors or NumPy's arrays.
+    ``half`` is half the position in float32, in whose arithmetic rounding decides what lies on an edge, as in the code
+    of jax and Thera. Tensors or NumPy arrays.
     """
     place = half * features + (features - 1) / 2
-    return ((place - 0.5) // 1 + 1).clip(0, features - 1)  # exact, where place + 0.5 would be rounded
+    return ((place - 0.5) // 1 + 1).clip(0, features - 1)  # exact, while place + 0.5 would be rounded
 
 
 def offset(position: Tensor, pixel: Tensor, features: int) -> Tensor:

@@ -46,8 +46,8 @@ def corners(positions: Positions, height: int, width: int, *, ensemble: bool = T
     return [Corner(row, column, down, right) for row, down in rows for column, right in columns]
 
 
-def along(position: Tensor, outputs: int, count: int, shifts: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
-    """On an axis of ``outputs`` pixels over ``count`` feature pixels: for each shift, the pixel and offset of each.
+def along(position: Tensor, outputs: int, count: int, shifts: Sequence[float | Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """On an axis of ``outputs`` pixels over ``count`` feature pixels: the pixels and offsets for each shift.
 
     The pixel covers the shifted position, clamped inside the image; the offset is from its center to the
     position itself. Shifts and offsets are in half feature pixels.
@@ -71,8 +71,8 @@ def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
 def published(position: Tensor, count: int) -> Tensor:
     """Positions in float32; centers of the grid of ``count`` pixels are rounded as published.
 
-    It matters at the border of odd scales: there both pixels of an axis are the same one, its
-    offset is zero but for rounding, and it is this rounding that weighs the other axis.
+    This matters at the border of odd scales. There both pixels of an axis are the same, and the offset is
+    zero except for rounding, which then decides the weights of the other axis.
     """
     outputs = exact(count, position.device)
     closest = center(((position + 1) * (outputs / 2) - 0.5).round().float(), outputs)
@@ -80,15 +80,16 @@ def published(position: Tensor, count: int) -> Tensor:
 
 
 def center(pixel: Any, count: Any) -> Any:
-    """The center of each pixel of ``count``, rounded as published; of float32 tensors or NumPy's arrays."""
+    """The center of each pixel of ``count``, rounded as published; for float32 tensors or NumPy arrays."""
     return (-1 + 1 / count) + (2 / count) * pixel
 
 
-def covering(position: Any, shift: float, count: Any) -> Any:
-    """The feature pixel that covers the position, shifted by half feature pixels; of tensors or NumPy's arrays.
+def covering(position: Any, shift: Any, count: Any) -> Any:
+    """The feature pixel that covers the position, shifted by half feature pixels; for tensors or NumPy arrays.
 
-    Positions are float32. Halves are rounded to even, as grid_sample does.
+    Positions are float32, and the shift is a number or a float64 scalar. Halves are rounded to even, as
+    grid_sample does.
     """
-    shifted = position + shift / count + (EPSILON if shift else 0)
+    shifted = position + shift / count + EPSILON * (shift != 0)
     inside = shifted.clip(-1 + EPSILON, 1 - EPSILON)
     return (((inside + 1) * count - 1) / 2).round()

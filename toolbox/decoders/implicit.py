@@ -52,12 +52,12 @@ class ImplicitDecoder(nn.Module):
         raise NotImplementedError
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
-        """``prepare``, for content that also depends on the size of an output pixel or of all the features.
+        """Like ``prepare``, for content that also depends on the size of an output pixel or of all features.
 
         Args:
-            features: some rows of them.
-            shape: height and width of all of them.
-            cell: height and width of the pixel around a position; a grid of H' × W' has 2 / H', 2 / W'.
+            features: some rows of the features.
+            shape: height and width of all features.
+            cell: height and width of the pixel around a position, 2 / H' and 2 / W' for a grid of H' × W'.
         """
         return self.prepare(features)
 
@@ -83,7 +83,7 @@ class ImplicitDecoder(nn.Module):
         return assembled((part for band in bands for part in self.decode_rows(band[0], size, *band[1:])), size)
 
     def bands(self, features: Tensor, size: tuple[int, int]) -> Iterator[tuple[Content, int, int]]:
-        """A grid from top to bottom: rows [start, stop), and what was prepared for them."""
+        """Yield a grid from top to bottom: rows [start, stop), and their prepared content."""
         height, width = features.shape[-2:]
         if self.reach(height / size[0]) is None:
             yield self.whole(features, (2 / size[0], 2 / size[1])), 0, size[0]
@@ -152,13 +152,13 @@ class ImplicitDecoder(nn.Module):
         return torch.cat([self.sample(content, chunk) for chunk in chunks], 1)
 
     def whole(self, features: Tensor, cell: tuple[float, float]) -> Content:
-        """What was prepared of all the features."""
+        """The prepared content of all features."""
         height, width = features.shape[2:]
         return Content(self.prepare_for(features, (height, width), cell).contiguous(), 0, height)
 
 
 def assembled(parts: Iterator[Tensor], size: tuple[int, int]) -> Tensor:
-    """Pieces (B, some rows, W', channels) of a grid from top to bottom → (B, channels, *size)."""
+    """Join pieces (B, some rows, W', channels) of a grid from top to bottom → (B, channels, *size)."""
     first = next(parts)
     image = first.new_empty(len(first), first.shape[-1], *size)
     top = 0

@@ -17,10 +17,10 @@ def gaussian_kernel(deviation: float) -> Tensor:
 
 
 def gaussian_blur(picture: Tensor, deviation: float) -> Tensor:
-    """Blur (C, H, W) by a standard deviation in pixels; beyond the border the noise goes on by wrapping around.
+    """Blur (C, H, W) by a standard deviation in pixels, with borders that wrap around.
 
-    Wrapped borders keep the statistics of noise the same everywhere. A side shorter than the kernel's
-    radius cannot wrap.
+    Wrapping keeps the statistics of noise the same everywhere. A side shorter than the kernel's radius
+    cannot wrap.
     """
     kernel = gaussian_kernel(deviation).to(picture)
     radius = len(kernel) // 2

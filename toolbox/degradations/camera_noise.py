@@ -1,4 +1,4 @@
-"""The noise of a camera: shot and read noise of a raw picture, after all that the camera does to it."""
+"""The noise of a camera: shot and read noise of a raw picture, after the processing of the camera."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ class CameraNoiseConfig(Config):
         default=(1e-4, 2e-2), description="variance of the raw noise per signal (λ_shot); [low, high] by its logarithm"
     )
     smooth_luma: Annotated[Width | tuple[Width, Width], AfterValidator(ordered)] = Field(
-        default=(0.0, 0.8), description="how much the camera blurs the noise of brightness: a Gaussian's σ in pixels"
+        default=(0.0, 0.8), description="blur of the brightness noise by the camera: σ of a Gaussian, in pixels"
     )
     smooth_chroma: Annotated[Width | tuple[Width, Width], AfterValidator(ordered)] = Field(
-        default=(0.0, 2.0), description="the same of the noise of colors"
+        default=(0.0, 2.0), description="the same for the color noise"
     )
 
 
 class Camera(NamedTuple):
-    """A camera and its picture: all that turns raw values into colors."""
+    """A camera with its picture: the settings that turn raw values into colors."""
 
     matrix: Tensor  # (3, 3), from linear sRGB to the sensor's colors; rows sum to 1, so that gray stays gray
     gains: Tensor  # (3, 1, 1), white balance times exposure
     contrast: float  # share of the S-shaped tone curve, 0 to 1
-    edge_gain: float  # of the demosaicing's correction by the Laplacian; 0 is bilinear
+    edge_gain: float  # gain of the demosaicing's correction by the Laplacian; 0 is bilinear
 
 
 def camera_noise(config: CameraNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Tensor:
-    """The picture with the noise that it would have, had a camera taken it; not clipped.
+    """Add the noise that a camera would have left in the picture, not clipped.
 
-    RGB (3, H, W) in [0, 1] goes back to a Bayer mosaic of raw values. They get noise of variance
-    λ_shot · value + λ_read, and both, with and without noise, become pictures again: demosaicing, white
-    balance, color matrix, gamma and tone curve. Their difference is smoothed as cameras do and added to
-    the picture. So the picture itself stays as it is where the noise is zero: a network is never asked
-    to mend what demosaicing did.
+    RGB (3, H, W) in [0, 1] becomes a Bayer mosaic of raw values again, which get noise of variance
+    λ_shot · value + λ_read. Both mosaics, with and without noise, become pictures: demosaicing, white
+    balance, color matrix, gamma and tone curve. Their difference is smoothed as in cameras and added to
+    the picture. So the picture stays unchanged where the noise is zero, and a network never has to mend
+    the effects of demosaicing.
 
     Source: Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, Sections 3.1 to
-    3.5, with a wider range of noise for small sensors. Departures: the color matrix is drawn, not one of
-    four cameras'; highlights keep their noise; demosaicing is Malvar's (Malvar et al., ICASSP 2004) with
+    3.5, with a wider range of noise for small sensors. Departures: the color matrix is drawn, instead of one
+    of four cameras; highlights keep their noise; demosaicing is that of Malvar et al., ICASSP 2004, with
     the 5-point Laplacian everywhere and a drawn gain.
     """
     gray = picture.shape[0] == 1
@@ -72,7 +72,7 @@ def camera_noise(config: CameraNoiseConfig, picture: Tensor, scale: float, gener
 
 def _draw_camera(generator: Generator) -> Camera:
     """A random camera: crosstalk of the colors, a light source, an exposure and a tone curve."""
-    strength = 0.05 + 0.3 * torch.rand(3, 1, generator=generator)  # of the other two colors in each
+    strength = 0.05 + 0.3 * torch.rand(3, 1, generator=generator)  # share of the other two colors in each
     split = torch.rand(3, generator=generator)
     others = torch.zeros(3, 3)
     for row, (first, second) in enumerate(((1, 2), (0, 2), (1, 0))):  # green is nearer to both than they to each other
@@ -84,15 +84,15 @@ def _draw_camera(generator: Generator) -> Camera:
 
 
 def _to_raw(picture: Tensor, camera: Camera) -> Tensor:
-    """(3, H, W) in [0, 1] → what each color of the sensor would be everywhere."""
+    """(3, H, W) in [0, 1] → the values of each sensor color at every pixel."""
     tone = 0.5 - torch.sin(torch.asin((1 - 2 * picture).clamp(-1, 1)) / 3)
-    toned = picture + camera.contrast * (tone - picture)  # not the inverse of the way back, but near
+    toned = picture + camera.contrast * (tone - picture)  # nearly the inverse of the way back
     linear = toned.clamp(min=0) ** 2.2
     return torch.einsum("ij,jhw->ihw", camera.matrix.to(picture), linear) / camera.gains.to(picture)
 
 
 def _with_noise(raw: Tensor, shot: float, read: float, generator: Generator) -> Tensor:
-    """Raw values with Gaussian noise of variance shot · value + read, as photons and electronics leave it."""
+    """Add Gaussian noise of variance shot · value + read, as from photons and electronics."""
     noise = torch.randn(raw.shape, generator=generator, dtype=raw.dtype)
     return raw + noise * (shot * raw.clamp(min=0) + read).sqrt()
 
@@ -106,11 +106,11 @@ def _to_picture(raw: Tensor, masks: Tensor, camera: Camera) -> Tensor:
 
 
 def _demosaiced(raw: Tensor, masks: Tensor, edge_gain: float) -> Tensor:
-    """A mosaic (H, W) → (3, H, W): bilinear, and where another color was measured, a share of its Laplacian more."""
+    """A mosaic (H, W) → (3, H, W): bilinear, and a share of the Laplacian where another color was measured."""
     height, width = raw.shape
-    padded = F.pad((raw * masks)[:, None], (1, 1, 1, 1), mode="reflect")  # keeps the colors' places
+    padded = F.pad((raw * masks)[:, None], (1, 1, 1, 1), mode="reflect")  # keeps the places of the colors
     tent = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]).to(raw)[None, None]
-    measured = torch.tensor([4.0, 8.0, 4.0]).to(raw).view(3, 1, 1)  # the tent's sum over what was measured of a color
+    measured = torch.tensor([4.0, 8.0, 4.0]).to(raw).view(3, 1, 1)  # sum of the tent over a color's measured pixels
     bilinear = torch.where(masks > 0, raw, F.conv2d(padded, tent)[:, 0] / measured)
     if height < 3 or width < 3:
         return bilinear
@@ -131,14 +131,14 @@ def _bayer(like: Tensor, phase: list[int]) -> Tensor:
 
 
 def _smoothed(noise: Tensor, luma: float, chroma: float) -> Tensor:
-    """Noise (3, H, W), its mean over the colors and what is left blurred by their own widths."""
+    """Noise (3, H, W) with its mean over the colors and the remainder blurred by widths of their own."""
     brightness = noise.mean(0, keepdim=True)
     colors = noise - brightness
     return _blurred(brightness, luma) + _blurred(colors, chroma)
 
 
 def _blurred(noise: Tensor, width: float) -> Tensor:
-    return noise if width < 0.2 else gaussian_blur(noise, width)  # less is no blur at whole pixels
+    return noise if width < 0.2 else gaussian_blur(noise, width)  # a smaller σ blurs nothing at whole pixels
 
 
 def _logarithms(value: float | tuple[float, float]) -> float | tuple[float, float]:
@@ -153,6 +153,6 @@ CAMERA_NOISE = DegradationInfo(
     name="camera-noise",
     degrade=camera_noise,
     config=CameraNoiseConfig,
-    summary="shot and read noise of a raw picture after demosaicing and all else that a camera does, not clipped",
+    summary="shot and read noise of a raw picture after demosaicing and the other steps of a camera, not clipped",
     source="Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR 2019",
 )

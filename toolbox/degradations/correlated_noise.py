@@ -1,4 +1,4 @@
-"""Gaussian noise whose neighbors and colors resemble each other, as in a picture that was processed or resized."""
+"""Gaussian noise with correlated neighbors and colors, as in a processed or resized picture."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class CorrelatedNoiseConfig(Config):
         description="standard deviation of 255, or [low, high] to draw one for each patch"
     )
     blur: Annotated[Width | tuple[Width, Width], AfterValidator(ordered)] = Field(
-        default=(0.3, 1.5), description="standard deviation, in pixels, of the Gaussian that the noise is blurred with"
+        default=(0.3, 1.5), description="standard deviation, in pixels, of the Gaussian that blurs the noise"
     )
     shared: Annotated[Share | tuple[Share, Share], AfterValidator(ordered)] = Field(
-        default=(0.0, 1.0), description="share of the variance that all channels have in common"
+        default=(0.0, 1.0), description="share of the variance that all channels share"
     )
 
 
 def correlated_noise(config: CorrelatedNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
-    """Blurred noise of one or of a drawn strength, renormalized, not clipped; it tells ``sigma``."""
+    """Add blurred noise of a fixed or drawn strength, renormalized, not clipped; the condition is ``sigma``."""
     sigma, blur, shared = (drawn(each, generator) for each in (config.sigma, config.blur, config.shared))
     noise = torch.randn(picture.shape, generator=generator, dtype=picture.dtype)
     common = torch.randn(picture.shape[1:], generator=generator, dtype=picture.dtype)
@@ -49,4 +49,5 @@ CORRELATED_NOISE = DegradationInfo(
     config=CorrelatedNoiseConfig,
     summary="Gaussian noise that is correlated between neighbors and between colors, not clipped",
     source="none: what demosaicing, denoising in the camera and resizing leave of white noise",
+    example={"sigma": [5, 50]},
 )

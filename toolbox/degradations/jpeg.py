@@ -20,7 +20,7 @@ from toolbox.records import DegradationInfo
 Quality = Annotated[int, Field(ge=1, le=100)]
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
-BLOCK = 16  # pixels along a side of JPEG's largest unit, with colors at half the resolution
+BLOCK = 16  # side of JPEG's largest unit in pixels, with colors at half the resolution
 
 
 class JpegConfig(Config):
@@ -30,13 +30,13 @@ class JpegConfig(Config):
         description="Pillow's quality, or [low, high] to draw one for each patch"
     )
     subsampling: tuple[Subsampling, ...] = Field(
-        default=("4:2:0",), min_length=1, description="of the colors; one is drawn for each patch"
+        default=("4:2:0",), min_length=1, description="subsamplings of the colors; one is drawn for each patch"
     )
-    shifted: bool = Field(default=False, description="whether the grid of blocks begins at a drawn place")
+    shifted: bool = Field(default=False, description="start the grid of blocks at a drawn place")
 
 
 def compress(config: JpegConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
-    """Compress and decompress a patch, and tell ``quality``."""
+    """Compress and decompress a patch, with the condition ``quality``."""
     quality = round(drawn(config.quality, generator))
     choices = config.subsampling
     subsampling = choices[int(torch.randint(len(choices), (), generator=generator)) if len(choices) > 1 else 0]
@@ -50,10 +50,10 @@ def compressed(
     """A picture (C, H, W) in [0, 1], gray or RGB, after JPEG: the same shape, 8-bit levels.
 
     Args:
-        picture: clipped and rounded to 8 bits first.
+        picture: is first clipped and rounded to 8 bits.
         quality: Pillow's, 1 to 100.
-        subsampling: of the colors.
-        shift: rows and columns by which the picture moves down and right on the grid of blocks; the edge is repeated.
+        subsampling: subsampling of the colors.
+        shift: rows and columns to move the picture down and right on the grid of blocks; the edge is repeated.
     """
     top, left = shift
     pixels = np.pad(to_bytes(picture).permute(1, 2, 0).numpy(), ((top, 0), (left, 0), (0, 0)), mode="edge")
@@ -69,6 +69,7 @@ JPEG = DegradationInfo(
     name="jpeg",
     degrade=compress,
     config=JpegConfig,
-    summary="JPEG compression of a fixed or drawn quality; tells quality",
+    summary="JPEG compression of a fixed or drawn quality, with the condition quality",
     source="ITU-T T.81, as Pillow writes it",
+    example={"quality": [10, 90]},
 )

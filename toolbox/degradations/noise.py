@@ -37,7 +37,7 @@ def add_noise(clean: Tensor, sigma: float, generator: Generator) -> Tensor:
 
 
 def gaussian_noise(config: GaussianNoiseConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
-    """Add noise of a fixed or drawn strength, not clipped, and tell ``sigma``."""
+    """Add noise of a fixed or drawn strength, not clipped, with the condition ``sigma``."""
     sigma = drawn(config.sigma, generator)
     return Degraded(add_noise(picture, sigma, generator), {"sigma": sigma})
 
@@ -46,6 +46,7 @@ GAUSSIAN_NOISE = DegradationInfo(
     name="gaussian-noise",
     degrade=gaussian_noise,
     config=GaussianNoiseConfig,
-    summary="Gaussian noise of a fixed or drawn strength, not clipped; tells sigma",
+    summary="Gaussian noise of a fixed or drawn strength, not clipped, with the condition sigma",
     source="the training of DnCNN, NLRN and their successors",
+    example={"sigma": [5, 50]},
 )

@@ -1,4 +1,4 @@
-"""A drawn chain of degradations: what happened to each picture differs, as it does in a folder of them."""
+"""A drawn chain of degradations, since the pictures of a folder have different histories."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from toolbox.records import DegradationInfo
 
 
 class DegradationChain(Config):
-    """Degradations in a row; ``do: []`` leaves the picture as it is."""
+    """Degradations in a row; ``do: []`` leaves the picture unchanged."""
 
     weight: float = Field(default=1.0, gt=0, description="how often it is drawn, relative to the others")
     do: Annotated[tuple[DegradationSpec, ...], BeforeValidator(listed)] = Field(
-        description="what is done to the patch, in this order; nothing if empty"
+        description="degradations of the patch, in this order; may be empty"
     )
 
 
@@ -30,7 +30,7 @@ class OneOfConfig(Config):
 
 
 def one_of(config: OneOfConfig, picture: Tensor, scale: float, generator: Generator) -> Degraded:
-    """Degraded by one chain, drawn by the weights; it tells what that chain tells."""
+    """Degrade a patch by one chain, drawn by the weights, with the conditions of that chain."""
     weights = torch.tensor([chain.weight for chain in config.chains])
     drawn = config.chains[int(torch.multinomial(weights, 1, generator=generator))]
     return degraded_by(drawn.do, picture, scale, generator)
@@ -42,4 +42,5 @@ ONE_OF = DegradationInfo(
     config=OneOfConfig,
     summary="one of several chains of degradations, drawn for each patch by its weight",
     source="the blind training of DnCNN-3 (Zhang et al., IEEE TIP 2017), which mixes tasks so",
+    example={"chains": [{"do": "eight-bits"}, {"do": {"name": "gaussian-noise", "sigma": 25}}]},
 )

@@ -1,4 +1,4 @@
-"""Degradations as data: a name and its settings, wherever a config has a place for one."""
+"""Degradations as data: a name with settings, for the fields of configs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def listed(value: Any) -> Any:
 
 
 def degraded_by(chain: Sequence[Choice], picture: Tensor, scale: float, generator: Generator) -> Degraded:
-    """A picture (C, H, W), degraded by each in turn, with all conditions that they tell; the last one counts.
+    """Degrade a picture (C, H, W) by each in turn, and collect their conditions; the last value counts.
 
     Raises:
         PluginError: a degradation fails, or returns no picture.

@@ -22,7 +22,7 @@ from toolbox.imresize import imresize
 from toolbox.pixels import to_bytes
 from toolbox.records import ProtocolInfo
 
-QUALITY = 40  # of JPEG, where a protocol compresses and the caller does not say how much
+QUALITY = 40  # default JPEG quality, for protocols that compress
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Sample:
     degraded: Tensor
     scale: float
     notes: tuple[str, ...]  # facts that a reader of the score should know
-    conditions: Mapping[str, float] = field(default_factory=dict)  # that a network may ask for
+    conditions: Mapping[str, float] = field(default_factory=dict)  # conditions for networks that need some
 
 
 def find_cases(
@@ -97,9 +97,9 @@ def read_sample(case: Case, protocol: ProtocolInfo, sigma: float, quality: int =
 
     Args:
         case: the pictures.
-        protocol: says how the input is made.
-        sigma: noise level of 255, where the protocol adds noise.
-        quality: JPEG's, where it compresses.
+        protocol: defines the input.
+        sigma: noise level of 255, if the protocol adds noise.
+        quality: JPEG quality, if the protocol compresses.
 
     Raises:
         ImageError: a picture is missing, cannot be read, is too small, or does not match its pair.
@@ -152,7 +152,7 @@ def _pictures(folder: Path) -> list[Path]:
 def _real_pairs(
     folder: Path, pictures: list[Path], protocol: ProtocolInfo, low: str | None, scales: Sequence[float]
 ) -> list[Case]:
-    """Originals named *_clean beside what is restored; or the latter in a folder of its own, by the same names."""
+    """Pair originals named *_clean with the pictures to restore, which may lie in another folder by the same names."""
     if scales:
         raise SpecError(f"got scales, but {protocol.name} has pairs of the same size; leave them out")
     if low is not None:

@@ -18,7 +18,7 @@ from toolbox.errors import ImageError, ToolboxError
 from toolbox.records import MetricInfo
 from toolbox.similarity import WINDOW, similarity
 
-BLOCK = 8  # pixels along a side of JPEG's blocks
+BLOCK = 8  # side of JPEG's blocks, in pixels
 LEVELS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM's exponents, the finest level first
 SMALLEST = 1 + (WINDOW - 1) * 2 ** (len(LEVELS) - 1)  # the smallest side that holds a window at the last level
 
@@ -31,9 +31,9 @@ def psnr(restored: Tensor, original: Tensor) -> float:
 
 
 def psnr_b(restored: Tensor, original: Tensor) -> float:
-    """PSNR in dB, less where the edges of JPEG's 8 × 8 blocks are left in the restored picture.
+    """PSNR in dB that counts remaining edges of JPEG's 8 × 8 blocks as errors.
 
-    Steps across these edges are an error of their own, as far as they are larger than steps elsewhere.
+    Steps across these edges are an additional error if they are larger than steps elsewhere.
 
     Source: Yim and Bovik, Quality Assessment of Deblocked Images, IEEE TIP 2011, Eqs. 8 to 14; the
     blocking effect of colors is the mean of the channels'.
@@ -141,13 +141,13 @@ def metric(name: str) -> MetricInfo:
     """The metric of that name.
 
     Raises:
-        UnknownComponent: there is none; the message names close ones.
+        UnknownComponent: there is none; the message suggests close names.
     """
     return installed().metrics[name]
 
 
 def describe(info: MetricInfo) -> dict[str, str]:
-    """Everything about a metric in words, by topic."""
+    """A complete description of a metric in words, by topic."""
     return {
         "label": f"{info.label} in {info.unit}" if info.unit else info.label,
         "better": "higher" if info.higher_is_better else "lower",
@@ -162,7 +162,7 @@ METRICS = (
         name="psnr",
         measure=psnr,
         label="PSNR",
-        summary="peak signal-to-noise ratio, infinite where nothing differs",
+        summary="peak signal-to-noise ratio, infinite for equal pictures",
         source="the usual definition, for a peak of 1",
         digits=2,
         unit="dB",
@@ -171,21 +171,21 @@ METRICS = (
         name="ssim",
         measure=ssim,
         label="SSIM",
-        summary="structural similarity, 1 where nothing differs",
+        summary="structural similarity, 1 for equal pictures",
         source="Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 2004",
     ),
     MetricInfo(
         name="ms-ssim",
         measure=ms_ssim,
         label="MS-SSIM",
-        summary="structural similarity over five halvings of the picture, 1 where nothing differs",
+        summary="structural similarity over five halvings of the picture, 1 for equal pictures",
         source="Wang et al., Multiscale Structural Similarity for Image Quality Assessment, Asilomar 2003",
     ),
     MetricInfo(
         name="lpips",
         measure=lpips,
         label="LPIPS",
-        summary="learned perceptual distance on the features of AlexNet, 0 where nothing differs",
+        summary="learned perceptual distance on the features of AlexNet, 0 for equal pictures",
         source="Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018",
         higher_is_better=False,
         ready=lpips_network,
@@ -203,7 +203,7 @@ METRICS = (
         name="lr-psnr",
         measure=lr_psnr,
         label="LR-PSNR",
-        summary="PSNR of the restored picture, reduced again, against the input that it was made of",
+        summary="PSNR of the restored picture, reduced again, against its input",
         source="DIINN (Nguyen and Beksi, WACV 2023)",
         digits=2,
         unit="dB",

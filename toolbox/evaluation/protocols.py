@@ -85,7 +85,7 @@ PROTOCOLS = (
     ),
     ProtocolInfo(
         name="real-pairs",
-        summary="restoration of real photographs: PSNR and SSIM of RGB beside a picture without noise",
+        summary="restoration of real photographs: PSNR and SSIM of RGB against a picture without noise",
         source="the cropped pairs of Nam et al. (CVPR 2016) and PolyU (Xu et al., 2018)",
         color="rgb",
         metrics=("psnr", "ssim"),
@@ -114,7 +114,7 @@ PROTOCOLS = (
     ),
     ProtocolInfo(
         name="denoise-bands",
-        summary="denoising of pictures of any channels: PSNR of all after Gaussian noise, nothing rounded",
+        summary="denoising of pictures with any number of channels: PSNR of all after Gaussian noise, nothing rounded",
         source="none published: for raw mosaics and the bands of a spectrum",
         color="all",
         metrics=("psnr",),
@@ -128,7 +128,7 @@ def metrics_of(protocol: ProtocolInfo, more: Sequence[str]) -> list[str]:
 
     Raises:
         SpecError: a metric is unknown.
-        PluginError: the protocol itself names one that there is not.
+        PluginError: the protocol itself names an unknown metric.
         ToolboxError: its package is not installed.
     """
     names = list(dict.fromkeys((*protocol.metrics, *more)))
@@ -184,10 +184,10 @@ def measure(
 
 
 def measured(info: MetricInfo, restored: Tensor, other: Tensor) -> float:
-    """What a metric says of two pictures.
+    """The value of a metric for two pictures.
 
     Raises:
-        PluginError: it fails, or gives no number.
+        PluginError: the metric fails, or gives no number.
     """
     what = f"metric {info.name!r}"
     with blamed(what, info.provider):

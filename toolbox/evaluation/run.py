@@ -22,7 +22,7 @@ def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: P
     """Pair each case with the models that can do its scale.
 
     Raises:
-        SpecError: a model can do no case, or needs a condition that the protocol does not tell.
+        SpecError: a model can do no case, or needs a condition that the protocol does not have.
     """
     enlarges, told = protocol.enlarges, protocol.tells()
     for name, restorer in models.items():

@@ -69,7 +69,7 @@ def score_picture(
 
     Raises:
         ImageError: the picture cannot be restored or compared.
-        SpecError: the restorer does not do that size, or is not told what it needs.
+        SpecError: the restorer does not do that size, or lacks a condition.
     """
     height, width = sample.original.shape[-2:]
     told = {name: value for name, value in sample.conditions.items() if name in restorer.spec.conditions}

@@ -54,12 +54,12 @@ def from_tensor(image: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, An
 
 
 def with_channels(array: np.ndarray[Any, Any], channels: int) -> np.ndarray[Any, Any]:
-    """An array (H, W) or (H, W, C) as one of so many channels, (H, W, channels), of the same type.
+    """Convert an array (H, W) or (H, W, C) to (H, W, channels) of the same type.
 
-    Colors become Pillow's luma, gray becomes equal colors, and alpha is left out.
+    Colors become Pillow's luma, gray becomes equal colors, and alpha is dropped.
 
     Raises:
-        ImageError: the one cannot become the other.
+        ImageError: the conversion is impossible.
     """
     array = array[:, :, None] if array.ndim == 2 else array
     if array.shape[2] in (2, 4) and array.shape[2] != channels:

@@ -114,8 +114,8 @@ def restore(
         halo: pixels around a tile. With fewer than the network's receptive field the tiles are
             approximate.
         progress: called with the steps done and the steps in all.
-        conditions: what the model's spec asks for beside the picture, such as ``sigma=25``: a number, or a map
-            (H, W) with one for each pixel.
+        conditions: the conditions of the model's spec, such as ``sigma=25``: a number, or a map (H, W) with
+            one for each pixel.
 
     Returns:
         The restored picture, as above. A gray model restores each color channel by itself. A color
@@ -140,13 +140,13 @@ def restore(
     if isinstance(image, Tensor):
         batch = _restore_batch(restorer, image, request, progress)
         if output is not None:
-            write_array(to_array(batch), Path(output), Metadata())
+            write_array(to_array(batch), Path(output), Metadata(), bands=_are_bands(restorer))
         return batch
     picture = read_picture(Path(image)) if isinstance(image, (str, Path)) else image
     if not isinstance(picture, Image.Image):
         array = _restore_array(restorer, picture, request, progress)
         if output is not None:
-            write_array(array, Path(output), Metadata())
+            write_array(array, Path(output), Metadata(), bands=_are_bands(restorer))
         return array
     page = page_of(picture)
     array = _restore_array(restorer, page.pixels, request, progress)
@@ -160,6 +160,11 @@ def pick_model(model: Model, enlarges: bool) -> Restorer:
     if isinstance(model, Restorer):
         return model
     return load(model or (ENLARGER if enlarges else DENOISER))
+
+
+def _are_bands(restorer: Restorer) -> bool:
+    """Whether all channels are the model's own, and none is alpha."""
+    return restorer.channels not in (1, 3)
 
 
 def _name(model: Model, restorer: Restorer) -> str:

@@ -16,7 +16,7 @@ from toolbox.images.engine.plan import ANYTHING, Plan, make_plan, warn_if_approx
 from toolbox.images.engine.request import Request
 from toolbox.images.engine.run import Progress, restore_array
 from toolbox.images.files.formats import KNOWN, Format, format_of
-from toolbox.images.files.page import Page
+from toolbox.images.files.page import Page, page_of_bands
 from toolbox.images.files.reading import PictureFile, opened
 from toolbox.images.files.writing import kept_whole, unwritable, write_pages
 from toolbox.restorer import Restorer
@@ -86,6 +86,9 @@ def restore_file(
             for index, (number, plan) in enumerate(zip(file.pages, plans, strict=True)):
                 before = file.page(number)
                 notes.update(dict.fromkeys(before.notes))
+                if before.bands is not None and before.bands.shape[2] != settings.restorer.channels:
+                    count = before.bands.shape[2]
+                    notes[f"left out channels that are no colors; a model with {count} channels restores all"] = None
                 after = _restored(file, before, plan, settings, _part(progress, index, len(plans)))
                 if watch is not None:
                     watch(before, after)
@@ -130,7 +133,8 @@ def plans_for(file: PictureFile, settings: Settings, *, estimate_small: bool = F
     """
     plans = []
     for number in file.pages:
-        shape = file.shape(number)
+        (colors, height, width), bands = file.shape(number), file.bands(number)
+        shape = (bands if bands == settings.restorer.channels else colors, height, width)
         try:
             plans.append(make_plan(settings.restorer, shape, settings.request, estimate_small=estimate_small))
         except (ImageError, SpecError) as error:
@@ -154,10 +158,14 @@ def _chosen(file: PictureFile, plans: list[Plan], settings: Settings, target: Pa
 
 def _restored(file: PictureFile, page: Page, plan: Plan, settings: Settings, progress: Progress | None) -> Page:
     try:
-        pixels = restore_array(settings.restorer, page.pixels, plan, progress, settings.request.conditions)
+        before = page.channels(settings.restorer.channels)
+        after = restore_array(settings.restorer, before, plan, progress, settings.request.conditions)
     except ImageError as error:
         raise ImageError(f"{file.name}: {settings.model}: {error}") from None
-    return dataclasses.replace(page, pixels=pixels, metadata=page.metadata.sized(plan.size))
+    metadata = page.metadata.sized(plan.size)
+    if before is page.bands:
+        return page_of_bands(after, metadata, page.notes)
+    return dataclasses.replace(page, pixels=after, metadata=metadata, bands=None)
 
 
 def _part(progress: Progress | None, index: int, count: int) -> Progress | None:

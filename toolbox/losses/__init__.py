@@ -1,1 +1,1 @@
-"""Losses: how far a restored batch is from the clean one, as one number to make smaller."""
+"""Losses: the distance of a restored batch from the clean one as a number to make smaller."""

@@ -1,4 +1,4 @@
-"""Learning from another network: what it restores, or the features that it sees."""
+"""Learn from another network: from its results or its features."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class DistillConfig(LossConfig):
     pointwise: ClassVar[bool] = True
     teacher: Path = Field(description="a weights file, or a name of the catalog that ships with weights")
     match: Literal["output", "features"] = Field(
-        default="output", description="what the network is to have of its teacher; features go through a projection"
+        default="output", description="the network learns this from its teacher; features go through a projection"
     )
 
 
 class Distill(nn.Module):
     """The mean absolute difference from the teacher's output, or the mean squared one from its features.
 
-    Features are compared through a 1×1 convolution that is trained with the network and thrown away at the end.
+    A 1×1 convolution maps the features for the comparison. It is trained with the network and thrown away at the end.
 
     Source: Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, for features.
     """
@@ -41,7 +41,7 @@ class Distill(nn.Module):
         super().__init__()
         teacher = load(str(config.teacher)).requires_grad_(False)
         _check(config, teacher, restorer)
-        self.teacher = [teacher]  # in a list, as it is no part of what is trained and kept
+        self.teacher = [teacher]  # in a list, so that it is neither trained nor kept
         self.match = config.match
         if config.match == "features":
             own, theirs = (
@@ -82,6 +82,7 @@ DISTILL = LossInfo(
     name="distill",
     factory=Distill,
     config=DistillConfig,
-    summary="difference from what another network makes of the same input",
+    summary="difference from another network's result for the same input",
     source="Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Romero et al., FitNets, ICLR 2015",
+    example={"teacher": "bicubic"},
 )

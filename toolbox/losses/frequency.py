@@ -1,4 +1,4 @@
-"""The loss of frequencies: what is lost of fine detail weighs as much as what is lost of large shapes."""
+"""The frequency loss, in which fine detail weighs as much as large shapes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FrequencyConfig(LossConfig):
 
 
 def frequency(given: LossInput) -> Tensor:
-    """Mean absolute difference of the real and imaginary parts of the Fourier transforms, not normalized."""
+    """The mean absolute difference of the real and imaginary parts of the Fourier transforms, not normalized."""
     restored, clean = (torch.view_as_real(torch.fft.fft2(each)) for each in (given.restored, given.clean))
     return F.l1_loss(restored, clean)
 
@@ -31,6 +31,6 @@ FREQUENCY = LossInfo(
     name="frequency",
     factory=_factory,
     config=FrequencyConfig,
-    summary="mean absolute difference of Fourier transforms, to be added with a small weight",
+    summary="mean absolute difference of Fourier transforms, for use with a small weight",
     source="Cho et al., Rethinking Coarse-to-Fine Approach in Single Image Deblurring, ICCV 2021, with a weight of 0.1",
 )

@@ -23,7 +23,7 @@ class PixelwiseConfig(LossConfig):
 
 
 def charbonnier(restored: Tensor, clean: Tensor) -> Tensor:
-    """Mean of sqrt(d² + ε²) with ε = 1e-3: L1 that is smooth at zero."""
+    """The mean of sqrt(d² + ε²) with ε = 1e-3, an L1 loss that is smooth at zero."""
     return ((restored - clean).square() + 1e-6).sqrt().mean()
 
 

@@ -19,7 +19,7 @@ class SSIMConfig(LossConfig):
 
 
 def ssim(given: LossInput) -> Tensor:
-    """1 − SSIM, over the region where the window fits; channels are averaged."""
+    """1 − SSIM, over the region where the window fits, averaged over channels."""
     luminance, structure = similarity(given.restored, given.clean)
     return 1 - (luminance * structure).mean()
 

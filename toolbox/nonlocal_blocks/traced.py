@@ -23,7 +23,7 @@ TILE = 8  # queries per side of a tile
 class _Axis(NamedTuple):
     """The tiles of one axis."""
 
-    query: Tensor  # (tiles, TILE): the number of each query; in the last tile, that of the last pixel again and again
+    query: Tensor  # (tiles, TILE): the number of each query; the last tile repeats the last pixel
     first: Tensor  # (tiles, TILE): the first key of each query's window, negative where the border cuts it off
     key: Tensor  # (tiles, region): the keys that a tile needs, numbered beyond both borders
     inside: Tensor  # (tiles, region): the same, moved to the borders
@@ -61,7 +61,7 @@ def attend_at_once(
 
 
 def _axis(length: int, neighborhood: Windowed, device: torch.device) -> _Axis:
-    """With ``zero`` borders the keys count from the start of an axis padded by the window's radius."""
+    """The tiles of an axis. With ``zero`` borders the keys count from the start of the axis, padded by the radius."""
     size, radius = neighborhood.size, neighborhood.size // 2
     # At least two, because a trace assumes that a size of one stays one, and a larger size stays larger.
     tiles = torch.sym_max((length + TILE - 1) // TILE, 2)

@@ -1,4 +1,4 @@
-"""The conformance kit, which checks the promises of every component.
+"""The conformance kit, which checks the promises of every component, and of everything else that a plugin brings.
 
 Three lines in a plugin's tests::
 
@@ -6,10 +6,21 @@ Three lines in a plugin's tests::
     def test_conformance(case):
         case()
 
-``RULES`` has all rules. Each is a small function with a name and a sentence.
+``RULES`` has all rules for components, ``HOOK_RULES`` those for degradations, losses and the like. Each is a small
+function with a name and a sentence.
 """
 
-from toolbox.testing.cases import RuleCase, check_component, conformance_cases
+from toolbox.testing.cases import HookCase, RuleCase, check_component, check_record, conformance_cases
+from toolbox.testing.hook_rules import HOOK_RULES
 from toolbox.testing.rules import RULES, Rule
 
-__all__ = ["RULES", "Rule", "RuleCase", "check_component", "conformance_cases"]
+__all__ = [
+    "HOOK_RULES",
+    "RULES",
+    "HookCase",
+    "Rule",
+    "RuleCase",
+    "check_component",
+    "check_record",
+    "conformance_cases",
+]

@@ -5,18 +5,13 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
-import os
-import random
 import re
-import sys
 import tempfile
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -27,6 +22,7 @@ from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
 from toolbox.testing.locality import alignment, bands, positions, receptive_field, tiles
 from toolbox.testing.measure import compare_tensors
+from toolbox.testing.process import process_state
 from toolbox.testing.subject import Subject
 from toolbox.testing.tracing import export
 from toolbox.weights.file import load, save
@@ -36,9 +32,9 @@ UNCHANGED = 1e-12  # tolerance in float64 for another order of additions
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: a function that raises for a component that breaks it, with its name and sentence."""
+    """A rule: a function that raises for a subject that breaks it, with its name and sentence."""
 
-    check: Callable[[Subject], None]
+    check: Callable[[Any], None]
 
     @property
     def name(self) -> str:
@@ -280,7 +276,9 @@ def weights_file(subject: Subject) -> None:
 
 def gradients(subject: Subject) -> None:
     """The component can be trained: the gradient reaches every weight and the picture."""
-    restorer, image, size = subject.restorer(), subject.image(batch=2).requires_grad_(), subject.sizes(6, 7)[0]
+    restorer, size = subject.restorer(), subject.sizes(6, 7)[0]
+    # Far from the range of pictures, so that every PReLU of a few channels has inputs below zero.
+    image = (9 * subject.image(batch=2) - 4).requires_grad_()
     if not restorer.train()(image, size=size).isfinite().all():
         raise ConformanceError("got values that are not finite in training mode")
     restored = restorer.eval()(image, size=size)  # because batch norm in training removes the effect of a bias
@@ -296,7 +294,7 @@ def gradients(subject: Subject) -> None:
 def global_state(subject: Subject) -> None:
     """The component changes no global state: random states, torch's switches, the environment, the path."""
     image, size = subject.image(), subject.sizes(6, 7)[0]
-    before = _globals()
+    before = process_state()
     after_seed = []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -309,28 +307,9 @@ def global_state(subject: Subject) -> None:
     restorer(image, size=size)
     if not torch.equal(torch.get_rng_state(), state):
         raise ConformanceError("in eval mode it draws from torch's random numbers")
-    after = _globals()
+    after = process_state()
     if touched := [name for name in before if before[name] != after[name]]:
         raise ConformanceError(f"it changes {', '.join(touched)}")
-
-
-def _globals() -> Mapping[str, Any]:
-    generator = np.random.get_state(legacy=False)["state"]  # noqa: NPY002  # the global one is what is asked for
-    return {
-        "Python's random state": random.getstate(),
-        "NumPy's random state": (generator["pos"], generator["key"].tolist()),
-        "the default dtype": torch.get_default_dtype(),
-        "the default device": torch.get_default_device(),
-        "the number of threads": torch.get_num_threads(),
-        "grad mode": torch.is_grad_enabled(),
-        "deterministic mode": torch.are_deterministic_algorithms_enabled(),
-        "cuDNN's switches": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
-        "the precision of matrix products": torch.get_float32_matmul_precision(),
-        "the environment": dict(os.environ),
-        "the path": list(sys.path),
-        "the working folder": Path.cwd(),
-        "the warnings filters": list(warnings.filters),
-    }
 
 
 def plain(subject: Subject) -> None:

@@ -122,8 +122,10 @@ class Subject:
         """The arguments of the component itself."""
         config = self.component.config
         channels = config.channels if self.info.kind == "transition" else self.spec.channels
-        features = torch.rand(1, channels, 6, 7, dtype=torch.float64)
-        return HARNESSES[self.info.kind].inputs(features, self.sizes(6, 7)[0])
+        multiple = config.padding().multiple  # a component gets sides that are padded already
+        height, width = (-(-side // multiple) * multiple for side in (6, 7))
+        features = torch.rand(1, channels, height, width, dtype=torch.float64)
+        return HARNESSES[self.info.kind].inputs(features, self.sizes(height, width)[0])
 
     def image(self, height: int = 6, width: int = 7, batch: int = 1) -> Tensor:
         """A picture in float64."""

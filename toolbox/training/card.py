@@ -70,7 +70,7 @@ def model_card(trained: Trained, name: str) -> str:
 
 
 def _scores(trained: Trained) -> list[str]:
-    """The validation's mean score, by which protocol and at which scales, and where the best one is."""
+    """The mean score of the validation with its protocol and scales, and the file of the best one."""
     record, run = trained.restorer.training_record, trained.run
     validation, progress = run.recipe.validation, run.state.progress
     if validation is None or progress.validation is None:

@@ -36,10 +36,10 @@ class RunProgress:
     step: int = 0
     seconds: float = 0.0  # of training, over all interruptions
     loss: float = 0.0  # running average
-    magnitude: float = 0.0  # the same of its absolute value
+    magnitude: float = 0.0  # running average of its absolute value
     squared_error: float = 0.0  # running average
     validation: float | None = None  # the last score, by the protocol's leading metric
-    scales: tuple[float, ...] = ()  # that it is the mean of
+    scales: tuple[float, ...] = ()  # scales of the mean
     best: float | None = None  # the best one
     best_step: int = 0
     origin: float = 0.0  # steps or seconds after which the schedule began anew
@@ -102,9 +102,9 @@ def save_checkpoint(path: Path, state: RunState, identity: Mapping[str, Any]) ->
 
 
 def check_checkpoint(path: Path, identity: Mapping[str, Any], extended: str = "restart") -> RunProgress:
-    """The progress of a checkpoint that a run can go on from, read without its tensors.
+    """Check that a run can go on from a checkpoint, and read its progress without its tensors.
 
-    A finished run goes on with a larger budget. Its schedule then begins anew, if ``extended`` says restart.
+    A finished run goes on with a larger budget. Its schedule then begins anew if ``extended`` is restart.
 
     Raises:
         TrainingError: the checkpoint is of another run; the message has every difference.
@@ -132,7 +132,7 @@ def check_checkpoint(path: Path, identity: Mapping[str, Any], extended: str = "r
 
 
 def load_checkpoint(path: Path, state: RunState) -> None:
-    """Put a run into the state of a checkpoint that ``check_checkpoint`` has accepted, but for its progress.
+    """Put a run into the state of a checkpoint that ``check_checkpoint`` accepted, except for its progress.
 
     It gives a ResumeWarning if the run had another number of threads before.
 
@@ -152,7 +152,7 @@ def load_checkpoint(path: Path, state: RunState) -> None:
             raise WeightsError(f"{path} is the checkpoint of another network: {complaint}")
     state.restorer.load_state_dict(parts["model"])
     state.average.load_state_dict(parts["average"])
-    state.losses.load_state_dict(parts["loss"], strict=False)  # frozen parts of losses are not in it
+    state.losses.load_state_dict(parts["loss"], strict=False)  # without the frozen parts of losses
     _unpack(state.optimizer, parts, json.loads(metadata["optimizer"]))
     on_cpu = all(parameter.device.type == "cpu" for parameter in state.restorer.parameters())
     if on_cpu and (threads := metadata.get("threads")) not in (None, str(torch.get_num_threads())):

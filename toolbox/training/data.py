@@ -1,4 +1,4 @@
-"""Batches: patches that are cut out of pictures and degraded, and depend only on the seed and the batch's number."""
+"""Batches of patches, cut out of pictures and degraded. They depend only on the seed and the number of the batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toolbox.pixels import Array
 from toolbox.training.pictures import Pair, Pictures, covered, step_of
 from toolbox.training.recipe import Recipe
 
-TRIES = 100  # pictures that are drawn until one is large enough, where that is not known before
+TRIES = 100  # most pictures to draw until one is large enough, if that is not known before
 Conditions = Mapping[str, float | Tensor]
 
 
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     clean: Tensor  # (B, C, side, side) with side = patch · scale
     points: Tensor | None  # (B, N): the computed pixels of the clean patch, numbered row by row
     files: list[str]
-    conditions: dict[str, Tensor]  # those that the network wants: (B,), or maps (B, 1, patch, patch)
+    conditions: dict[str, Tensor]  # conditions of the network: (B,), or maps (B, 1, patch, patch)
 
 
 class TrainingSample(NamedTuple):
@@ -127,10 +127,10 @@ class Patch(NamedTuple):
 
 
 def cut(pair: Pair, patch: int, scale: float, generator: torch.Generator) -> Patch:
-    """A square somewhere in a picture that is large enough.
+    """Cut a square out of a picture that is large enough.
 
     Raises:
-        TrainingError: it is a pair, of which ``patch`` pixels are no whole number of clean ones.
+        TrainingError: the picture is a pair, and ``patch`` of its pixels are no whole number of clean ones.
     """
     if pair.degraded is None:
         side, (height, width) = round(patch * scale), pair.clean.shape[:2]

@@ -31,7 +31,7 @@ from toolbox.training.validation import leading_metric, mean_score, sample_pictu
 from toolbox.weights.file import save
 
 CHECKPOINT = "checkpoint.safetensors"
-BEST = "best.safetensors"  # the weights of the best score, beside the last ones
+BEST = "best.safetensors"  # the weights with the best score, next to the last ones
 SAVE_EVERY = 120.0  # seconds; does not change the final weights
 EXPLODED = 1000.0  # times the running average of the loss
 
@@ -127,7 +127,7 @@ def _train(run: Run, name: str, workers: int) -> None:
 
 
 def _validate(run: Run) -> None:
-    """Score the averaged weights, and write them as they are now if none before had a better score."""
+    """Score the averaged weights, and write them if no earlier score was better."""
     progress, validation = run.state.progress, run.recipe.validation
     if validation is None:
         return
@@ -146,7 +146,7 @@ def fraction_used(budget: Budget, progress: RunProgress) -> float:
 
 
 def fraction_scheduled(budget: Budget, progress: RunProgress) -> float:
-    """How far the schedule is, which begins anew where a finished run was extended so."""
+    """The used fraction of the schedule, which may begin anew when a finished run is extended."""
     used = budget.used(progress.step, progress.seconds)
     return (used - progress.origin) / (budget.total - progress.origin)
 

@@ -1,4 +1,4 @@
-"""The loss of a recipe: several, weighted and summed up."""
+"""The loss of a recipe: a weighted sum of losses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from toolbox.learning import LossInput
 
 
 class WeightedLosses(nn.Module):
-    """The weighted sum of losses, each of which may bring what it trains itself.
+    """The weighted sum of losses, each of which may have parameters of its own.
 
     Args:
         choices: the losses of a recipe.
-        restorer: the network that is trained.
+        restorer: the trained network.
 
     Raises:
         SpecError: a loss does not fit the network.
@@ -49,6 +49,6 @@ class WeightedLosses(nn.Module):
         return total
 
     def kept(self) -> dict[str, Tensor]:
-        """What changes as the losses learn: their trained weights, and what they keep beside them."""
+        """The state that changes as the losses learn: their trained weights and buffers."""
         own = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         return {name: tensor for name, tensor in self.state_dict().items() if name not in own}

@@ -19,7 +19,7 @@ TICKS = 1_000_000  # timm's schedules count steps, ours follow the fraction of t
 
 
 def create_optimizer(settings: Optimizer, network: nn.Module, losses: nn.Module | None = None) -> torch.optim.Optimizer:
-    """Create timm's optimizer of that name, for a network and for what its losses train.
+    """Create timm's optimizer of that name, for a network and the parameters of its losses.
 
     Raises:
         TrainingError: the optimizer does not work here, or needs second derivatives.
@@ -41,7 +41,7 @@ def create_optimizer(settings: Optimizer, network: nn.Module, losses: nn.Module 
 
 
 def _by_rate(group: dict[str, Any], names: Mapping[Any, str], settings: Optimizer) -> Iterator[dict[str, Any]]:
-    """A group of parameters, cut into those of each learning rate; a part's rate goes before that of what it is in."""
+    """Split a group of parameters by learning rate; the rate of an inner part wins."""
     parts: dict[float, list[Any]] = {}
     for parameter in group["params"]:
         found = [part for part in settings.rates if is_part(names[parameter], [part])]
@@ -52,7 +52,7 @@ def _by_rate(group: dict[str, Any], names: Mapping[Any, str], settings: Optimize
 
 
 def rate_of(optimizer: torch.optim.Optimizer) -> float:
-    """The learning rate of what has no rate of its own."""
+    """The learning rate of parts without a rate of their own."""
     group = optimizer.param_groups[0]
     return float(group["lr"] / group.get("lr_scale", 1.0))
 

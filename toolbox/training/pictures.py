@@ -1,4 +1,4 @@
-"""Training pictures: those of files decoded once into one file, those of other datasets read when they are drawn."""
+"""Training pictures: files are decoded once into one file, other datasets are read when a picture is drawn."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from toolbox.pixels import Array
 
 
 class DataWarning(UserWarning):
-    """Pictures that are left out of the training."""
+    """Pictures are left out of the training."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A clean picture as a network takes it, and its degraded partner where it has one."""
+    """A clean picture in the form for a network, and its degraded partner if it has one."""
 
     clean: Array  # (H, W, C), uint8, uint16 or float32
     degraded: Array | None = None  # (h, w, C)
@@ -43,7 +43,7 @@ class Pair:
 
     @functools.cached_property
     def scale(self) -> float | None:
-        """Of the pair; None without a partner.
+        """The scale of the pair; None without a partner.
 
         Raises:
             ImageError: the two are no pair.
@@ -54,7 +54,7 @@ class Pair:
         return scale_of_pair((height, width), (self.degraded.shape[0], self.degraded.shape[1]))
 
     def refusal(self, patch: int, scale: float | None = None) -> str:
-        """Why no patch can be cut out of it, at one scale or at its own; nothing where one can."""
+        """The reason why no patch can be cut out, at one scale or at its own; empty if one can."""
         own = self.scale
         if own is None:
             side, (height, width) = round(patch * (scale or 1)), self.clean.shape[:2]
@@ -68,7 +68,7 @@ class Pair:
 
 
 def covered(pair: Pair) -> tuple[int, int]:
-    """The (height, width) of the degraded picture that the clean one has pixels for."""
+    """The (height, width) of the part of the degraded picture that the clean one covers."""
     if pair.degraded is None or pair.scale is None:
         return pair.clean.shape[0], pair.clean.shape[1]
     sides = zip(pair.degraded.shape[:2], pair.clean.shape[:2], strict=True)
@@ -77,12 +77,12 @@ def covered(pair: Pair) -> tuple[int, int]:
 
 
 def step_of(scale: float) -> int:
-    """In steps of so many degraded pixels there are whole clean ones."""
+    """The step in degraded pixels that is a whole number of clean pixels."""
     return Fraction(scale).limit_denominator(100).denominator
 
 
 class OpenDatasets:
-    """The examples of all datasets of a recipe, one after the other, as a network of so many channels takes them."""
+    """The examples of all datasets of a recipe, one after the other, for a network with so many channels."""
 
     def __init__(self, choices: Sequence[Choice], channels: int) -> None:
         """Open the datasets.
@@ -92,11 +92,12 @@ class OpenDatasets:
             PluginError: one cannot be opened.
         """
         self.choices, self.channels = choices, channels
-        self.parts = []
+        self.parts, lengths = [], []
         for choice in choices:
             with blamed(f"dataset {choice.info.name!r}", choice.info.provider):
                 self.parts.append(choice.info.open(choice.config))
-        self.ends = list(itertools.accumulate(map(len, self.parts)))
+                lengths.append(len(self.parts[-1]))
+        self.ends = list(itertools.accumulate(lengths))
         if not self.ends[-1]:
             raise ImageError(f"{', '.join(choice.info.name for choice in choices)}: no picture in it, expected some")
 
@@ -115,12 +116,12 @@ class OpenDatasets:
 
     @property
     def of_files(self) -> bool:
-        """Whether all are files, which can be decoded before they are needed."""
+        """Whether all datasets are files, which can be decoded in advance."""
         return all(isinstance(part, PictureFiles) for part in self.parts)
 
     @functools.cached_property
     def digest(self) -> str:
-        """What tells these examples from others: what files hold, or the settings and the length of a dataset."""
+        """A digest of the examples: of the contents of files, or of the settings and length of a dataset."""
         parts = []
         for choice, part in zip(self.choices, self.parts, strict=True):
             own = getattr(part, "digest", None) or [choice.info.name, len(part), str(choice.config)]
@@ -158,7 +159,7 @@ def prepared(example: Example, channels: int, name: str) -> Pair:
 
 
 class LazyPictures:
-    """Pictures that are read when they are drawn."""
+    """Pictures that are read when drawn."""
 
     left_out = 0
 
@@ -172,7 +173,7 @@ class LazyPictures:
         return self.examples[number]
 
     def candidates(self, scale: float) -> Sequence[int]:
-        """The numbers of pictures that may have that scale."""
+        """The numbers of the pictures that may have that scale."""
         return range(len(self))
 
     def facts(self) -> dict[str, Any]:
@@ -180,12 +181,12 @@ class LazyPictures:
         return {"megapixels": None, "disk": 0}
 
     def remove(self) -> None:
-        """There is nothing to remove."""
+        """Do nothing, since there are no files."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Where the pixels of one picture are in the file."""
+    """The place of one picture's pixels in the file."""
 
     start: int  # bytes
     shape: tuple[int, int, int]  # (H, W, C)
@@ -197,9 +198,9 @@ class Block:
 
 
 class KeptPictures:
-    """Decoded pictures, one after the other in one file that is mapped into memory.
+    """Decoded pictures, one after the other, in one file that is mapped into memory.
 
-    Processes and workers share it, and it may be larger than the memory.
+    Processes and workers share the file, which may be larger than the memory.
     """
 
     def __init__(self, cache: Path, names: list[str], blocks: list[tuple[Block, Block | None]], left_out: int) -> None:
@@ -232,7 +233,7 @@ class KeptPictures:
         return found
 
     def candidates(self, scale: float) -> Sequence[int]:
-        """The numbers of pictures that have that scale, or any.
+        """The numbers of the pictures with that scale or with any.
 
         Raises:
             ImageError: there is none.
@@ -258,14 +259,14 @@ Pictures = KeptPictures | LazyPictures
 
 
 def open_pictures(examples: OpenDatasets, patch: int, largest: float, cache: Path) -> Pictures:
-    """Pictures to cut patches out of.
+    """Open the pictures to cut patches out of.
 
-    Those of files are decoded into ``cache``, unless it has them already: a file of pixels at the depth they have,
-    and one that describes it. What cannot be read, or is smaller than a patch at the largest scale, is left out,
-    with a warning that names it.
+    Files are decoded into ``cache``, unless it has them already: a file of pixels at their own depth, and one that
+    describes it. A warning names pictures that are left out because they cannot be read or are smaller than a patch
+    at the largest scale.
 
     Raises:
-        ImageError: there is no picture that is large enough.
+        ImageError: no picture is large enough.
         OSError: the cache cannot be written.
     """
     if not examples.of_files:
@@ -277,7 +278,7 @@ def open_pictures(examples: OpenDatasets, patch: int, largest: float, cache: Pat
     except (OSError, ValueError):
         known = {}
     if known.get("key") != key or not cache.exists():
-        index.unlink(missing_ok=True)  # it must never be beside the pixels of other pictures
+        index.unlink(missing_ok=True)  # the description must never lie beside the pixels of other pictures
         known = {"key": key, **_decode(examples, patch, largest, cache)}
         with written_beside(index) as partial:
             partial.write_text(json.dumps(known), encoding="utf-8")
@@ -293,7 +294,7 @@ def open_pictures(examples: OpenDatasets, patch: int, largest: float, cache: Pat
 
 
 def _decode(examples: OpenDatasets, patch: int, largest: float, cache: Path) -> dict[str, Any]:
-    """Write the pixels of all examples, and say what is in there."""
+    """Write the pixels of all examples, and return their description."""
     left_out: list[str] = []
     names, blocks, start = [], [], 0
     with written_beside(cache) as partial, partial.open("wb") as out:
@@ -307,7 +308,7 @@ def _decode(examples: OpenDatasets, patch: int, largest: float, cache: Path) -> 
                 if array is not None:
                     out.write(np.ascontiguousarray(array).data)
                     start += array.nbytes
-                    start += out.write(b"\0" * (-start % 8))  # arrays of two bytes must not begin at an odd one
+                    start += out.write(b"\0" * (-start % 8))  # arrays of two-byte values must not begin at an odd byte
             names.append(pair.name)
             blocks.append(both)
     return {"names": names, "blocks": blocks, "left_out": left_out}

@@ -55,7 +55,7 @@ def _listed(value: Any) -> Any:
 
 
 def _as_dataset(value: Any) -> Any:
-    """A folder's name is that of its pictures, and two folders are pairs."""
+    """Let a folder stand for its pictures, and two folders for their pairs."""
     if isinstance(value, (str, Path)):
         return {"name": "pictures", "folder": value}
     if isinstance(value, Mapping) and "name" not in value and value.keys() & {"clean", "degraded"}:
@@ -68,7 +68,7 @@ class StartWeights(Config):
 
     file: Path = Field(description="a weights file, or a name of the catalog that ships with weights")
     only: Literal["encoder", "decoder"] | None = Field(
-        default=None, description="the part of the network to load; all of it unless given"
+        default=None, description="the part of the network to load; by default all of it"
     )
 
     @model_validator(mode="before")
@@ -94,7 +94,7 @@ class Recipe(Config):
     )
     start: dict[str, float] = Field(default={}, description="factors by which initial parameters are multiplied")
     freeze: tuple[str, ...] = Field(
-        default=(), description="parts that stay as they are, in eval mode, such as encoder or encoder.blocks.0"
+        default=(), description="parts that are not trained and stay in eval mode, such as encoder or encoder.blocks.0"
     )
     data: Annotated[tuple[Annotated[DatasetSpec, BeforeValidator(_as_dataset)], ...], BeforeValidator(_listed)] = Field(
         description="folders of clean pictures, pairs {clean: FOLDER, degraded: FOLDER}, or datasets by name"
@@ -176,7 +176,7 @@ class Recipe(Config):
         return self.accumulate * len(self.scale.each or (1,))
 
     def plain(self, *, names_alone: bool = False, **more: Any) -> dict[str, Any]:
-        """The recipe as JSON data; of paths, if so asked, the names alone."""
+        """The recipe as JSON data, on request with only the names of paths."""
 
         def written(value: Any) -> Any:
             if isinstance(value, Path):
@@ -243,7 +243,7 @@ def read_recipe(path: Path, overrides: Sequence[str], registries: Registries) ->
 
 
 def _spelled_out(data: dict[str, Any]) -> dict[str, Any]:
-    """With the names of datasets, of which others are not changes."""
+    """Write out the names of datasets, so that another dataset is no change of settings."""
     if "data" not in data or isinstance(data["data"], list):
         return data
     return {**data, "data": _as_dataset(data["data"])}

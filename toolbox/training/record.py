@@ -1,4 +1,4 @@
-"""How a network was trained, for the header of its weights file. Of paths it has the names alone."""
+"""The training record for the header of a weights file. Of paths it keeps only the names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("toolbox-restoration", "torch", "timm", "accelerate", "numpy")
 
 
 def training_record(run: Run) -> dict[str, Any]:
-    """The record of a run as far as it is, as JSON data."""
+    """The record of a run so far, as JSON data."""
     recipe, progress = run.recipe, run.state.progress
     record = {
         "pictures": f"{len(run.pictures)} of {', '.join(_places(recipe.data))}",
@@ -35,7 +35,7 @@ def training_record(run: Run) -> dict[str, Any]:
 
 
 def _places(data: Any) -> list[str]:
-    """What datasets are called: their folders or files, or else themselves."""
+    """The names of datasets: of their folders or files, or else their own."""
     found = []
     for choice in data:
         paths = [value.resolve().name for _, value in choice.config if isinstance(value, Path)]

@@ -1,4 +1,4 @@
-"""The parts of a run, made from its recipe; what can be refused is refused before a picture is decoded."""
+"""The parts of a run, made from its recipe. Faults are refused before any picture is decoded."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from toolbox.weights.file import load
 
 @dataclass
 class Run:
-    """The parts of a run, before anything is trained."""
+    """The parts of a run before training."""
 
     recipe: Recipe
     folder: Path
-    identity: dict[str, Any]  # what decides the weights that it ends with
-    digest: str  # of what it is trained on
+    identity: dict[str, Any]  # the facts that decide the final weights
+    digest: str  # digest of its data
     accelerator: Accelerator
     pictures: Pictures
     batches: Batches
     restorer: Restorer
     average: ModelEmaV3
-    module: nn.Module  # the restorer and the losses, as the accelerator distributes them
-    optimizer: Any  # the same of the optimizer
+    module: nn.Module  # the restorer and the losses, distributed by the accelerator
+    optimizer: Any  # the optimizer, distributed by the accelerator
     state: RunState
     sample: Pair  # the picture to look at
 
 
 def build_run(recipe: Recipe, folder: Path, checkpoint: Path | None = None) -> Run:
-    """Make all that a run needs, and try out what could fail later.
+    """Make everything that a run needs, and try early what could fail later.
 
     Args:
-        recipe: what is trained and how.
-        folder: of the run, which exists; gets the decoded pictures.
-        checkpoint: of a run that this one goes on with.
+        recipe: the recipe.
+        folder: the existing folder of the run, for the decoded pictures.
+        checkpoint: the checkpoint of a run that this one continues.
 
     Raises:
         ImageError: there is no picture to train or to validate on, or one to validate on is damaged.
@@ -62,7 +62,7 @@ def build_run(recipe: Recipe, folder: Path, checkpoint: Path | None = None) -> R
         OSError: the folder cannot be written.
     """
     accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(),  # else several CPU processes would each train for themselves
+        cpu=not torch.accelerator.is_available(),  # or else several CPU processes would each train alone
         mixed_precision=recipe.precision,
         gradient_accumulation_steps=recipe.batches,
         log_with=chosen(recipe.trackers) or None,
@@ -111,7 +111,7 @@ def build_run(recipe: Recipe, folder: Path, checkpoint: Path | None = None) -> R
 
 
 def initial(recipe: Recipe) -> Restorer:
-    """The network that a run starts with; what the recipe freezes needs no gradient."""
+    """The initial network of a run; frozen parts need no gradient."""
     restorer = Restorer(recipe.model)
     if recipe.weights is not None:
         trained, part = load(str(recipe.weights.file)), recipe.weights.only or ""
@@ -125,7 +125,7 @@ def initial(recipe: Recipe) -> Restorer:
 
 
 def trainable(restorer: Restorer, recipe: Recipe) -> Restorer:
-    """The network in training mode, but for frozen parts, whose statistics stay as well."""
+    """Put the network into training mode, except for frozen parts, whose statistics stay too."""
     restorer.train()
     for name, module in restorer.named_modules():
         if name and is_part(name, recipe.freeze):
@@ -134,7 +134,7 @@ def trainable(restorer: Restorer, recipe: Recipe) -> Restorer:
 
 
 def _identity(recipe: Recipe, digest: str, processes: int) -> dict[str, Any]:
-    """What decides the weights that a run ends with: resuming needs the same. Pictures may have moved."""
+    """The facts that decide the final weights, and that a resumed run must share. Pictures may have moved."""
     passing = {"data": True, "validation": True, "trackers": True}
     decisive = recipe.plain(exclude=passing | {"model": {"summary", "paper"}, "schedule": {"extended"}})
     return {**decisive, "pictures": digest, "processes": processes}

@@ -1,4 +1,4 @@
-"""The parts of a recipe that say how a network is optimized, for how long, and how it is scored meanwhile."""
+"""The parts of a recipe about optimization, budget and validation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ScaleRange(Config):
 
     @property
     def typical(self) -> float:
-        """One to show the network by."""
+        """A scale for showing the network."""
         return self.each[0] if self.each else sum(self.between or ()) / 2
 
 
@@ -86,7 +86,7 @@ class Schedule(Config):
     decay: float = Field(default=0.5, gt=0, description="factor of multistep, power of poly")
     extended: Literal["restart", "stretch"] = Field(
         default="restart",
-        description="how a finished run goes on with a larger budget: anew over what is added, or where it is in all",
+        description="how a finished run goes on with a larger budget: anew over the added part, or along the whole",
     )
 
 
@@ -114,11 +114,11 @@ class Budget(Config):
 
     @property
     def total(self) -> float:
-        """All of it, in steps or in seconds."""
+        """The whole budget, in steps or in seconds."""
         return float(self.steps) if self.steps is not None else 60 * (self.minutes or 0.0)
 
     def used(self, steps: int, seconds: float) -> float:
-        """How much of it a run has used up, in the same unit."""
+        """The used part of the budget, in the same unit."""
         return float(steps) if self.steps is not None else seconds
 
 

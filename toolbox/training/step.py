@@ -28,7 +28,7 @@ class TrainedModule(nn.Module):
     def forward(
         self, degraded: Tensor, clean: Tensor, points: Tensor | None, conditions: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The loss and the squared error of a batch: (B, C, h, w), (B, C, H, W), maybe (B, N) points of it."""
+        """The loss and the squared error of a batch: (B, C, h, w), (B, C, H, W), maybe only at points (B, N)."""
         size = (clean.shape[2], clean.shape[3])
         features = self.restorer.encode(self.restorer.pad(self.restorer.with_conditions(degraded, conditions)))
         restored = decode_at(self.restorer, features, degraded, size, points)

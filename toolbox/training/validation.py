@@ -42,7 +42,7 @@ def check_validation(validation: Validation) -> list[Path]:
 
 
 class MeanScore(NamedTuple):
-    """A mean over pictures, and the scales that they were restored by."""
+    """A mean over pictures, with their scales."""
 
     value: float
     scales: tuple[float, ...]
@@ -67,12 +67,12 @@ def mean_score(restorer: Restorer, validation: Validation) -> MeanScore:
 
 
 def leading_metric(validation: Validation) -> MetricInfo:
-    """The metric by which one network is better than another."""
+    """The metric that decides which network is better."""
     return metric(validation.protocol.metrics[0])
 
 
 def sample_picture(recipe: Recipe, restorer: Restorer, pair: Pair) -> Image.Image:
-    """The middle of a picture, degraded by the recipe or in its degraded partner, and beside it the same restored."""
+    """The middle of a picture, degraded by the recipe or taken from its partner, and beside it the same restored."""
     scale = pair.scale or recipe.scale.typical
     height, width = (max(1, int(min(SAMPLE, side) / scale)) for side in pair.clean.shape[:2])
     size = round(height * scale), round(width * scale)
@@ -97,7 +97,7 @@ def _middle(array: Array, size: tuple[int, int]) -> Array:
 
 
 def _fitting(condition: Any, size: tuple[int, int]) -> Any:
-    """The part of a map that the middle of a picture has."""
+    """The part of a map for the middle of a picture."""
     return _middle(condition, size) if isinstance(condition, np.ndarray) else condition
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from toolbox.blame import blamed, broken
 from toolbox.config import validated
 from toolbox.conversion import Checkpoint, Conversion, TensorSource
 from toolbox.discovery import PluginWarning, in_use
@@ -69,8 +70,9 @@ def build_converted(recognized: Recognized) -> Restorer:
         raise recognized.refusal(f"its shapes fit no published network; it has nothing for {', '.join(lacking)}")
     sources = {key: _source(conversion.sources[key], expected[key]) for key in expected}
     _check(recognized, sources)
-    state = {key: source.join(*(tensors[name] for name in source.names)) for key, source in sources.items()}
-    restorer.load_state_dict(state, strict=False)  # all but the counters of batch norm, checked above
+    with blamed(f"format {recognized.converter.name!r}", recognized.converter.provider):
+        state = {key: source.join(*(tensors[name] for name in source.names)) for key, source in sources.items()}
+        restorer.load_state_dict(state, strict=False)  # all but the counters of batch norm, checked above
     restorer.training_record = {"converted_from": recognized.converter.name}
     return restorer.eval()
 
@@ -96,10 +98,14 @@ def recognize(
             raise WeightsError(f"{origin}: {fault} ({names}); give the format if you know it")
         converter = fitting[0]
     settings = validated(converter.hints, hints, registries, f"hints for {converter.name}")
+    what = f"format {converter.name!r}"
     try:
-        conversion = converter.plan(checkpoint, settings)
+        with blamed(what, converter.provider):
+            conversion = converter.plan(checkpoint, settings)
     except WeightsError as error:
         raise WeightsError(f"{origin} as {converter.name}: {error}") from None
+    if not isinstance(conversion, Conversion):
+        raise broken(what, converter.provider, f"a {type(conversion).__name__}", "a Conversion")
     return Recognized(origin, checkpoint, converter, conversion)
 
 

@@ -152,7 +152,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The texts in the header of a safetensors file of any kind.
+    """Read the texts in the header of a safetensors file of any kind.
 
     Raises:
         WeightsError: the file cannot be read.

@@ -16,8 +16,8 @@ from toolbox.conversion import Checkpoint
 from toolbox.errors import WeightsError
 from toolbox.weights.file import read_tensors
 
-PICKLE = b"\x80"  # what a pickle of protocol 2 or later begins with
-TORCH_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # pickled first by torch.save before there were archives
+PICKLE = b"\x80"  # first byte of a pickle of protocol 2 or later
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # pickled first by old versions of torch.save
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

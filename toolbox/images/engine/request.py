@@ -53,4 +53,4 @@ class Request:
     max_memory: float | str | None = None  # bytes for the whole process, or text such as "2GB"
     halo: int | None = None  # pixels around a tile, when fewer than the encoder's receptive field are allowed
     workers: int = 1  # pictures that are restored at the same time and share memory
-    conditions: Mapping[str, Any] = field(default_factory=dict)  # facts for the network, such as sigma
+    conditions: Mapping[str, Any] = field(default_factory=dict)  # conditions for the network, such as sigma

@@ -22,7 +22,7 @@ NONE: Mapping[str, Any] = {}
 
 
 def has_alpha(channels: int, restorer: Restorer) -> bool:
-    """Whether the last of so many channels is alpha; where the network has as many, all are its own."""
+    """Whether the last of so many channels is alpha. If the network has as many, none is."""
     return channels in (2, 4) and channels != restorer.channels
 
 

@@ -92,7 +92,15 @@ def deep_tiff_page(page: tifffile.TiffPage) -> Page:
     pixels = paint if alpha is None else np.concatenate((paint, alpha), -1)
     pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     metadata = dataclasses.replace(metadata, icc=icc)
-    return upright(pixels, int(tags.get(ORIENTATION, 1)), metadata, notes)
+    bands = values if bands_of(page) else None
+    return upright(pixels, int(tags.get(ORIENTATION, 1)), metadata, notes, bands)
+
+
+def bands_of(page: tifffile.TiffPage) -> int:
+    """The channels of a page if some are neither colors nor alpha, else 0."""
+    if page.photometric not in (1, 2):
+        return 0
+    return int(page.samplesperpixel) if any(int(kind) == 0 for kind in page.extrasamples) else 0
 
 
 def _check_complete(page: tifffile.TiffPage) -> None:

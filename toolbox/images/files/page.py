@@ -29,6 +29,8 @@ class Page:
     pixels: Array
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()  # sentences about conversions while reading
+    # All channels (H, W, N) where some are neither colors nor alpha, such as a raw mosaic's or a spectrum's.
+    bands: Array | None = None
 
     @property
     def deep(self) -> bool:
@@ -39,11 +41,25 @@ class Page:
     def has_alpha(self) -> bool:
         return self.pixels.ndim == 3 and self.pixels.shape[2] in (2, 4)
 
+    def channels(self, count: int) -> Array:
+        """The bands if there are so many, for a network that takes them, or else the pixels."""
+        return self.pixels if self.bands is None or self.bands.shape[2] != count else self.bands
 
-def upright(pixels: Array, orientation: int, metadata: Metadata, notes: tuple[str, ...]) -> Page:
+
+def page_of_bands(bands: Array, metadata: Metadata, notes: tuple[str, ...] = ()) -> Page:
+    """A page of channels (H, W, N) that are neither colors nor alpha; its pixels are their mean, to look at."""
+    gray = np.mean(bands, axis=2, dtype=np.float64).round().astype(bands.dtype)
+    return Page(gray, metadata, notes, bands)
+
+
+def upright(
+    pixels: Array, orientation: int, metadata: Metadata, notes: tuple[str, ...], bands: Array | None = None
+) -> Page:
     """A page of stored pixels, rotated upright by the orientation of EXIF."""
     turned, flip_rows, flip_columns = TURNS.get(orientation, (False, False, False))
-    if turned:
-        pixels = pixels.swapaxes(0, 1)
-    pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
-    return Page(np.ascontiguousarray(pixels), metadata.upright(turned), notes)
+
+    def rotated(array: Array) -> Array:
+        array = array.swapaxes(0, 1) if turned else array
+        return np.ascontiguousarray(array[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
+
+    return Page(rotated(pixels), metadata.upright(turned), notes, None if bands is None else rotated(bands))

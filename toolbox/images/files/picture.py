@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from toolbox.images.files.formats import check_writable, format_of
 from toolbox.images.files.metadata import Metadata, metadata_of
-from toolbox.images.files.page import Page
+from toolbox.images.files.page import Page, page_of_bands
 from toolbox.images.files.reading import opened, pixels_of
 from toolbox.images.files.writing import kept_whole, write_pages
 from toolbox.pixels import eight_bits
@@ -40,14 +41,15 @@ def read_picture(path: Path) -> Image.Image:
         return image_of(file.page(file.pages[0]))
 
 
-def read_pixels(path: Path) -> np.ndarray[Any, Any]:
-    """The first page of a file, upright, at its 8 or 16 bits: (H, W), or (H, W, C) with its alpha.
+def read_pixels(source: Path | io.BytesIO, name: str | None = None) -> np.ndarray[Any, Any]:
+    """Read the first page of a file, upright, at its 8 or 16 bits: (H, W), or (H, W, C) with alpha and other channels.
 
     Raises:
-        ImageError: the file is missing, is not a picture, or is damaged.
+        ImageError: the file is missing, is not a picture, or is damaged; it is called ``name``.
     """
-    with opened(path) as file:
-        return file.page(file.pages[0]).pixels
+    with opened(source, name) as file:
+        page = file.page(file.pages[0])
+        return page.pixels if page.bands is None else page.bands
 
 
 def write_picture(image: Image.Image, path: Path) -> None:
@@ -60,8 +62,10 @@ def write_picture(image: Image.Image, path: Path) -> None:
     write_array(page.pixels, path, page.metadata)
 
 
-def write_array(array: np.ndarray[Any, Any], path: Path, metadata: Metadata) -> None:
+def write_array(array: np.ndarray[Any, Any], path: Path, metadata: Metadata, *, bands: bool = False) -> None:
     """Write (H, W) or (H, W, C), uint8, uint16 or float in [0, 1], with 16 bits if both format and array have them.
+
+    More than four channels, or with ``bands`` any number, are neither colors nor alpha; only TIFF holds them.
 
     Raises:
         ImageError: it cannot be written, or the format cannot hold it; what was there is untouched.
@@ -71,8 +75,10 @@ def write_array(array: np.ndarray[Any, Any], path: Path, metadata: Metadata) -> 
         array = np.round(array.astype(np.float64) * 65535).astype(np.uint16)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
+    bands = array.ndim == 3 and (bands or array.shape[2] > 4)
+    page = page_of_bands(array, metadata) if bands else Page(array, metadata)
     with kept_whole(path) as file:
-        write_pages(file, [Page(array, metadata)], format_of(path))
+        write_pages(file, [page], format_of(path))
 
 
 def image_of(page: Page) -> Image.Image:

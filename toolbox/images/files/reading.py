@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from toolbox.errors import ImageError
 from toolbox.images.files.color import cmyk_to_rgb
-from toolbox.images.files.deep import TIFF_COLORS, deep_pixels, deep_tiff_page
+from toolbox.images.files.deep import TIFF_COLORS, bands_of, deep_pixels, deep_tiff_page
 from toolbox.images.files.formats import READ, refused_name
 from toolbox.images.files.metadata import ORIENTATION, metadata_of
 from toolbox.images.files.page import TURNS, Page, upright
@@ -26,6 +26,7 @@ from toolbox.pixels import Array
 ONE_PICTURE = ("MPO", "PSD", "ICO", "ICNS", "CUR")  # their frames are previews, layers or sizes of a single picture
 REDUCED, MASK = 1, 4  # bits of TIFF's NewSubfileType, for pages that belong to another page
 ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF", "FLI")
+SILENCE = logging.NullHandler()
 
 
 class PictureFile:
@@ -48,6 +49,8 @@ class PictureFile:
         self.loop: int | None = self._image.info.get("loop") if self._image else None  # None: shown once
 
     def _open(self) -> None:
+        for talker in ("PIL.TiffImagePlugin", "tifffile"):  # an error says the same
+            logging.getLogger(talker).addHandler(SILENCE)
         try:
             self._image = Image.open(self._data, formats=READ)
             self.format = self._image.format or ""
@@ -58,7 +61,6 @@ class PictureFile:
                 raise
             self.format = "TIFF"
         if self.format == "TIFF":
-            logging.getLogger("tifffile").addHandler(logging.NullHandler())  # an error says the same
             own = io.BytesIO(self._data.getvalue()) if isinstance(self._data, io.BytesIO) else self._data
             self._tiff = tifffile.TiffFile(own)
 
@@ -88,6 +90,11 @@ class PictureFile:
                 colors, (width, height) = 1 if gray else 3, image.size
                 turned = TURNS.get(self._orientation(image), (False,))[0]
         return (1 if colors == 1 else 3, width, height) if turned else (1 if colors == 1 else 3, height, width)
+
+    def bands(self, number: int) -> int:
+        """The channels of a page if some are neither colors nor alpha, else 0, from its header alone."""
+        with faults(self.name):
+            return 0 if self._tiff is None else bands_of(self._tiff.pages[number].aspage())
 
     def page(self, number: int) -> Page:
         """Decode a page.
@@ -140,7 +147,7 @@ class PictureFile:
         if self._tiff is None:
             return None
         page = self._tiff.pages[number].aspage()
-        if self._image is not None and page.bitspersample <= 8 and page.photometric != 8:
+        if self._image is not None and page.bitspersample <= 8 and page.photometric != 8 and not bands_of(page):
             return None
         if page.imagewidth * page.imagelength > 2 * (Image.MAX_IMAGE_PIXELS or 2**62):
             pixels = page.imagewidth * page.imagelength

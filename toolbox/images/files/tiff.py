@@ -19,7 +19,7 @@ from toolbox.images.files.metadata import DESCRIPTIVE, ICC_TAG, XMP_TAG, Metadat
 from toolbox.images.files.page import Page
 
 STRIP = 2**18  # bytes to compress at once
-ADOBE_DEFLATE, HORIZONTAL, UNASSOCIATED, INCH = 8, 2, 2, 2
+ADOBE_DEFLATE, HORIZONTAL, UNSPECIFIED, UNASSOCIATED, INCH = 8, 2, 0, 2, 2
 ORDER = b"II*\0\0\0\0\0"  # little-endian
 
 
@@ -35,7 +35,7 @@ class TiffWriter:
     def write(self, page: Page) -> None:
         """Add a page, compressed without loss."""
         height, width = page.pixels.shape[:2]
-        samples = page.pixels.reshape(height, width, -1)
+        samples = page.pixels.reshape(height, width, -1) if page.bands is None else page.bands
         channels, bits = samples.shape[2], samples.itemsize * 8
         rows = max(1, STRIP // (width * channels * samples.itemsize))
         strips = [_packed(samples[top : top + rows]) for top in range(0, height, rows)]
@@ -47,11 +47,13 @@ class TiffWriter:
         tags[ExifTags.Base.SampleFormat] = (1,) * channels
         tags[ExifTags.Base.Compression] = ADOBE_DEFLATE
         tags[ExifTags.Base.Predictor] = HORIZONTAL
-        tags[ExifTags.Base.PhotometricInterpretation] = 2 if channels > 2 else 1
+        tags[ExifTags.Base.PhotometricInterpretation] = 2 if channels > 2 and page.bands is None else 1
         tags[ExifTags.Base.SamplesPerPixel] = channels
         tags[ExifTags.Base.RowsPerStrip] = rows
-        if channels in (2, 4):
-            tags.tagtype[ExifTags.Base.ExtraSamples] = SHORT
+        tags.tagtype[ExifTags.Base.ExtraSamples] = SHORT
+        if page.bands is not None:
+            tags[ExifTags.Base.ExtraSamples] = (UNSPECIFIED,) * (channels - 1)
+        elif channels in (2, 4):
             tags[ExifTags.Base.ExtraSamples] = UNASSOCIATED
         tags.tagtype[ExifTags.Base.StripOffsets] = tags.tagtype[ExifTags.Base.StripByteCounts] = LONG
         tags[ExifTags.Base.StripByteCounts] = tuple(map(len, strips))

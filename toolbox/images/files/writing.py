@@ -92,6 +92,8 @@ def write_pages(
 
 def _fitted(page: Page, kind: Format, notes: dict[str, None]) -> Page:
     """The page as the format can hold it."""
+    if page.bands is not None and kind.name != "TIFF":
+        raise CannotHold(f"{page.bands.shape[2]} channels, which {kind.name} does not hold; write TIFF")
     if page.has_alpha and not kind.alpha:
         raise CannotHold(f"{kind.name} holds no transparency; write PNG, TIFF or WebP")
     pixels = page.pixels
@@ -106,7 +108,7 @@ def _fitted(page: Page, kind: Format, notes: dict[str, None]) -> Page:
         names = " and ".join(sorted(name.upper() for name in left_out))
         notes[f"left out {names}, which {kind.name} cannot hold"] = None
     kept = {name: value for name, value in vars(page.metadata).items() if name not in left_out}
-    return Page(pixels, Metadata(**kept))
+    return Page(pixels, Metadata(**kept), bands=page.bands)
 
 
 def _png(page: Page) -> bytes:

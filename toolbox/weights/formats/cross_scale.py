@@ -1,4 +1,4 @@
-"""Attention across scales in published checkpoints: the part that CiaoSR and LM-CiaoSR have in common."""
+"""Attention across scales in published checkpoints, which CiaoSR and LM-CiaoSR share."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ SHRINKS = {2: "down", 3: "downx3", 4: "downx4"}  # by scale
 def cross_scale_plan(
     checkpoint: Checkpoint, count: int, prefix: str = "cs_attn.", ours: str = "decoder.across."
 ) -> tuple[tuple[int, ...], dict[str, str], frozenset[str]]:
-    """The scales of a ``CrossScaleAttention``, the published names of its tensors, and names that are not needed.
+    """The scales of a ``CrossScaleAttention``, the published names of its tensors, and names to ignore.
 
-    ``count`` is how many scales it has, as the layers behind it tell.
+    ``count`` is the number of scales, which follows from the layers behind it.
 
     Raises:
         WeightsError: there are convolutions for another number of scales.
     """
     present = tuple(scale for scale, name in SHRINKS.items() if f"{prefix}{name}.weight" in checkpoint.tensors)
-    scales = present if len(present) == count else present[1:]  # the one for 2 is there whether it is used or not
+    scales = present if len(present) == count else present[1:]  # the one for 2 always exists, used or not
     if len(scales) != count:
         raise WeightsError(f"{prefix!r} has convolutions for scales {list(present)}, expected {count} of them")
     layers = {"query": "conv_match_1", "key": "conv_match_2", "value": "conv_assembly"}
