@@ -181,10 +181,10 @@ def _against_plain(restorer: toolbox.Restorer, liif: nn.Module, low: int, high: 
     }
     times = interleaved(pieces, 3, CPU)
     fast = times["fast"].median
-    told = f"{1e6 * fast / high**2:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
+    details = f"{1e6 * fast / high**2:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
     share = f"{fast / times['liif'].median:.2g} of LIIF's"
     weights = sum(parameter.numel() for parameter in decoder.parameters())
-    return Result(work, "plain", times["plain"].median / fast, "faster", f"{told}, {share}; {weights:,} weights")
+    return Result(work, "plain", times["plain"].median / fast, "faster", f"{details}, {share}; {weights:,} weights")
 
 
 def _plain(name: str) -> Callable[..., Tensor]:

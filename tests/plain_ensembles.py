@@ -60,16 +60,16 @@ def lte(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, float
 
 def lm_liif(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, float]) -> Tensor:
     """LM-LIIF at (N, 2) points: features (B, C, H, W) → (B, N, channels); the cell is not clipped."""
-    told_cell = torch.tensor(cell) * torch.tensor(features.shape[-2:])
+    input_cell = torch.tensor(cell) * torch.tensor(features.shape[-2:])
     seen = unfolded(features).movedim(1, -1)
-    first = seen @ decoder.content.weight.flatten(1).T + decoder.content.bias + told_cell @ decoder.cell.weight.T
+    first = seen @ decoder.content.weight.flatten(1).T + decoder.content.bias + input_cell @ decoder.cell.weight.T
     told = mlp(decoder.latent[1:], first.clamp(min=0)).movedim(-1, 1)
     count = decoder.render.modulations
     code = features if decoder.config.code is None else told[:, count:]
 
     def predict(content: list[Tensor], relative: Tensor) -> Tensor:
         modulation, own = content
-        inputs = torch.cat((own, relative, told_cell.expand(*relative.shape[:-1], 2)), -1)
+        inputs = torch.cat((own, relative, input_cell.expand(*relative.shape[:-1], 2)), -1)
         return rendered(decoder.render, modulation, inputs)
 
     return ensemble((told[:, :count], code), points, predict)
@@ -77,9 +77,9 @@ def lm_liif(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, f
 
 def lm_lte(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, float]) -> Tensor:
     """LM-LTE at (N, 2) points: features (B, C, H, W) → (B, N, channels); the cell is not clipped."""
-    told_cell = torch.tensor(cell) * torch.tensor(features.shape[-2:])
+    input_cell = torch.tensor(cell) * torch.tensor(features.shape[-2:])
     vertical, horizontal = decoder.frequency(features).movedim(1, -1).chunk(2, -1)
-    turns = vertical + horizontal + told_cell @ decoder.phase.weight.T
+    turns = vertical + horizontal + input_cell @ decoder.phase.weight.T
     waves = torch.cat((torch.cos(math.pi * turns), torch.sin(math.pi * turns)), -1)
     told = mlp(decoder.latent, decoder.amplitude(features).movedim(1, -1) * waves).movedim(-1, 1)
     count = decoder.render.modulations
@@ -87,7 +87,7 @@ def lm_lte(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, fl
     def predict(content: list[Tensor], relative: Tensor) -> Tensor:
         modulation, code = content
         amplitude, vertical, horizontal = code.split([code.shape[-1] // 2, *[code.shape[-1] // 4] * 2], -1)
-        turns = vertical * relative[..., :1] + horizontal * relative[..., 1:] + told_cell @ decoder.code_phase.weight.T
+        turns = vertical * relative[..., :1] + horizontal * relative[..., 1:] + input_cell @ decoder.code_phase.weight.T
         waves = torch.cat((torch.cos(math.pi * turns), torch.sin(math.pi * turns)), -1)
         return rendered(decoder.render, modulation, amplitude * waves)
 
@@ -97,7 +97,7 @@ def lm_lte(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, fl
 def lm_ciaosr(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float, float]) -> Tensor:
     """LM-CiaoSR at (N, 2) points, feature pixel by feature pixel: features (B, C, H, W) → (B, N, channels)."""
     batch, channels, height, width = features.shape
-    told_cell = torch.tensor(cell) * torch.tensor([height, width])
+    input_cell = torch.tensor(cell) * torch.tensor([height, width])
     found, seen = cross_scale_attention(decoder.across, features), unfolded(features)
     count = decoder.render.modulations
     told = features.new_empty(batch, count + decoder.config.code, height, width)
@@ -113,7 +113,7 @@ def lm_ciaosr(decoder: Any, features: Tensor, points: Tensor, cell: tuple[float,
                         corner = 3 * (vy > 0) + (vx > 0)  # of four blocks out of three by three
                         key = torch.cat([blocks[corner + i] for i in (0, 1, 3, 4)])
                         value = torch.cat((key, found[image, :, row, column]))
-                        place = torch.cat((torch.tensor([-vx / height, -vy / width]), told_cell))
+                        place = torch.cat((torch.tensor([-vx / height, -vy / width]), input_cell))
                         key = key * mlp(decoder.keys, torch.cat((key, place)))
                         values.append(value * mlp(decoder.values, torch.cat((value, place))))
                         scores.append(query @ key)

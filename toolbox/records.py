@@ -98,12 +98,12 @@ class ProtocolInfo:
 
     def tells(self, sigma: float = 0.0, quality: int = 0) -> dict[str, float]:
         """The conditions for networks, when the input has noise or JPEG of these strengths."""
-        told = dict(self.conditions)
+        supplied = dict(self.conditions)
         if self.noise_seed is not None:
-            told["sigma"] = sigma
+            supplied["sigma"] = sigma
         if self.compresses:
-            told["quality"] = quality
-        return told
+            supplied["quality"] = quality
+        return supplied
 
 
 @dataclass(frozen=True)

@@ -222,9 +222,9 @@ def check_conditions(spec: ArchitectureSpec, conditions: Mapping[str, object]) -
             )
     for name in conditions:
         if name not in spec.conditions:
-            known = ", ".join(spec.conditions) or "no conditions"
+            taken = ", ".join(spec.conditions) or "no conditions"
             close = did_you_mean(name, [*spec.conditions, *RESERVED]) or "leave it out"
-            raise SpecError(f"got {name!r}, but the network takes {known}; {close}")
+            raise SpecError(f"got {name!r}, but the network takes {taken}; {close}")
 
 
 def scaled_size(height: int, width: int, scale: float | tuple[float, float]) -> tuple[int, int]:

@@ -57,14 +57,18 @@ def _entry(kind: str, record: Any) -> list[str]:
             facts({key: f"`{value}`" if key == "plugin" else value for key, value in topics.items()}),
         ]
     if kind == "metrics":
-        told = describe_metric(record)
-        return [head, summary, facts({key: f"`{value}`" if key == "plugin" else value for key, value in told.items()})]
+        fields = describe_metric(record)
+        return [
+            head,
+            summary,
+            facts({key: f"`{value}`" if key == "plugin" else value for key, value in fields.items()}),
+        ]
     if kind in ("degradations", "losses", "datasets"):
         topics = {"source": record.source, "plugin": f"`{record.provider}`"}
         return [head, summary, facts(topics), settings(record.config)]
     if kind == "converters":
-        told = {"plugin": f"`{record.provider}`", "written by": linked(record.url, record.url)}
-        return [head, summary, facts(told), _hints(record)]
+        fields = {"plugin": f"`{record.provider}`", "written by": linked(record.url, record.url)}
+        return [head, summary, facts(fields), _hints(record)]
     return [head, summary, facts({"plugin": f"`{record.provider}`"})]
 
 

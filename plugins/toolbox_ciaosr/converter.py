@@ -123,8 +123,10 @@ def _encoder(checkpoint: Checkpoint, root: str) -> tuple[dict[str, Any], dict[st
 
 def _recognize(checkpoint: Checkpoint) -> bool:
     networks = ("imnet_q", "imnet_k", "imnet_v")
-    told = any({f"{root}{each}.layers.0.weight" for each in networks} <= checkpoint.tensors.keys() for root in ROOTS)
-    return told and "hypernet_q.layers.0.weight" not in checkpoint.tensors
+    complete = any(
+        {f"{root}{each}.layers.0.weight" for each in networks} <= checkpoint.tensors.keys() for root in ROOTS
+    )
+    return complete and "hypernet_q.layers.0.weight" not in checkpoint.tensors
 
 
 CIAOSR_FORMAT = ConverterInfo(

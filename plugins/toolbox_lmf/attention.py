@@ -100,10 +100,10 @@ class ModulatedAttention(ModulatedDecoder):
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """(B, features and found ones, H, W) → (B, H, W, modulations) of the render network, with the code."""
-        told_cell = self.told_cell(shape, cell)
+        input_cell = self.input_cell(shape, cell)
         # As published, the horizontal shift goes with the height.
         shifts = [((1 - 2 * across) / shape[0], (1 - 2 * down) / shape[1]) for across, down in NEIGHBORS]
-        places = torch.stack([stack(*shift, *told_cell, like=features) for shift in shifts])
+        places = torch.stack([stack(*shift, *input_cell, like=features) for shift in shifts])
         seen = rearrange(F.unfold(features[:, : self.features], 3, padding=1), "b c n -> b n c")
         found = rearrange(features[:, self.features :], "b c h w -> b (h w) c")
         pieces: Iterable[tuple[Tensor, Tensor]] = [(seen, found)]

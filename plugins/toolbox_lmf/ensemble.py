@@ -47,18 +47,18 @@ class ModulatedEnsemble(ModulatedDecoder):
         self.content = nn.Conv2d(features, config.latent[0], 3, padding=1)  # of the first latent layer, with its bias
         self.cell = nn.Linear(2, config.latent[0], bias=False)  # of the same layer, hence drawn for all of its inputs
         nn.init.uniform_(self.cell.weight, -((9 * features + 2) ** -0.5), (9 * features + 2) ** -0.5)
-        told = self.render.modulations + (0 if config.code is None else config.code)
-        self.latent = nn.Sequential(nn.ReLU(inplace=True), *mlp(*config.latent, told))
+        outputs = self.render.modulations + (0 if config.code is None else config.code)
+        self.latent = nn.Sequential(nn.ReLU(inplace=True), *mlp(*config.latent, outputs))
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """(B, features, H, W) → (B, H, W, modulations) of the render network, with the code in its first layer."""
-        told_cell = stack(*self.told_cell(shape, cell), like=features)
-        told = self.latent(rearrange(self.content(features), "b c h w -> b h w c") + self.cell(told_cell))
-        modulation = told[..., : self.render.modulations]
-        code = told[..., self.render.modulations :] if self.config.code else rearrange(features, "b c h w -> b h w c")
+        input_cell = stack(*self.input_cell(shape, cell), like=features)
+        latent = self.latent(rearrange(self.content(features), "b c h w -> b h w c") + self.cell(input_cell))
+        modulation = latent[..., : self.render.modulations]
+        code = latent[..., self.render.modulations :] if self.config.code else rearrange(features, "b c h w -> b h w c")
         first = self.render.first
         of_code, _, of_cell = first.weight.split((self.code, 2, 2), 1)
-        return self.render.modulated(modulation, code @ of_code.mT + (of_cell @ told_cell + first.bias))
+        return self.render.modulated(modulation, code @ of_code.mT + (of_cell @ input_cell + first.bias))
 
     def colors(self, values: Tensor, down: Tensor, right: Tensor, cell: tuple[float, float]) -> Tensor:
         vertical, horizontal = self.render.first.weight[:, self.code : self.code + 2].unbind(1)

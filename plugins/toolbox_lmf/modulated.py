@@ -39,7 +39,7 @@ class ModulatedDecoder(ImplicitDecoder):
     widest = 1024  # most positions of a window; larger windows would wait too long for those around them
     largest_scale: float | None
 
-    def told_cell(self, shape: tuple[int, int], cell: tuple[float, float]) -> tuple[float, float]:
+    def input_cell(self, shape: tuple[int, int], cell: tuple[float, float]) -> tuple[float, float]:
         """The cell for the networks, in half feature pixels."""
         return clipped_cell((cell[0] * shape[0], cell[1] * shape[1]), self.largest_scale)
 
@@ -50,7 +50,7 @@ class ModulatedDecoder(ImplicitDecoder):
             values: (B, ..., C), the content of the feature pixels.
             down: (...), from the feature pixel's center, in half feature pixels, in the dtype of ``values``.
             right: the same along the other axis; all broadcast.
-            cell: of the output pixel, as ``told_cell`` gives it.
+            cell: of the output pixel, as ``input_cell`` gives it.
 
         Returns:
             (B, ..., channels).
@@ -58,7 +58,7 @@ class ModulatedDecoder(ImplicitDecoder):
         raise NotImplementedError
 
     def sample(self, content: Content, positions: Positions) -> Tensor:
-        cell = self.told_cell((content.height, content.width), positions.cell)
+        cell = self.input_cell((content.height, content.width), positions.cell)
         around = corners(positions, content.height, content.width)
         weighted = []
         for corner, weight in zip(around, area_weights(around, content.values), strict=True):
@@ -73,7 +73,7 @@ class ModulatedDecoder(ImplicitDecoder):
             yield from super().decode_rows(content, size, start, stop)
             return
         top, bottom = int(rows.pixels[0, start]), int(rows.pixels[1, stop - 1])
-        cell = self.told_cell((content.height, content.width), (2 / size[0], 2 / size[1]))
+        cell = self.input_cell((content.height, content.width), (2 / size[0], 2 / size[1]))
         rendered = self._windows(content, top, bottom + 1, rows, columns, cell)
         down, right = (
             torch.tensor(pixels * windows.width + windows.slots, device=rendered.device)

@@ -25,9 +25,9 @@ def modulated_ensemble(decoder: Any, features: Tensor, size: tuple[int, int]) ->
     seen = F.unfold(features, 3, padding=1).unflatten(2, features.shape[-2:])
     first, hidden = decoder.content, _spread(cell, seen)
     weight = torch.cat((first.weight.flatten(1), decoder.cell.weight), 1)
-    told = linear(torch.cat((seen, hidden), 1), weight, first.bias)
-    told = _mlp(decoder.latent, told)
-    modulation, code = told.split((decoder.render.modulations, told.shape[1] - decoder.render.modulations), 1)
+    latent = linear(torch.cat((seen, hidden), 1), weight, first.bias)
+    latent = _mlp(decoder.latent, latent)
+    modulation, code = latent.split((decoder.render.modulations, latent.shape[1] - decoder.render.modulations), 1)
     code = features if decoder.config.code is None else code
 
     def inputs(code: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
@@ -42,8 +42,8 @@ def modulated_texture(decoder: Any, features: Tensor, size: tuple[int, int]) -> 
     cell = _cell(decoder, features, size)
     vertical, horizontal = decoder.frequency(features).chunk(2, 1)
     angle = math.pi * (vertical + horizontal + (decoder.phase.weight @ cell)[:, None, None])
-    told = _mlp(decoder.latent, decoder.amplitude(features) * torch.cat((torch.cos(angle), torch.sin(angle)), 1))
-    modulation, code = told.split((decoder.render.modulations, told.shape[1] - decoder.render.modulations), 1)
+    latent = _mlp(decoder.latent, decoder.amplitude(features) * torch.cat((torch.cos(angle), torch.sin(angle)), 1))
+    modulation, code = latent.split((decoder.render.modulations, latent.shape[1] - decoder.render.modulations), 1)
     phase = (decoder.code_phase.weight @ cell)[:, None, None]
 
     def inputs(code: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
@@ -106,8 +106,8 @@ def _rendered(render: Any, modulation: Tensor, code: Tensor, inputs: Inputs, siz
     around = plain_corners((code.shape[2], code.shape[3]), size)
     predictions = []
     for (pixel, dy, dx), weight in zip(around, plain_area_weights(around, code), strict=True):
-        own, told = (each.flatten(2)[:, :, pixel.flatten()].unflatten(2, size) for each in (code, modulation))
-        scales, shifts = (each.split(render.width, 1) for each in told.chunk(2, 1))
+        own, modulated = (each.flatten(2)[:, :, pixel.flatten()].unflatten(2, size) for each in (code, modulation))
+        scales, shifts = (each.split(render.width, 1) for each in modulated.chunk(2, 1))
         hidden = inputs(own, dy.to(code.dtype), dx.to(code.dtype))
         for layer, scale, shift in zip((render.first, *render.hidden), scales, shifts, strict=True):
             hidden = F.relu(linear(hidden, layer.weight, layer.bias) * (1 + scale) + shift)

@@ -58,14 +58,14 @@ class ModulatedTexture(ModulatedDecoder):
 
     def prepare_for(self, features: Tensor, shape: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """(B, features, H, W) → (B, H, W, modulations and code): the code is amplitudes, and frequencies times π."""
-        phase = math.pi * self.phase(stack(*self.told_cell(shape, cell), like=features))
+        phase = math.pi * self.phase(stack(*self.input_cell(shape, cell), like=features))
         # Only the sum of the frequencies matters here, so only the sum is computed.
         weight, bias = (parameter.unflatten(0, (2, -1)).sum(0) for parameter in self.frequency.parameters())
         frequency = F.conv2d(features, math.pi * weight, math.pi * bias + phase, padding=1)
         waves = torch.cat((frequency.cos(), frequency.sin()), 1) * self.amplitude(features)
-        told = self.latent(rearrange(waves, "b c h w -> b h w c"))
+        latent = self.latent(rearrange(waves, "b c h w -> b h w c"))
         code = 2 * self.config.code_frequencies
-        modulation, amplitude, frequency = told.split((self.render.modulations, code, code), -1)
+        modulation, amplitude, frequency = latent.split((self.render.modulations, code, code), -1)
         modulated = self.render.modulated(modulation, self.render.first.bias)
         return torch.cat((modulated, amplitude, math.pi * frequency), -1)
 

@@ -75,8 +75,8 @@ class LocalTexture(ImplicitDecoder):
         self.layers = nn.Sequential(*layers, nn.Linear(config.hidden[-1], channels))
 
     def prepare(self, features: Tensor) -> Tensor:
-        told = torch.cat((self.amplitude(features), math.pi * self.frequency(features)), 1)
-        return rearrange(told, "b c h w -> b h w c")
+        content = torch.cat((self.amplitude(features), math.pi * self.frequency(features)), 1)
+        return rearrange(content, "b c h w -> b h w c")
 
     def sample(self, content: Content, positions: Positions) -> Tensor:
         cell = positions.cell[0] * content.height, positions.cell[1] * content.width

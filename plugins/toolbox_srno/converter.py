@@ -41,12 +41,12 @@ def _plan(checkpoint: Checkpoint, hints: SRNOHints) -> Conversion:
             "largest_scale": hints.largest_scale,
         },
     }
-    told = ("conv00.weight",), ((width, seen, 1, 1),)
+    content = ("conv00.weight",), ((width, seen, 1, 1),)
     sources: dict[str, str | TensorSource] = {
         **names,
-        "decoder.content.weight": TensorSource(*told, lambda weight: weight[:, OFFSETS:-CELL, 0, 0]),
+        "decoder.content.weight": TensorSource(*content, lambda weight: weight[:, OFFSETS:-CELL, 0, 0]),
         "decoder.content.bias": "conv00.bias",
-        "decoder.position.weight": TensorSource(*told, _position),
+        "decoder.position.weight": TensorSource(*content, _position),
         **_linear("decoder.colors.0", "fc1", width, hidden),
         **_linear("decoder.colors.2", "fc2", hidden, channels),
     }

@@ -168,14 +168,14 @@ class NeuralOperator(ImplicitDecoder):
         for content, positions in pieces():
             height, width = content.height, content.width
             # A column for each corner of each feature pixel: its share, times its area.
-            told = F.linear(content.values, by_corner).unflatten(3, (CORNERS, -1)).flatten(2, 3)
-            added = Content(told, content.top, height)
+            by_pixel = F.linear(content.values, by_corner).unflatten(3, (CORNERS, -1)).flatten(2, 3)
+            added = Content(by_pixel, content.top, height)
             cell = clipped_cell((positions.cell[0] * height, positions.cell[1] * width), self.config.largest_scale)
             for chunk in positions.chunks(self.chunk):
                 around = corners(chunk, height, width)
                 offsets = (offset for corner in around for offset in (corner.down, corner.right))
-                vectors = F.linear(stack(*offsets, *cell, like=told), own, bias)[None]
-                for number, (corner, area) in enumerate(zip(around, area_weights(around, told), strict=True)):
+                vectors = F.linear(stack(*offsets, *cell, like=by_pixel), own, bias)[None]
+                for number, (corner, area) in enumerate(zip(around, area_weights(around, by_pixel), strict=True)):
                     of_corner = added.at(corner.row, CORNERS * corner.column + number)
                     vectors = torch.addcmul(vectors, of_corner, area[..., None])
                 yield vectors

@@ -27,9 +27,9 @@ def neural_operator(decoder: Any, features: Tensor, size: tuple[int, int]) -> Te
         features.flatten(2)[:, :, pixel.flatten()].unflatten(2, size) * weight
         for (pixel, _, _), weight in zip(around, plain_area_weights(around, features), strict=True)
     ]
-    told = torch.cat([each.expand(len(features), -1, *size) for each in (offsets, *seen, cell)], 1)
+    inputs = torch.cat([each.expand(len(features), -1, *size) for each in (offsets, *seen, cell)], 1)
     position, content = decoder.position.weight, decoder.content
-    x = linear(told, torch.cat((position[:, :8], content.weight, position[:, 8:]), 1), content.bias)
+    x = linear(inputs, torch.cat((position[:, :8], content.weight, position[:, 8:]), 1), content.bias)
     for layer in (decoder.first, decoder.second):
         x = _attended(layer, x)
     first, _, last = decoder.colors

@@ -24,10 +24,10 @@ def find_jobs(models: Mapping[str, Restorer], cases: Sequence[Case], protocol: P
     Raises:
         SpecError: a model can do no case, or needs a condition that the protocol does not have.
     """
-    enlarges, told = protocol.enlarges, protocol.tells()
+    enlarges, supplied = protocol.enlarges, protocol.tells()
     for name, restorer in models.items():
-        if missing := [each for each in restorer.spec.conditions if each not in told]:
-            tells = f"tells {', '.join(told)}" if told else "tells nothing"
+        if missing := [each for each in restorer.spec.conditions if each not in supplied]:
+            tells = f"tells {', '.join(supplied)}" if supplied else "tells nothing"
             raise SpecError(f"model {name!r} needs {', '.join(missing)}, but {protocol.name} {tells}")
         if not any(_does(restorer, case, enlarges) for case in cases):
             does = "keeps the size" if restorer.sizes == "same" else f"enlarges by {restorer.sizes}"

@@ -72,12 +72,12 @@ def score_picture(
         SpecError: the restorer does not do that size, or lacks a condition.
     """
     height, width = sample.original.shape[-2:]
-    told = {name: value for name, value in sample.conditions.items() if name in restorer.spec.conditions}
+    conditions = {name: value for name, value in sample.conditions.items() if name in restorer.spec.conditions}
     with measured(restorer.mean.device) as cost:
         if protocol.patches:
-            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches, told)
+            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches, conditions)
         else:
-            restored = restore_tensor(restorer, sample.degraded, size=(height, width), conditions=told)
+            restored = restore_tensor(restorer, sample.degraded, size=(height, width), conditions=conditions)
     restored = restored.to(sample.original)
     values = measure(protocol, restored, sample.original, sample.degraded, sample.scale, metrics)
     notes = sample.notes

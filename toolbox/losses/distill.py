@@ -53,8 +53,8 @@ class Distill(nn.Module):
         """A restored batch → one number."""
         teacher, degraded = self.teacher[0].to(given.degraded.device), given.degraded
         with torch.no_grad():
-            told = {name: given.conditions[name] for name in teacher.spec.conditions}
-            features = teacher.encode(teacher.pad(teacher.with_conditions(degraded, told)))
+            conditions = {name: given.conditions[name] for name in teacher.spec.conditions}
+            features = teacher.encode(teacher.pad(teacher.with_conditions(degraded, conditions)))
             if self.match == "output":
                 shown = decode_at(teacher, features, degraded, given.size, given.points)
         if self.match == "output":

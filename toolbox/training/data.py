@@ -94,8 +94,8 @@ class Batches(Dataset[Batch]):
             degraded, conditions = degrade(recipe.degradation, clean, scale, generator)
         else:
             degraded, conditions = turned(patch.degraded), {}
-        known = {key: turned(value) if isinstance(value, Tensor) else value for key, value in patch.conditions.items()}
-        conditions = {**known, **conditions}
+        own = {key: turned(value) if isinstance(value, Tensor) else value for key, value in patch.conditions.items()}
+        conditions = {**own, **conditions}
         if missing := [name for name in recipe.model.conditions if name not in conditions]:
             raise TrainingError(
                 f"the network wants to know {', '.join(missing)}, but what is done to pictures tells "
@@ -177,10 +177,10 @@ def degrade(
         TrainingError: the result has another size.
         PluginError: a degradation fails, or returns no picture.
     """
-    degraded, told = degraded_by(chain, clean, scale, generator)
+    degraded, supplied = degraded_by(chain, clean, scale, generator)
     conditions = {
         name: value.reshape(1, *value.shape[-2:]) if isinstance(value, Tensor) and value.ndim else float(value)
-        for name, value in told.items()
+        for name, value in supplied.items()
     }
     channels, height, width = clean.shape
     expected = (channels, round(height / scale), round(width / scale))

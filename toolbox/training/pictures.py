@@ -274,23 +274,25 @@ def open_pictures(examples: OpenDatasets, patch: int, largest: float, cache: Pat
     index = cache.with_suffix(".json")
     key = [examples.channels, patch, largest, examples.digest]
     try:
-        known = json.loads(index.read_text(encoding="utf-8"))
+        description = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        known = {}
-    if known.get("key") != key or not cache.exists():
+        description = {}
+    if description.get("key") != key or not cache.exists():
         index.unlink(missing_ok=True)  # the description must never lie beside the pixels of other pictures
-        known = {"key": key, **_decode(examples, patch, largest, cache)}
+        description = {"key": key, **_decode(examples, patch, largest, cache)}
         with written_beside(index) as partial:
-            partial.write_text(json.dumps(known), encoding="utf-8")
-    if left_out := known["left_out"]:
+            partial.write_text(json.dumps(description), encoding="utf-8")
+    if left_out := description["left_out"]:
         listed = "; ".join(left_out[:5]) + ("; and more" if len(left_out) > 5 else "")
         warnings.warn(f"left out {len(left_out)} of {len(examples)} pictures: {listed}", DataWarning, stacklevel=2)
-    if not known["names"]:
+    if not description["names"]:
         where = ", ".join(str(value) for choice in examples.choices for _, value in choice.config)
         side = round(patch * largest)
         raise ImageError(f"{where}: no picture can be used, expected some of at least {side}x{side}, a patch's size")
-    blocks = [tuple(each and Block(each[0], tuple(each[1]), each[2]) for each in both) for both in known["blocks"]]
-    return KeptPictures(cache, known["names"], blocks, len(left_out))  # type: ignore[arg-type]  # pairs
+    blocks = [
+        tuple(each and Block(each[0], tuple(each[1]), each[2]) for each in both) for both in description["blocks"]
+    ]
+    return KeptPictures(cache, description["names"], blocks, len(left_out))  # type: ignore[arg-type]  # pairs
 
 
 def _decode(examples: OpenDatasets, patch: int, largest: float, cache: Path) -> dict[str, Any]:

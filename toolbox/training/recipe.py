@@ -192,13 +192,13 @@ class Recipe(Config):
 def _check_parts(recipe: Recipe, names: Collection[str]) -> None:
     """Refuse parts to freeze, or to give a rate, that have no weights."""
     parts = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
-    for path, asked, known in (
+    for path, asked, choices in (
         (("freeze",), recipe.freeze, parts),
         (("optimizer", "rates"), recipe.optimizer.rates, parts | {"loss"}),
     ):
         for name in asked:
-            if name not in known:
-                close = did_you_mean(name, known) or f"expected one such as {', '.join(sorted(known)[:3])}"
+            if name not in choices:
+                close = did_you_mean(name, choices) or f"expected one such as {', '.join(sorted(choices)[:3])}"
                 raise located(path, f"got {name!r}, no part with weights; {close}")
     if all(is_part(name, recipe.freeze) for name in names):
         raise located(("freeze",), "leaves nothing to train; leave a part out")

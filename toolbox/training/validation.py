@@ -79,8 +79,8 @@ def sample_picture(recipe: Recipe, restorer: Restorer, pair: Pair) -> Image.Imag
     conditions: Mapping[str, Any] = pair.conditions
     if pair.degraded is None:
         clean = to_tensor(_middle(pair.clean, size))[0]
-        degraded, told = degrade(recipe.degradation, clean, scale, generator_of(recipe.seed))
-        conditions = {**conditions, **told}
+        degraded, supplied = degrade(recipe.degradation, clean, scale, generator_of(recipe.seed))
+        conditions = {**conditions, **supplied}
     else:
         height, width = min(height, pair.degraded.shape[0]), min(width, pair.degraded.shape[1])
         size = round(height * scale), round(width * scale)
