@@ -357,7 +357,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 def test_a_weights_file_of_ours_is_no_published_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "ours.safetensors"
     toolbox.save(published.edsr().restorer, path)
-    with pytest.raises(WeightsError, match=r"ours\.safetensors: its names fit no known format \(diinn, edsr, "):
+    with pytest.raises(WeightsError, match=r"ours\.safetensors: its names fit no known format \(.*diinn, edsr, "):
         toolbox.convert(path)
 
 
