@@ -141,7 +141,7 @@ class TransitionConfig(ComponentConfig):
 class DecoderConfig(ComponentConfig):
     """Settings of a decoder. They say which sizes it accepts. Its receptive field is in feature pixels."""
 
-    takes_image: ClassVar[bool] = False  # if true, it also gets the normalized image as ``image=``
+    takes_image: ClassVar[bool] = False  # if true, ``image=`` is the normalized image, as large as the features
 
     def sizes(self) -> Literal["same", "any"] | int:
         """The accepted output sizes: ``"same"`` as the features, ``"any"``, or a fixed integer scale."""

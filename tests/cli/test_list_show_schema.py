@@ -217,10 +217,9 @@ def test_what_a_network_needs_is_shown(run: Run) -> None:
     for command in ("show", "compose"):
         text = run(command, json.dumps(spec)).out
         assert re.search(r"is told +sigma\n", text)
-        assert re.search(r"padding +sides to multiples of 2, with \w+\n", text)
         assert re.search(r"tiles +start at multiples of 2\n", text)
     facts = run("show", json.dumps(spec), "--json").data
-    assert (facts["conditions"], facts["alignment"], facts["padding"]["multiple"]) == ({"sigma": ""}, 2, 2)
+    assert (facts["conditions"], facts["alignment"]) == ({"sigma": ""}, 2)
 
 
 def test_a_spec_that_does_not_fit_is_not_shown(run: Run) -> None:
