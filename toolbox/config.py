@@ -139,7 +139,10 @@ class TransitionConfig(ComponentConfig):
 
 
 class DecoderConfig(ComponentConfig):
-    """Settings of a decoder. They say which sizes it accepts. Its receptive field is in feature pixels."""
+    """Settings of a decoder. They say which sizes it accepts. Its receptive field is in feature pixels.
+
+    A decoder that takes the image is built with ``image_channels`` beside the other arguments.
+    """
 
     takes_image: ClassVar[bool] = False  # if true, ``image=`` is the normalized image, as large as the features
 

@@ -48,7 +48,8 @@ class Restorer(nn.Module):
                 f"encoder {spec.encoder.name!r} has {self.encoder.out_channels} output channels, but its config "
                 f"promised {promised}; this is a fault of plugin {spec.encoder.info.provider}"
             )
-        self.decoder = spec.decoder.build(features=promised, channels=spec.decoded_channels)
+        more = {"image_channels": spec.channels} if spec.decoder.config.takes_image else {}
+        self.decoder = spec.decoder.build(features=promised, channels=spec.decoded_channels, **more)
         # Convolutions and attention work on the channels of a pixel: 10 to 20 % faster than planes.
         self.to(memory_format=torch.channels_last)
 

@@ -37,10 +37,10 @@ class BesideConfig(DecoderConfig):
 class Beside(nn.Module):
     """(B, features, H, W) and the image (B, C, H, W) → (B, channels, *size): a convolution of both."""
 
-    def __init__(self, config: BesideConfig, features: int, channels: int) -> None:
+    def __init__(self, config: BesideConfig, features: int, channels: int, image_channels: int) -> None:
         super().__init__()
         self.resizes = config.resizes
-        self.conv = nn.Conv2d(features + channels, channels, 3, padding=1)
+        self.conv = nn.Conv2d(features + image_channels, channels, 3, padding=1)
 
     def forward(self, features: Tensor, size: tuple[int, int], image: Tensor) -> Tensor:
         decoded: Tensor = self.conv(torch.cat((features, image), 1))
