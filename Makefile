@@ -35,19 +35,21 @@ docs: $(INSTALLED)
 	$(BIN)/python -m mkdocs build --strict
 
 # The wheel and the sdist; then the wheel in an empty environment, outside the checkout, with plugins of other packages.
-release: NEW = build/new-plugin
+release: KINDS = encoder decoder implicit-decoder nonlocal-block transition degradation protocol loss dataset converter
 release: PACKAGES = minimal dncnn ffdnet perceptual
 release: $(INSTALLED)
 	rm -rf dist build
 	$(BIN)/python -m build --no-isolation
 	$(PYTHON) -m venv build/venv
 	build/venv/bin/pip install dist/*.whl $(PACKAGES:%='./examples/toolbox-plugin-%[test]')
-	build/venv/bin/toolbox plugin new new-plugin --folder $(NEW)
-	build/venv/bin/pip install '$(NEW)[test]'
+	for kind in $(KINDS); do \
+	  build/venv/bin/toolbox plugin new new-$$kind --kind $$kind --folder build/new-$$kind || exit 1; \
+	done
+	build/venv/bin/pip install $(KINDS:%='./build/new-%[test]')
 	for package in $(PACKAGES); do \
 	  (cd examples/toolbox-plugin-$$package && ../../build/venv/bin/pytest -rs) || exit 1; \
 	done
-	cd $(NEW) && ../venv/bin/pytest
+	cd build && venv/bin/pytest $(KINDS:%=new-%)
 	cd build && venv/bin/toolbox restore ../examples/photos/coffee.png -o coffee.png --scale 1.5
 	cd build && venv/bin/toolbox doctor
 

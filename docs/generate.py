@@ -14,7 +14,19 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from generator import architectures, commands, components, drawings, hooks, python_api, readme, records, running, specs
+from generator import (
+    architectures,
+    commands,
+    components,
+    contracts,
+    drawings,
+    hooks,
+    python_api,
+    readme,
+    records,
+    running,
+    specs,
+)
 from generator.markdown import MARK
 
 DOCS = Path(__file__).resolve().parent
@@ -23,7 +35,7 @@ REFERENCE = DOCS / "reference"
 
 def generated() -> dict[Path, str]:
     """The text of every generated file."""
-    makers = (components, architectures, commands, hooks, records, specs, python_api, drawings, readme)
+    makers = (components, contracts, architectures, commands, hooks, records, specs, python_api, drawings, readme)
     return {(DOCS / path).resolve(): text for maker in makers for path, text in maker.pages()}
 
 

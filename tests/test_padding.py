@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.parts import component, installed_and, restorer_of
+from toolbox.composition import judge, needs_in_words
 from toolbox.config import EncoderConfig, Padding
 from toolbox.errors import SpecError
 from toolbox.images.engine.tiling import encode_in_tiles, exact_tiling
@@ -125,3 +126,14 @@ def test_parts_that_pad_in_different_ways_are_refused() -> None:
         SpecError, match="encoder: got parts that pad with reflect and with zeros, expected one way for"
     ):
         resolve(spec, registries=REGISTRIES)
+
+
+def test_what_a_network_needs_is_said_in_words() -> None:
+    spec = {"channels": 2, "encoder": {"name": "windowed", "mode": "zeros"}, "decoder": "conv"}
+    facts = judge("mine", spec, REGISTRIES).facts
+    assert needs_in_words(facts) == {
+        "padding": "sides to multiples of 4, with zeros",
+        "tiles": "start at multiples of 4",
+    }
+    plain = judge("mine", {"channels": 2, "encoder": "edsr", "decoder": "conv"}, REGISTRIES).facts
+    assert needs_in_words(plain) == {}

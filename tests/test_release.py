@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = [ROOT / "examples" / f"toolbox-plugin-{name}" for name in ("minimal", "dncnn", "ffdnet", "perceptual")]
+KINDS = ROOT / "examples" / "plugin-kinds"
 
 
 def python(*arguments: str | Path, **variables: str) -> str:
@@ -42,7 +43,10 @@ def test_the_wheel_has_the_core_the_plugins_the_catalog_and_the_weights_and_noth
     sources = {
         **{f"toolbox/{path.relative_to(ROOT / 'toolbox')}": path for path in (ROOT / "toolbox").rglob("*")},
         **{str(path.relative_to(ROOT / "plugins")): path for path in (ROOT / "plugins").rglob("*")},
-        **{f"toolbox/{path.relative_to(EXAMPLES[0].parent)}": path for path in EXAMPLES[0].iterdir()},
+        **{
+            f"toolbox/{path.relative_to(ROOT / 'examples')}": path
+            for path in (*EXAMPLES[0].iterdir(), *KINDS.iterdir())
+        },
         "toolbox/registry.yaml": ROOT / "registry.yaml",
     }
     expected = {name for name, path in sources.items() if path.is_file() and path.suffix != ".pyc"}

@@ -358,3 +358,24 @@ def test_building_never_fails_on_a_spec_that_was_accepted(encoder: str, decoder:
         assert not fits("edsr", decoder)  # it takes images, not features
     else:
         assert toolbox.build(spec).spec == spec
+
+
+# Changes of a spec
+
+
+def test_a_preset_replaces_the_fields_that_it_stands_for_and_no_others() -> None:
+    encoder: Any = resolve("edsr-x2", encoder={"preset": "baseline"}).encoder.config
+    assert (encoder.channels, encoder.blocks, encoder.residual_scale) == (64, 16, 1.0)
+    given: Any = {"name": "edsr", "channels": 8, "blocks": 3, "residual_scale": 0.5}
+    spec = {"channels": 3, "encoder": given, "decoder": "conv"}
+    encoder = resolve(spec, encoder={"preset": "full"}).encoder.config
+    assert (encoder.channels, encoder.blocks, encoder.residual_scale) == (256, 32, 0.1)
+    encoder = resolve(spec, encoder={"preset": "full", "blocks": 2}).encoder.config
+    assert (encoder.channels, encoder.blocks, encoder.residual_scale) == (256, 2, 0.1)
+
+
+def test_a_preset_inside_another_component_does_so_too() -> None:
+    inner = {"name": "edsr", "channels": 8, "blocks": 3}
+    spec = {"channels": 3, "encoder": {"name": "pixel-unshuffle", "factor": 2, "encoder": inner}, "decoder": "conv"}
+    changed: Any = resolve(spec, encoder={"encoder": {"preset": "full"}}).encoder.config
+    assert (changed.factor, changed.encoder.config.channels, changed.encoder.config.blocks) == (2, 256, 32)

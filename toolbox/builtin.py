@@ -122,6 +122,7 @@ def toolbox_losses() -> Iterable[LossInfo]:
 def toolbox_datasets() -> Iterable[DatasetInfo]:
     """Pictures and pairs in folders and archives."""
     from toolbox.datasets.folders import PAIRS, PICTURES
+    from toolbox.datasets.hub import HUGGING_FACE
     from toolbox.datasets.shards import WEBDATASET
 
-    return [PAIRS, PICTURES, WEBDATASET]
+    return [HUGGING_FACE, PAIRS, PICTURES, WEBDATASET]

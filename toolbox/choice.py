@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from toolbox.blame import settings_of
 from toolbox.config import fault, located
 from toolbox.errors import UnknownComponent
 from toolbox.registry import Registries
@@ -50,7 +51,8 @@ class OneOf:
         weight = data.get("weight", 1.0) if self.weighted else 1.0
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not weight > 0:
             raise fault(("weight",), weight, "a positive number")
-        return Choice(info, info.config.model_validate(settings, context=registries), float(weight))
+        what = f"{self.article.split()[-1]} {info.name!r}"
+        return Choice(info, settings_of(what, info, settings, registries), float(weight))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(

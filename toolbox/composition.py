@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from toolbox.catalog import read_yaml
 from toolbox.config import Config, Kind, validated
 from toolbox.errors import SpecError
 from toolbox.registry import Registries
-from toolbox.resolve import resolve
-from toolbox.spec import DecoderSpec, EncoderSpec
+from toolbox.resolve import is_spec, read_spec, resolve, title_of
+from toolbox.spec import ArchitectureSpec, DecoderSpec, EncoderSpec
 
 Slot = Literal["encoder", "decoder"]
 NOTHING: Mapping[str, str] = {}
@@ -47,19 +45,14 @@ def judge_pair(encoder: str, decoder: str, registries: Registries) -> Verdict:
 
 
 def judge_source(source: str, registries: Registries) -> Verdict:
-    """Check the network that a YAML file, JSON or the name of an architecture describes.
+    """Check the network that JSON, a YAML or JSON file, or the name of an architecture describes.
 
     Raises:
         SpecError: the file or the JSON cannot be read.
         UnknownComponent: there is no such architecture.
     """
-    if source.lstrip().startswith("{"):
-        try:
-            return judge("the spec", json.loads(source), registries)
-        except ValueError as error:
-            raise SpecError(f"not valid JSON: {error}") from None
-    if source.endswith((".yaml", ".yml")):
-        return judge(source, read_yaml(Path(source)), registries)
+    if is_spec(source):
+        return judge(title_of(source), read_spec(source), registries)
     return judge(source, registries.architectures[source].spec, registries)
 
 
@@ -76,8 +69,29 @@ def judge(title: str, data: Any, registries: Registries, origins: Mapping[str, s
         "receptive_field": encoder.receptive_field(),
         "sizes": decoder.sizes(),
         "output_channels": spec.decoded_channels,
+        **needs_of(spec),
     }
     return Verdict(title, spec.model_dump(mode="json", exclude_unset=True), origins, {}, facts)
+
+
+def needs_of(spec: ArchitectureSpec) -> dict[str, Any]:
+    """The conditions beside the image, how the image is padded, and the multiple at which tiles start."""
+    return {
+        "conditions": {name: condition.description for name, condition in spec.conditions.items()},
+        "padding": asdict(spec.padding),
+        "alignment": math.lcm(spec.encoder.config.alignment(), spec.padding.multiple),
+    }
+
+
+def needs_in_words(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The facts of ``needs_of`` in words, without those that are as usual."""
+    conditions = [f"{name} ({words})" if words else name for name, words in facts["conditions"].items()]
+    words = {"is told": ", ".join(conditions)} if conditions else {}
+    if facts["padding"]["multiple"] > 1:
+        words["padding"] = "sides to multiples of {multiple}, with {mode}".format(**facts["padding"])
+    if facts["alignment"] > 1:
+        words["tiles"] = f"start at multiples of {facts['alignment']}"
+    return words
 
 
 def _faults(data: Any, whole: str, registries: Registries) -> dict[str, str]:

@@ -139,9 +139,12 @@ class TransitionConfig(ComponentConfig):
 
 
 class DecoderConfig(ComponentConfig):
-    """Settings of a decoder. They say which sizes it accepts. Its receptive field is in feature pixels."""
+    """Settings of a decoder. They say which sizes it accepts. Its receptive field is in feature pixels.
 
-    takes_image: ClassVar[bool] = False  # if true, it also gets the normalized image as ``image=``
+    A decoder that takes the image is built with ``image_channels`` beside the other arguments.
+    """
+
+    takes_image: ClassVar[bool] = False  # if true, ``image=`` is the normalized image, as large as the features
 
     def sizes(self) -> Literal["same", "any"] | int:
         """The accepted output sizes: ``"same"`` as the features, ``"any"``, or a fixed integer scale."""

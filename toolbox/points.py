@@ -20,11 +20,11 @@ def decode_at(
 ) -> Tensor:
     """Features of the padded image, and the image (B, C, h, w) → (B, C, *size), or its pixels (B, N) as (B, C, N).
 
-    An implicit decoder computes only those pixels.
+    An implicit decoder computes only those pixels, unless it takes the image.
     """
     if points is None:
         return restorer.decode(features, image, size)
-    if not isinstance(restorer.decoder, ImplicitDecoder):
+    if not isinstance(restorer.decoder, ImplicitDecoder) or restorer.spec.decoder.config.takes_image:
         return at_points(restorer.decode(features, image, size), points)
     height, width = size
     rows, columns = (points // width).double(), (points % width).double()

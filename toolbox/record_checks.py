@@ -29,8 +29,15 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and len(value) == 2 and all(type(each) is int for each in value)
 
 
+def _maps_to_numbers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(number, (int, float)) for name, number in value.items()
+    )
+
+
 TEXT = Field("some text", lambda value: isinstance(value, str))
 CALL = Field("a callable", callable)
+CHOICE = Field("True or False", lambda value: isinstance(value, bool))
 CONFIG = Field("a subclass of Config", _is_subclass(Config))
 EXPECTED: Mapping[type[Any], Mapping[str, Field]] = {
     ConverterInfo: {"recognize": CALL, "plan": CALL, "hints": CONFIG, "summary": TEXT},
@@ -60,6 +67,11 @@ EXPECTED: Mapping[type[Any], Mapping[str, Field]] = {
         ),
         "shave": Field("two integers", _is_pair),
         "patches": Field("None or two integers", lambda value: value is None or _is_pair(value)),
+        "rounds": CHOICE,
+        "noise_on_low_resolution": CHOICE,
+        "compresses": CHOICE,
+        "same_size_pairs": CHOICE,
+        "conditions": Field("a mapping of names to numbers", _maps_to_numbers),
         "noise_seed": Field("None or an integer", lambda value: value is None or type(value) is int),
         "summary": TEXT,
         "source": TEXT,

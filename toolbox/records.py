@@ -56,7 +56,11 @@ class ArchitectureInfo:
 
 @dataclass(frozen=True)
 class ConverterInfo:
-    """A published checkpoint format: how to recognize it and turn it into a network with weights."""
+    """A published checkpoint format: how to recognize it and turn it into a network with weights.
+
+    ``recognize(checkpoint)`` returns whether a checkpoint has this format. ``plan(checkpoint, hints)`` returns a
+    ``Conversion``: the spec of the network, and the published tensors for each of its own.
+    """
 
     name: str
     recognize: Callable[[Checkpoint], bool]

@@ -1,7 +1,8 @@
-"""Turn a name, a mapping or a YAML file into a validated spec."""
+"""Turn a name, a mapping, JSON or a file into a validated spec."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,42 @@ def resolve(
         data = name_or_spec.model_dump(mode="json")
     elif isinstance(name_or_spec, Mapping):
         data = name_or_spec
-    elif isinstance(name_or_spec, Path) or name_or_spec.endswith((".yaml", ".yml")):
+    elif isinstance(name_or_spec, Path):
         prefix = str(name_or_spec)
-        data = read_yaml(Path(name_or_spec))
+        data = read_yaml(name_or_spec)
+    elif is_spec(name_or_spec):
+        prefix = title_of(name_or_spec)
+        data = read_spec(name_or_spec)
     else:
         prefix = name_or_spec
         data = registries.architectures[name_or_spec].spec
     if overrides:
         data = merged(without_preset_fields(data, overrides, registries), overrides)
     return validated(ArchitectureSpec, data, registries, prefix)
+
+
+def is_spec(source: str) -> bool:
+    """Whether a text is a spec, in JSON or in a YAML or JSON file, and not a name."""
+    return source.lstrip().startswith("{") or source.endswith((".yaml", ".yml", ".json"))
+
+
+def title_of(source: str) -> str:
+    """The name of a spec in messages: that of its file, if it is in one."""
+    return "the spec" if source.lstrip().startswith("{") else source
+
+
+def read_spec(source: str) -> Any:
+    """The data of a spec in JSON, or in a YAML or JSON file.
+
+    Raises:
+        SpecError: the file cannot be read, or it is neither JSON nor YAML.
+    """
+    if not source.lstrip().startswith("{"):
+        return read_yaml(Path(source))
+    try:
+        return json.loads(source)
+    except ValueError as error:
+        raise SpecError(f"not valid JSON: {error}") from None
 
 
 def without_preset_fields(data: Any, changes: Any, registries: Registries) -> Any:

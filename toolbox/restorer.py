@@ -48,7 +48,8 @@ class Restorer(nn.Module):
                 f"encoder {spec.encoder.name!r} has {self.encoder.out_channels} output channels, but its config "
                 f"promised {promised}; this is a fault of plugin {spec.encoder.info.provider}"
             )
-        self.decoder = spec.decoder.build(features=promised, channels=spec.decoded_channels)
+        more = {"image_channels": spec.channels} if spec.decoder.config.takes_image else {}
+        self.decoder = spec.decoder.build(features=promised, channels=spec.decoded_channels, **more)
         # Convolutions and attention work on the channels of a pixel: 10 to 20 % faster than planes.
         self.to(memory_format=torch.channels_last)
 
@@ -187,14 +188,16 @@ class Restorer(nn.Module):
             features = cropped(features, image.shape[-2], image.shape[-1])
         elif pads:
             decoded_size = self._own_scale * features.shape[-2], self._own_scale * features.shape[-1]
-        more = {"image": self._seen(self.pad(image))} if self.spec.decoder.config.takes_image else {}
+        # In training, the states of a recurrent encoder one after the other.
+        if features.shape[0] > image.shape[0]:
+            image = image.repeat(features.shape[0] // image.shape[0], 1, 1, 1)
+        more = {}
+        if self.spec.decoder.config.takes_image:  # of the size of the features
+            more["image"] = self._seen(image if self.sizes == "any" else self.pad(image))
         decoded: Tensor = self.decoder(features, decoded_size, **more)
         if pads:
             decoded = cropped(decoded, *size)
         restored = decoded * self.std
-        # In training, the states of a recurrent encoder one after the other.
-        if restored.shape[0] > image.shape[0]:
-            image = image.repeat(restored.shape[0] // image.shape[0], 1, 1, 1)
         skip = self.spec.global_skip
         # Either the skip adds the mean with the input, or it was subtracted before and is added here.
         return restored.add_(self.mean if skip == "none" else resized(image, size, skip))

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from toolbox.blame import blamed, settings_of
 from toolbox.config import Config, Configured, Kind, Padding, configured, fault, located
 from toolbox.discovery import in_use
 from toolbox.errors import UnknownComponent
@@ -40,8 +41,13 @@ class ComponentSpec(Configured):
         return self.info.name
 
     def build(self, **context: Any) -> Any:
-        """Call the component's factory: ``factory(config, **context)``."""
-        return self.info.factory(self.config, **context)
+        """Call the component's factory: ``factory(config, **context)``.
+
+        Raises:
+            PluginError: the factory fails.
+        """
+        with blamed(f"{self.info.kind} {self.name!r}", self.info.provider):
+            return self.info.factory(self.config, **context)
 
     def to_data(self) -> dict[str, Any]:
         """The spec as JSON data, with every default written out."""
@@ -94,7 +100,7 @@ class OfKind:
         except UnknownComponent as error:
             raise located(("name",), str(error)) from None
         settings = {key: setting for key, setting in value.items() if key != "name"}
-        return ComponentSpec(info, info.config.model_validate(settings, context=registries))
+        return ComponentSpec(info, settings_of(f"{info.kind} {info.name!r}", info, settings, registries))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def serialize(spec: ComponentSpec, _: SerializationInfo) -> dict[str, Any]:

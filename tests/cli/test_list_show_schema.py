@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -194,6 +196,36 @@ def test_a_network_of_one_s_own_is_shown_as_it_is_written(run: Run, catalog: Pat
     assert result.code == 0
     assert "from [0, 1] to [/odd] [bold]" in result.out
     assert "none ship with it" in result.out
+
+
+@pytest.mark.parametrize("form", ["yaml", "json", "file.json"])
+def test_a_spec_is_shown_in_every_form(form: str, run: Run, tmp_path: Path) -> None:
+    spec = toolbox.build("edsr-baseline-x2").spec.model_dump(mode="json")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    (tmp_path / "mine.json").write_text(json.dumps(spec), encoding="utf-8")
+    files = {"yaml": tmp_path / "mine.yaml", "file.json": tmp_path / "mine.json"}
+    source = files.get(form, json.dumps(spec))
+    facts, named = run("show", source, "--json").data, run("show", "edsr-baseline-x2", "--json").data
+    assert facts["name"] == ("the spec" if form == "json" else str(source))
+    assert {**facts, "name": "", "plugin": ""} == {**named, "name": "", "plugin": ""}
+    assert "multiply-adds" in run("show", source).out
+
+
+def test_what_a_network_needs_is_shown(run: Run) -> None:
+    encoder = {"name": "pixel-unshuffle", "factor": 2, "encoder": "edsr"}
+    spec = {"channels": 3, "conditions": {"sigma": {}}, "encoder": encoder, "decoder": "conv"}
+    for command in ("show", "compose"):
+        text = run(command, json.dumps(spec)).out
+        assert re.search(r"is told +sigma\n", text)
+        assert re.search(r"tiles +start at multiples of 2\n", text)
+    facts = run("show", json.dumps(spec), "--json").data
+    assert (facts["conditions"], facts["alignment"]) == ({"sigma": ""}, 2)
+
+
+def test_a_spec_that_does_not_fit_is_not_shown(run: Run) -> None:
+    spec = json.dumps({"channels": 3, "encoder": "edsr", "decoder": "bicubic"})
+    assert run("show", spec).sentence.startswith("the spec: decoder: bicubic got 64 channels, expected an image of 3")
+    assert run("show", "{").sentence.startswith("not valid JSON: ")
 
 
 def test_what_is_not_there_is_not_shown(run: Run) -> None:

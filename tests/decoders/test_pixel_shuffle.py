@@ -25,7 +25,7 @@ def shuffled(features: Tensor, factor: int) -> Tensor:
     return result
 
 
-@pytest.mark.parametrize(("scale", "factors"), [(2, [2]), (3, [3]), (4, [2, 2])])
+@pytest.mark.parametrize(("scale", "factors"), [(2, [2]), (3, [3]), (4, [2, 2]), (8, [2, 2, 2])])
 def test_it_is_convolutions_and_shuffles_then_a_convolution(scale: int, factors: list[int]) -> None:
     decoder = decoder_of({"name": "pixel-shuffle", "scale": scale, "channels": 3}, features=4)
     features = torch.randn(2, 4, 3, 5, dtype=torch.float64)
@@ -37,7 +37,7 @@ def test_it_is_convolutions_and_shuffles_then_a_convolution(scale: int, factors:
     torch.testing.assert_close(result, plain.conv(expected, decoder.conv))
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_a_pixel_sees_no_farther_than_declared(scale: int) -> None:
     spec = {"name": "pixel-shuffle", "scale": scale, "channels": 2}
     decoder = decoder_of(spec, features=3)
@@ -48,7 +48,7 @@ def test_a_pixel_sees_no_farther_than_declared(scale: int) -> None:
     assert declared >= 2
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_it_accepts_its_own_scale_only(scale: int) -> None:
     spec = {"channels": 2, "encoder": "identity", "decoder": {"name": "pixel-shuffle", "scale": scale}}
     assert resolve(spec).decoder.config.sizes() == scale

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import generate
 import pytest
 import typer
-from generator import commands, figures, installed, markdown
+from generator import commands, contracts, figures, installed, markdown
 
 import toolbox
 from toolbox import hookspecs
 from toolbox.cli import app
 from toolbox.config import KINDS
+from toolbox.testing import HOOK_RULES, RULES
+from toolbox.testing.hook_rules import all_rules
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -51,6 +54,15 @@ def test_every_hook_has_its_place() -> None:
     for name in names:
         assert f"(#toolbox.hookspecs.{name})" in text
         assert f"::: toolbox.hookspecs.{name}\n" in text
+
+
+def test_every_kind_has_its_contract() -> None:
+    text = (REFERENCE / "contracts.md").read_text(encoding="utf-8")
+    assert set(contracts.RECORDS) == set(HOOK_RULES)
+    for kind in (*KINDS, *HOOK_RULES):
+        assert re.search(rf"^\| \[?{kind}[\]\s].* \|$", text, re.M), kind
+    for rule in (*RULES, *all_rules()):
+        assert f"| `{rule.name}` |" in text
 
 
 def test_every_command_and_option_has_its_place() -> None:

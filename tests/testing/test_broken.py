@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 from torch import Tensor, nn
 
 from toolbox.config import DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig
@@ -21,6 +21,7 @@ from toolbox.decoders.coordinates import Positions, nearest
 from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.errors import ConformanceError
 from toolbox.records import ComponentInfo
+from toolbox.spec import EncoderSpec
 from toolbox.testing import RULES, check_component
 
 
@@ -339,6 +340,18 @@ class Step(nn.Module):
         return state.mul_(2), None
 
 
+class Holder(BaseModel):
+    """Hides a component from the network."""
+
+    part: EncoderSpec
+
+
+class Hiding(GoodConfig):
+    """Settings with a component in a model that is no Config."""
+
+    holder: Holder
+
+
 @dataclass(frozen=True)
 class Broken:
     """A record, the rule that it breaks, and how the message goes on."""
@@ -366,6 +379,13 @@ BROKEN = [
     Broken("no example", "example", encoder(config=Undescribed), r"encoder\.depth: missing; ", {"depth": 1}),
     Broken("lossy JSON", "json", encoder(config=Lossy), r"got .*0\.1.* back, expected"),
     Broken("growing", "json", encoder(Growing), r"the same settings build other tensors"),
+    Broken(
+        "holder",
+        "parts",
+        encoder(config=Hiding),
+        r"the component 'identity' in the settings is not among the parts",
+        {"holder": {"part": "identity"}},
+    ),
     Broken("any type", "schema", encoder(config=Anything), r"the setting 'extra_setting' may be anything"),
     Broken("no JSON type", "schema", encoder(config=Generator), r"PydanticInvalidForJsonSchema"),
     Broken("lenient", "strict-config", encoder(config=Lenient), r"Lenient has extra='ignore', expected 'forbid'"),

@@ -20,8 +20,8 @@ def compose(
         list[str],
         typer.Argument(
             metavar="SPEC | NAME [NAME]",
-            help="A spec (a YAML file, JSON or an architecture's name), an encoder and a decoder, or one of the two "
-            "to see what fits it. An architecture's name also stands for its encoder or decoder.",
+            help="A spec (JSON, a YAML or JSON file, or an architecture's name), an encoder and a decoder, or one of "
+            "the two to see what fits it. An architecture's name also stands for its encoder or decoder.",
         ),
     ],
     catalog: Catalog = None,
@@ -82,6 +82,8 @@ def _outcome(facts: Mapping[str, Any]) -> str:
 
 
 def _print(verdict: Verdict, partners: Mapping[str, list[str]]) -> None:
+    from toolbox.composition import needs_in_words
+
     fits = "fits" if not verdict.why else "does not fit"
     typer.echo(f"{verdict.title}: {fits}")
     for slot in ("encoder", "decoder") if isinstance(verdict.data, Mapping) else ():
@@ -92,6 +94,8 @@ def _print(verdict: Verdict, partners: Mapping[str, list[str]]) -> None:
         radius = verdict.facts["receptive_field"]
         sees = "the whole image" if radius is None else f"{radius} px around it"
         typer.echo(f"   together  {_outcome(verdict.facts)}; a feature sees {sees}")
+        for key, words in needs_in_words(verdict.facts).items():
+            typer.echo(f"  {key:>9}  {words}")
         typer.echo(f"       spec  {json.dumps(verdict.data, ensure_ascii=False)}")
     for key in ("together", "spec"):
         if key in verdict.why:

@@ -21,8 +21,8 @@ def show(
         list[str],
         typer.Argument(
             metavar="NAME",
-            help="An architecture, a component or a weights file; or protocol, metric, degradation, loss or dataset, "
-            "and its name.",
+            help="An architecture, a component, a weights file or a spec (JSON, or a YAML or JSON file); or protocol, "
+            "metric, degradation, loss or dataset, and its name.",
         ),
     ],
     catalog: Catalog = None,
@@ -56,7 +56,7 @@ def show(
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    print_network(name, facts)
+    print_network(facts)
 
 
 def _show_component(info: ComponentInfo, as_json: bool) -> None:

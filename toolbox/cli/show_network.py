@@ -16,33 +16,35 @@ ENLARGED = 2  # the scale to show for a network that takes any
 
 
 def describe_network(name: str, registries: Registries, size: tuple[int, int]) -> dict[str, Any]:
-    """The facts of an architecture or of a weights file, for an image of that (height, width)."""
+    """The facts of an architecture, a spec or a weights file, for an image of that (height, width)."""
     import torch
 
     from toolbox.anatomy import anatomy
+    from toolbox.composition import needs_of
     from toolbox.files import is_file
-    from toolbox.resolve import resolve
+    from toolbox.resolve import is_spec, resolve, title_of
     from toolbox.restorer import Restorer
     from toolbox.weights.file import find_weights, read_header
 
-    architecture = None
-    if not is_file(Path(name)):
-        architecture = registries.architectures[name]
-    header = None
-    if architecture is None or architecture.weights is not None:
-        header = read_header(find_weights(name, registries))
+    architecture = header = None
+    if not is_spec(name):
+        if not is_file(Path(name)):
+            architecture = registries.architectures[name]
+        if architecture is None or architecture.weights is not None:
+            header = read_header(find_weights(name, registries))
     spec = resolve(header.spec if header else name, registries=registries)
     with torch.device("meta"):  # so that nothing is computed or allocated
         restorer = Restorer(spec).eval()
     target = restorer.output_size(*size, scale=ENLARGED if restorer.sizes == "any" else None)
     facts = {
-        "name": name,
+        "name": title_of(name),
         "summary": spec.summary,
         "paper": spec.paper,
         "plugin": architecture.provider if architecture else None,
         "parameters": sum(parameter.numel() for parameter in restorer.parameters()),
         "receptive_field": restorer.receptive_field,
         "sizes": restorer.sizes,
+        **needs_of(spec),
         "weights": str(find_weights(name, registries)) if header else None,
         "training": header.training if header else {},
         "spec": spec.model_dump(mode="json"),
@@ -57,14 +59,16 @@ def describe_network(name: str, registries: Registries, size: tuple[int, int]) -
     }
 
 
-def print_network(name: str, facts: dict[str, Any]) -> None:
+def print_network(facts: dict[str, Any]) -> None:
     """Print the facts from ``describe_network``."""
     from rich.console import Console
     from rich.markup import escape
     from rich.tree import Tree
 
+    from toolbox.composition import needs_in_words
+
     radius, sizes = facts["receptive_field"], facts["sizes"]
-    tree = Tree(f"[bold]{escape(name)}[/bold]  {escape(facts['summary'])}")
+    tree = Tree(f"[bold]{escape(facts['name'])}[/bold]  {escape(facts['summary'])}")
     parts = {part["path"]: part for part in facts["parts"]}
     for path in ("encoder", "decoder"):
         _add_settings(tree.add(_headline(path, parts[path])), facts["spec"][path], path, parts)
@@ -79,7 +83,7 @@ def print_network(name: str, facts: dict[str, Any]) -> None:
         "image": "gray" if facts["spec"]["channels"] == 1 else f"{facts['spec']['channels']} channels",
         "normalization": ", ".join(f"{key} {value}" for key, value in facts["spec"]["normalization"].items()),
         "global skip": facts["spec"]["global_skip"],
-        **_conditions(facts["spec"]["conditions"]),
+        **needs_in_words(facts),
         "paper": facts["paper"],
         "plugin": facts["plugin"] or "",
         "weights": facts["weights"] or ("none needed" if not facts["parameters"] else "none ship with it"),
@@ -87,12 +91,6 @@ def print_network(name: str, facts: dict[str, Any]) -> None:
     lines |= {f"trained: {key}": _flat(value) for key, value in facts["training"].items()}
     for key, value in lines.items():
         console.print(f"{key:>24}  {value}", highlight=False, markup=False)
-
-
-def _conditions(conditions: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """The conditions that the network needs besides the image, if any."""
-    words = [f"{name} ({each['description']})" if each["description"] else name for name, each in conditions.items()]
-    return {"is told": ", ".join(words)} if words else {}
 
 
 def _flat(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,11 +32,21 @@ def degraded_by(chain: Sequence[Choice], picture: Tensor, scale: float, generato
         what, provider = f"degradation {choice.info.name!r}", choice.info.provider
         with blamed(what, provider):
             result: Any = choice.info.degrade(choice.config, picture, scale, generator)
+        own: Any = {}
         if isinstance(result, Degraded):
-            conditions |= result.conditions
-            result = result.picture
+            result, own = result
         if not isinstance(result, Tensor) or not result.is_floating_point() or result.ndim != 3:
             got = f"{result.dtype} of {tuple(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
             raise broken(what, provider, got, "a float tensor (C, H, W)")
+        if not isinstance(own, Mapping) or not all(_is_condition(each, result) for each in own.values()):
+            raise broken(what, provider, f"the conditions {own!r}", "a mapping of names to numbers or maps (H, W)")
+        conditions |= own
         picture = result
     return Degraded(picture, conditions)
+
+
+def _is_condition(value: Any, picture: Tensor) -> bool:
+    """Whether a value is a number, or a map of the size of the picture."""
+    if isinstance(value, Tensor):
+        return value.ndim == 0 or (value.shape[-2:] == picture.shape[-2:] and value.numel() == picture[0].numel())
+    return isinstance(value, Real)

@@ -61,7 +61,7 @@ def tiles(subject: Subject) -> None:
 def positions(subject: Subject) -> None:
     """An implicit decoder gives the same values at the centers of a grid's pixels and for the grid."""
     restorer, image = subject.restorer(), subject.image()
-    if not isinstance(restorer.decoder, ImplicitDecoder):
+    if not _is_implicit(restorer):
         return
     features = restorer.encode(restorer.pad(image))
     for height, width in subject.sizes(6, 7):
@@ -74,7 +74,7 @@ def positions(subject: Subject) -> None:
 def bands(subject: Subject) -> None:
     """An implicit decoder gives the same in narrow bands and in small pieces as at once."""
     restorer = subject.restorer()
-    if not isinstance(restorer.decoder, ImplicitDecoder):
+    if not _is_implicit(restorer):
         return
     features = restorer.encode(restorer.pad(subject.image(40, 3)))
     for size in ((80, 6), (40, 3), (57, 4)):
@@ -82,6 +82,11 @@ def bands(subject: Subject) -> None:
         narrow = subject.restorer()
         narrow.decoder.band, narrow.decoder.chunk = 24, 5
         compare_tensors(narrow.decoder(features, size), at_once, "narrow bands", "the whole")
+
+
+def _is_implicit(restorer: Restorer) -> bool:
+    """Whether the decoder answers at any position from the features alone."""
+    return isinstance(restorer.decoder, ImplicitDecoder) and not restorer.spec.decoder.config.takes_image
 
 
 def _sized(restorer: Restorer, size: tuple[int, int]) -> Callable[[Tensor], Tensor]:

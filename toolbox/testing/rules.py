@@ -22,6 +22,7 @@ from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
 from toolbox.testing.locality import alignment, bands, positions, receptive_field, tiles
 from toolbox.testing.measure import compare_tensors
+from toolbox.testing.nesting import parts
 from toolbox.testing.process import process_state
 from toolbox.testing.subject import Subject
 from toolbox.testing.tracing import export
@@ -332,6 +333,7 @@ RULES = tuple(
             defaults,
             example,
             _json,
+            parts,
             schema,
             strict_config,
             module,

@@ -125,7 +125,8 @@ class Subject:
         multiple = config.padding().multiple  # a component gets sides that are padded already
         height, width = (-(-side // multiple) * multiple for side in (6, 7))
         features = torch.rand(1, channels, height, width, dtype=torch.float64)
-        return HARNESSES[self.info.kind].inputs(features, self.sizes(height, width)[0])
+        inputs = HARNESSES[self.info.kind].inputs(features, self.sizes(height, width)[0])
+        return (*inputs, features.clone()) if getattr(config, "takes_image", False) else inputs
 
     def image(self, height: int = 6, width: int = 7, batch: int = 1) -> Tensor:
         """A picture in float64."""

@@ -6,9 +6,10 @@ import functools
 import hashlib
 import itertools
 import json
+import math
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -124,8 +125,12 @@ class OpenDatasets:
         """A digest of the examples: of the contents of files, or of the settings and length of a dataset."""
         parts = []
         for choice, part in zip(self.choices, self.parts, strict=True):
-            own = getattr(part, "digest", None) or [choice.info.name, len(part), str(choice.config)]
-            parts.append([own, choice.info.name])
+            what = f"dataset {choice.info.name!r}"
+            with blamed(what, choice.info.provider):
+                own = getattr(part, "digest", None)
+            if not isinstance(own, str | None):
+                raise broken(what, choice.info.provider, f"the digest {own!r}", "text")
+            parts.append([own or [choice.info.name, len(part), str(choice.config)], choice.info.name])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -147,15 +152,39 @@ def prepared(example: Example, channels: int, name: str) -> Pair:
 
     try:
         degraded = None if example.degraded is None else array(example.degraded)
-        conditions = {
-            key: float(value) if np.ndim(value) == 0 else np.asarray(value, np.float32).reshape(np.shape(value)[-2:])
-            for key, value in example.conditions.items()
-        }
-        pair = Pair(array(example.clean), degraded, conditions, name)
+        clean = array(example.clean)
+        shape = (clean if degraded is None else degraded).shape[:2]
+        conditions = {key: _condition(key, value, shape) for key, value in _items(example.conditions)}
+        pair = Pair(clean, degraded, conditions, name)
         _ = pair.scale
     except ImageError as error:
         raise ImageError(f"{name}: {error}" if name not in str(error) else str(error)) from None
     return pair
+
+
+def _items(conditions: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(conditions, Mapping):
+        raise ImageError(f"got the conditions {conditions!r}, expected a mapping of names to numbers or maps")
+    return conditions.items()
+
+
+def _condition(name: str, value: Any, shape: tuple[int, ...]) -> float | Array:
+    """A condition as a number, or as a map (h, w) of that shape.
+
+    Raises:
+        ImageError: it is neither.
+    """
+    try:
+        array = np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        raise ImageError(f"got {name} {value!r}, expected a number or a map") from None
+    if not np.isfinite(array).all():
+        raise ImageError(f"got {name} {value!r}, expected finite numbers")
+    if array.ndim == 0:
+        return float(value)
+    if array.shape[-2:] != shape or array.size != math.prod(shape):
+        raise ImageError(f"got {name} of shape {array.shape}, expected a number or a map of shape {shape}")
+    return array.reshape(shape)
 
 
 class LazyPictures:

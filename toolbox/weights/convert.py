@@ -97,8 +97,9 @@ def recognize(
             fault = "its names fit several formats" if fitting else "its names fit no known format"
             raise WeightsError(f"{origin}: {fault} ({names}); give the format if you know it")
         converter = fitting[0]
-    settings = validated(converter.hints, hints, registries, f"hints for {converter.name}")
     what = f"format {converter.name!r}"
+    with blamed(f"the hints of {what}", converter.provider):
+        settings = validated(converter.hints, hints, registries, f"hints for {converter.name}")
     try:
         with blamed(what, converter.provider):
             conversion = converter.plan(checkpoint, settings)
@@ -106,7 +107,20 @@ def recognize(
         raise WeightsError(f"{origin} as {converter.name}: {error}") from None
     if not isinstance(conversion, Conversion):
         raise broken(what, converter.provider, f"a {type(conversion).__name__}", "a Conversion")
+    if not isinstance(conversion.spec, Mapping):
+        raise broken(what, converter.provider, f"the spec {conversion.spec!r}", "a mapping")
+    if not isinstance(conversion.sources, Mapping):
+        raise broken(what, converter.provider, f"the sources {conversion.sources!r}", "a mapping")
+    for name, each in conversion.sources.items():
+        if not isinstance(each, str) and not (isinstance(each, TensorSource) and _is_complete(each)):
+            raise broken(what, converter.provider, f"the source {each!r} of {name}", "a name or a TensorSource")
     return Recognized(origin, checkpoint, converter, conversion)
+
+
+def _is_complete(source: TensorSource) -> bool:
+    """Whether a source has a shape for every name."""
+    fields = (source.names, source.shapes)
+    return all(isinstance(each, (tuple, list)) for each in fields) and len(source.names) == len(source.shapes)
 
 
 def _recognizes(converter: ConverterInfo, checkpoint: Checkpoint) -> bool:

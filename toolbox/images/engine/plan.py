@@ -175,7 +175,8 @@ def _estimator(
     @cache
     def decoding(rows: int) -> Cost:
         image = like.new_empty(1, network.channels, rows, width)
-        encoded = like.new_empty(1, features, rows, width).to(memory_format=torch.channels_last)
+        sides = network.pad(image).shape[-2:]
+        encoded = like.new_empty(1, features, *sides).to(memory_format=torch.channels_last)
         return cost(lambda: network.decode(encoded, image, (max(1, round(rows * size[0] / height)), size[1])))
 
     def encoding_of_tile(rows: int, columns: int) -> Cost:
