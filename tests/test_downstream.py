@@ -69,6 +69,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "srno": architecture("edsr", "neural-operator"),
     "ciaosr": architecture("edsr", "implicit-attention", global_skip="bilinear"),
     "thera": architecture("edsr", "heat-field", global_skip="nearest"),
+    "swinir": architecture("swinir", "pixel-shuffle-direct"),
+    "swinir-real": architecture("swinir", "nearest-conv"),
+    "swinir-liif": architecture("swinir", "local-ensemble"),
 }
 ANY_SIZE = [name for name, spec in FAMILIES.items() if resolve(spec).decoder.config.sizes() == "any"]
 SHIPPED = ("nlrn-lite", "nlrn-lite-blind", "diinn-lite")

@@ -33,7 +33,7 @@ TEXT = Field("some text", lambda value: isinstance(value, str))
 CALL = Field("a callable", callable)
 CONFIG = Field("a subclass of Config", _is_subclass(Config))
 EXPECTED: Mapping[type[Any], Mapping[str, Field]] = {
-    ConverterInfo: {"recognize": CALL, "plan": CALL, "hints": CONFIG, "summary": TEXT},
+    ConverterInfo: {"recognize": CALL, "plan": CALL, "hints": CONFIG, "summary": TEXT, "license": TEXT},
     DegradationInfo: {"degrade": CALL, "config": CONFIG, "summary": TEXT, "source": TEXT},
     LossInfo: {
         "factory": CALL,

@@ -64,6 +64,7 @@ def _entry(kind: str, record: Any) -> list[str]:
         return [head, summary, facts(topics), settings(record.config)]
     if kind == "converters":
         told = {"plugin": f"`{record.provider}`", "written by": linked(record.url, record.url)}
+        told |= {"license of the authors' weights": record.license} if record.license else {}
         return [head, summary, facts(told), _hints(record)]
     return [head, summary, facts({"plugin": f"`{record.provider}`"})]
 

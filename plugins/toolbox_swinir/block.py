@@ -78,7 +78,7 @@ class SwinBlock(nn.Module):
         weights = scores.softmax(-1).flatten(0, 1)
         # Transposed, because the product is several times faster with many pixels on its fast axis than few channels.
         gathered = values.mT.flatten(0, 1) @ weights.mT
-        return gathered.unflatten(0, (-1, self.heads)).flatten(1, 2).mT
+        return gathered.unflatten(0, (-1, self.heads)).flatten(1, 2).mT.contiguous()
 
 
 def shift_of(window: int) -> int:

@@ -1,7 +1,4 @@
-"""SwinIR's published checkpoints: .pth files and bare state dicts, for every task and upsampler.
-
-The authors' code and weights are licensed under Apache-2.0.
-"""
+"""SwinIR's published checkpoints: .pth files and bare state dicts, for every task and upsampler."""
 
 from __future__ import annotations
 
@@ -38,8 +35,8 @@ class SwinIRHints(Config):
 
 def _plan(checkpoint: Checkpoint, hints: SwinIRHints) -> Conversion:
     encoder, layers, biases = _encoder(checkpoint)
-    features, channels = checkpoint.shape("conv_first.weight")[:2]
-    spec, head = _head(checkpoint, features, channels)
+    channels = checkpoint.shape("conv_first.weight")[1]
+    spec, head = _head(checkpoint, channels)
     white = hints.white or (255 if encoder["window"] == JPEG_WINDOW else 1)
     spec = {
         "summary": "converted from a SwinIR checkpoint",
@@ -90,7 +87,7 @@ def _encoder(checkpoint: Checkpoint) -> tuple[dict[str, Any], Layers, Layers]:
     return encoder, layers, biases
 
 
-def _head(checkpoint: Checkpoint, features: int, channels: int) -> tuple[dict[str, Any], Layers]:
+def _head(checkpoint: Checkpoint, channels: int) -> tuple[dict[str, Any], Layers]:
     """The rest of the spec, told by the names of the layers behind the features, and the decoder's layers."""
     if "conv_hr.weight" in checkpoint.tensors:
         scale = 4 if "conv_up2.weight" in checkpoint.tensors else 2
@@ -103,9 +100,7 @@ def _head(checkpoint: Checkpoint, features: int, channels: int) -> tuple[dict[st
     if "upsample.0.weight" in checkpoint.tensors:
         scale = math.isqrt(checkpoint.shape("upsample.0.weight")[0] // channels)
         return {"decoder": {"name": "pixel-shuffle-direct", "scale": scale}}, {"conv": "upsample.0"}
-    if "conv_last.weight" in checkpoint.tensors:
-        return {"decoder": {"name": "conv"}, "global_skip": "bicubic"}, {"conv": "conv_last"}
-    return {"decoder": {"name": "features"}, "output_channels": features}, {}
+    return {"decoder": {"name": "conv"}, "global_skip": "bicubic"}, {"conv": "conv_last"}
 
 
 def _classical(checkpoint: Checkpoint) -> tuple[dict[str, Any], Layers]:
@@ -129,4 +124,5 @@ SWINIR_FORMAT = ConverterInfo(
     hints=SwinIRHints,
     summary="SwinIR's .pth files and state dicts, for super-resolution, denoising and JPEG",
     url="https://github.com/JingyunLiang/SwinIR",
+    license="Apache-2.0",
 )

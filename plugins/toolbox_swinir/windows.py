@@ -43,11 +43,7 @@ def in_windows(features: Tensor, side: int, start: int, heads: int, function: Of
     if torch.is_grad_enabled():
         strips = [torch.cat([_of_windows(pixels, y, x, function) for x in columns], 2) for y in rows]
         return torch.cat(strips, 1).permute(0, 3, 1, 2)
-    if features.device.type in ("cpu", "meta"):
-        pairs = PAIRS_OF_A_THREAD * torch.get_num_threads()
-    else:
-        pairs = PAIRS_ELSEWHERE
-    most = max(1, pairs // (heads * side**4))
+    most = _windows_at_a_time(heads * side**4, features.device)
     result = torch.empty_like(pixels)
     for row, column in product(rows, columns):
         for y, x in _pieces(row, column, max(1, most // len(pixels))):
@@ -61,6 +57,13 @@ def spans(length: int, side: int, start: int) -> list[Span]:
     last = first + (length - first) // side * side
     between = pairwise((0, first, last, length))
     return [Span(a, b, min(side, b - a)) for a, b in between if a < b]
+
+
+def _windows_at_a_time(pairs: int, device: torch.device) -> int:
+    """How many windows to work on at a time, of so many pairs of pixels each."""
+    if device.type in ("cpu", "meta"):  # a plan on the meta device is for the CPU
+        return max(1, PAIRS_OF_A_THREAD * torch.get_num_threads() // pairs)
+    return max(1, PAIRS_ELSEWHERE // pairs)
 
 
 def _pieces(row: Span, column: Span, most: int) -> Iterator[tuple[Span, Span]]:
