@@ -73,12 +73,13 @@ def make_plan(
         expected = "at least 0" if halo < 0 else "none: this network sees the whole picture, which cannot be cut"
         raise ImageError(f"got a halo of {halo} px, expected {expected}")
     if max_memory is None and not estimate_small and shape[1] * shape[2] + size[0] * size[1] < SMALL_PICTURE:
-        tiling = next(_tilings(restorer, halo, may_approximate=False))
+        tiling = next(_tilings(restorer, halo, may_approximate=False)).within(*shape[1:])
         return Plan(size, tiling, tiling.count(*shape[1:]), _is_exact(tiling, shape, field), None, None)
     limit = math.inf if max_memory is None else parse_memory(max_memory)
     estimate = _estimator(restorer, shape, decoded_size(restorer, shape, size))
     smallest = math.inf
-    for tiling in _tilings(restorer, halo, may_approximate=max_memory is not None):
+    for each in _tilings(restorer, halo, may_approximate=max_memory is not None):
+        tiling = each.within(*shape[1:])
         memory, seconds = estimate(tiling)
         taken, free = _memory(restorer.mean.device)
         limit = min(limit, taken + free)
