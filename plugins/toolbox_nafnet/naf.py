@@ -31,6 +31,9 @@ class NAFConfig(EncoderConfig):
 class NAF(nn.Module):
     """Image (B, channels, H, W) → features (B, config.channels, H, W), any range.
 
+    Channel attention takes means over the whole image, so features of a part differ from those of the whole. With
+    ``local`` they are means over windows, and tiles are exact.
+
     Source: Chu et al., "NAFSSR: Stereo Image Super-Resolution Using NAFNet", CVPRW 2022, for one view; the blocks are
     those of Chen et al., "Simple Baselines for Image Restoration", ECCV 2022.
     """

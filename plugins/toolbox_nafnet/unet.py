@@ -80,6 +80,10 @@ class NAFNet(nn.Module):
     A convolution makes the image of these features, and ``global_skip`` adds the input. The restorer pads an image of
     another size with zeros at the bottom and right, as the published code does it.
 
+    Channel attention takes means over the whole image, so features of a part differ from those of the whole. With
+    ``local`` they are means over windows, and tiles are exact, but each block widens the receptive field by half a
+    window: that of ``nafnet-local`` is larger than most pictures.
+
     Source: Chen et al., "Simple Baselines for Image Restoration", ECCV 2022; with ``local``, Chu et al., "Improving
     Image Restoration by Revisiting Global Information Aggregation", ECCV 2022.
     """
