@@ -192,6 +192,29 @@ def _plain(name: str) -> Callable[..., Tensor]:
     return info.plain or info.factory
 
 
+def encoders() -> list[Result]:
+    """Encoders that have a plain version against it."""
+    found: dict[str, str] = {}
+    for name in shipped_providers():
+        info = resolve(name).encoder.info
+        if info.plain is not None:
+            found.setdefault(info.name, name)
+    side, results = 128, []
+    for component, network in found.items():
+        encoder, plain = toolbox.build(network).eval().encoder, _plain(component)
+        image = torch.rand(1, 3, side, side)
+        pieces: dict[str, Callable[[], object]] = {
+            "fast": partial(encoder, image),
+            "plain": partial(plain, encoder, image),
+        }
+        times = interleaved(pieces, 5, CPU)
+        fast = times["fast"].median
+        detail = f"{1e6 * fast / side**2:.0f} µs a pixel, ±{times['fast'].spread:.0%}"
+        work = f"features of {network}, {side} × {side}"
+        results.append(Result(work, "plain", times["plain"].median / fast, "faster", detail))
+    return results
+
+
 def networks() -> list[Result]:
     """DIINN on RDN as a whole, its decoder fast and plain."""
     restorer, image = toolbox.build("diinn").eval(), torch.rand(1, 3, 48, 48)
@@ -241,6 +264,7 @@ def memory() -> list[Result]:
     results = []
     enlarged = ("edsr-diinn", "liif", "lm-ciaosr", "lm-liif", "lm-lte", "lte")
     cases = [*((name, 540, 960, 4, "none") for name in enlarged), ("nlrn", 512, 512, 1, "2GB")]
+    cases += [("swinir-light-x2", 270, 480, 2, limit) for limit in ("none", "500MB")]
     for name, height, width, scale, limit in cases:
         command = [sys.executable, "-W", "ignore", "-c", RESTORED, name, *map(str, (height, width, scale)), limit]
         done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
@@ -313,7 +337,7 @@ def start() -> list[Result]:
     return [Result(name, "`python -c pass`", timing.median - empty, "s more", "") for name, timing in times.items()]
 
 
-PARTS = (attention, nlrn, decoders, networks, memory, growth, training, start)
+PARTS = (attention, nlrn, decoders, encoders, networks, memory, growth, training, start)
 
 
 @torch.no_grad()

@@ -69,6 +69,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "srno": architecture("edsr", "neural-operator"),
     "ciaosr": architecture("edsr", "implicit-attention", global_skip="bilinear"),
     "thera": architecture("edsr", "heat-field", global_skip="nearest"),
+    "swinir": architecture("swinir", "pixel-shuffle-direct"),
+    "swinir-real": architecture("swinir", "nearest-conv"),
+    "swinir-liif": architecture("swinir", "local-ensemble"),
+    "rcan": architecture("rcan", "pixel-shuffle", normalization={"mean": [0.4, 0.5, 0.6], "std": 0.5}),
+    "nafnet": architecture("nafnet", "conv", global_skip="bilinear"),
+    "nafnet-local": architecture(
+        {"name": "nafnet", "channels": 4, "encoder_blocks": [1], "decoder_blocks": [1], "local": [4, 6]}, "conv"
+    ),
+    "nafnet-sr": architecture("naf", "pixel-shuffle-direct", global_skip="bilinear"),
+    "naf-liif": architecture("naf", "local-ensemble"),
 }
 ANY_SIZE = [name for name, spec in FAMILIES.items() if resolve(spec).decoder.config.sizes() == "any"]
 SHIPPED = ("nlrn-lite", "nlrn-lite-blind", "diinn-lite")

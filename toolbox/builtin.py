@@ -8,7 +8,9 @@ from toolbox import catalog
 from toolbox.decoders.bicubic import BICUBIC
 from toolbox.decoders.conv import CONV
 from toolbox.decoders.features import FEATURES
+from toolbox.decoders.nearest_conv import NEAREST_CONV
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
+from toolbox.decoders.pixel_shuffle_direct import PIXEL_SHUFFLE_DIRECT
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
 from toolbox.degradations.camera_noise import CAMERA_NOISE
 from toolbox.degradations.correlated_noise import CORRELATED_NOISE
@@ -62,10 +64,12 @@ def toolbox_components() -> Iterable[ComponentInfo]:
         ENCODER_TRANSITION,
         FEATURES,
         IDENTITY,
+        NEAREST_CONV,
         NL_MEANS,
         NONLOCAL_ONLY,
         PARALLEL,
         PIXEL_SHUFFLE,
+        PIXEL_SHUFFLE_DIRECT,
         PIXEL_UNSHUFFLE,
         RDN_ENCODER,
         RECURRENT,

@@ -40,7 +40,7 @@ CALL = Field("a callable", callable)
 CHOICE = Field("True or False", lambda value: isinstance(value, bool))
 CONFIG = Field("a subclass of Config", _is_subclass(Config))
 EXPECTED: Mapping[type[Any], Mapping[str, Field]] = {
-    ConverterInfo: {"recognize": CALL, "plan": CALL, "hints": CONFIG, "summary": TEXT},
+    ConverterInfo: {"recognize": CALL, "plan": CALL, "hints": CONFIG, "summary": TEXT, "license": TEXT},
     DegradationInfo: {"degrade": CALL, "config": CONFIG, "summary": TEXT, "source": TEXT},
     LossInfo: {
         "factory": CALL,

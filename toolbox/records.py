@@ -69,6 +69,7 @@ class ConverterInfo:
     summary: str
     provider: str = ""
     url: str = ""  # address of the code that writes such checkpoints
+    license: str = ""  # of the checkpoints that its authors publish, an SPDX identifier where there is one
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def _entry(kind: str, record: Any) -> list[str]:
         return [head, summary, facts(topics), settings(record.config)]
     if kind == "converters":
         fields = {"plugin": f"`{record.provider}`", "written by": linked(record.url, record.url)}
+        fields |= {"license of the authors' weights": record.license} if record.license else {}
         return [head, summary, facts(fields), _hints(record)]
     return [head, summary, facts({"plugin": f"`{record.provider}`"})]
 

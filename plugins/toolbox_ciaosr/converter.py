@@ -136,4 +136,5 @@ CIAOSR_FORMAT = ConverterInfo(
     hints=CiaoSRHints,
     summary="CiaoSR's .pth files and state dicts, on EDSR or RDN; its authors' weights are not for commercial use",
     url="https://github.com/caojiezhang/CiaoSR",
+    license="CC-BY-NC-4.0",
 )

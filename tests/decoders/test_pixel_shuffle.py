@@ -37,6 +37,18 @@ def test_it_is_convolutions_and_shuffles_then_a_convolution(scale: int, factors:
     torch.testing.assert_close(result, plain.conv(expected, decoder.conv))
 
 
+def test_a_convolution_with_leaky_relu_may_come_first() -> None:
+    spec = {"name": "pixel-shuffle", "scale": 2, "channels": 3, "first": 5}
+    decoder = decoder_of(spec, features=4)
+    features = torch.randn(2, 4, 3, 5, dtype=torch.float64)
+    before = plain.conv(features, decoder.first[0])
+    before = torch.where(before < 0, 0.01 * before, before)
+    expected = plain.conv(shuffled(plain.conv(before, decoder.upscale[0]), 2), decoder.conv)
+    torch.testing.assert_close(decoder(features, (6, 10)), expected)
+    assert farthest(lambda x: decoder(x, (12, 16)), torch.randn(1, 4, 6, 8, dtype=torch.float64)) == 3
+    assert resolve({"channels": 2, "encoder": "identity", "decoder": spec}).decoder.config.receptive_field() == 3
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_a_pixel_sees_no_farther_than_declared(scale: int) -> None:
     spec = {"name": "pixel-shuffle", "scale": scale, "channels": 2}

@@ -85,7 +85,7 @@ def test_naming_the_format_changes_nothing(name: str) -> None:
     case = FORMATS[name]()
     named = toolbox.convert(case.state_dict, format=name, **case.hints)
     assert same_network(named, toolbox.convert(case.arrays, **case.hints))
-    assert named.training_record == {"converted_from": name}
+    assert named.training_record["converted_from"] == name
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from toolbox.benchmarking.timing import Work, interleaved, peak_work
 from toolbox.close_names import close_names
-from toolbox.config import DecoderConfig, Kind, validated
+from toolbox.config import ComponentConfig, DecoderConfig, Kind, Padding, validated
 from toolbox.cost import cost
 from toolbox.errors import UnknownComponent
+from toolbox.padding import padded
 from toolbox.registry import Registries
 from toolbox.restorer import build, scaled_size
 
@@ -130,7 +131,9 @@ def _case(
         return _Case(_drawn(module), inputs, info.plain)
     channels = 3 if kind == "encoder" else CHANNELS
     module = info.factory(config, channels=channels)
-    return _Case(_drawn(module), (torch.rand(1, channels, *(size or (128, 128))),), info.plain)
+    padding = config.padding() if isinstance(config, ComponentConfig) else Padding()
+    image = padded(torch.rand(1, channels, *(size or (128, 128))), padding)
+    return _Case(_drawn(module), (image,), info.plain)
 
 
 def _drawn(module: nn.Module) -> nn.Module:

@@ -54,6 +54,7 @@ def convert(
         "output": None if dry_run else str(output),
         "format": recognized.converter.name,
         "plugin": recognized.converter.provider,
+        "license": recognized.converter.license or None,
         "tensors": len(recognized.checkpoint.tensors),
         "spec": recognized.conversion.spec,
     }
@@ -66,6 +67,8 @@ def convert(
     typer.echo(
         yaml.safe_dump(json.loads(json.dumps(report["spec"])), sort_keys=False, default_flow_style=None).rstrip()
     )
+    if report["license"]:
+        typer.echo(f"its authors' license of such weights: {report['license']}")
     if not dry_run:
         typer.echo(f"wrote {output}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -32,7 +33,13 @@ class WithNonLocalConfig(EncoderConfig):
 
     def receptive_field(self) -> int | None:
         inner, gathered = self.encoder.config.receptive_field(), self.nonlocal_block.config.receptive_field()
-        return None if inner is None or gathered is None else inner + max(1, len(self.after)) * gathered
+        if inner is None or gathered is None:
+            return None
+        if not self.after:
+            return inner + gathered
+        # A module behind a block sees in steps of its alignment, so a block may widen what it sees by a whole one.
+        aligned: int = self.encoder.config.alignment()
+        return inner + len(self.after) * math.ceil(gathered / aligned) * aligned
 
     def widths(self, channels: int) -> list[int]:
         """The channels of the features that each block works on.

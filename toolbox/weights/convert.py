@@ -74,6 +74,8 @@ def build_converted(recognized: Recognized) -> Restorer:
         state = {key: source.join(*(tensors[name] for name in source.names)) for key, source in sources.items()}
         restorer.load_state_dict(state, strict=False)  # all but the counters of batch norm, checked above
     restorer.training_record = {"converted_from": recognized.converter.name}
+    if recognized.converter.license:
+        restorer.training_record["license"] = recognized.converter.license
     return restorer.eval()
 
 

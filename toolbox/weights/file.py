@@ -58,6 +58,8 @@ def save(restorer: Restorer, path: str | Path) -> None:
             metadata["toolbox.training"] = json.dumps(restorer.training_record)
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path}: cannot be written: its training record is not JSON: {error}") from None
+    if license_of_weights := restorer.training_record.get("license"):
+        metadata["modelspec.license"] = str(license_of_weights)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in restorer.state_dict().items()}
     try:
         with written_beside(Path(path)) as partial:

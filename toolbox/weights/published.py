@@ -50,15 +50,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def checkpoint_of(content: Any, origin: str) -> Checkpoint:
     """The tensors and notes of a state dict, or of the usual dictionaries around one.
 
-    Such dictionaries are ``{"model": {"sd": ...}}`` (LIIF), ``{"state_dict": ...}`` (Lightning) and the like.
-    Everything besides the tensors becomes a note.
+    Such dictionaries are ``{"model": {"sd": ...}}`` (LIIF), ``{"state_dict": ...}`` (Lightning) and the like. Of
+    BasicSR's ``params`` and their moving average ``params_ema``, the average is taken. Everything besides the tensors
+    becomes a note.
 
     Raises:
         WeightsError: there are no named tensors in it.
     """
     if not isinstance(content, Mapping):
         raise WeightsError(f"{origin}: got a {type(content).__name__}, expected a mapping of names to tensors")
-    for key in ("state_dict", "model", "sd", "params", "params_ema"):
+    for key in ("state_dict", "model", "sd", "params_ema", "params"):
         inner = content.get(key)
         if isinstance(inner, Mapping):
             found = checkpoint_of(inner, origin)

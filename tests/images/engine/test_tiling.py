@@ -50,6 +50,23 @@ def test_a_tile_is_no_larger_than_it_need_be(length: int, margin: int, alignment
     assert len(cut) <= -(-length // TILE)
 
 
+@given(length=lengths, width=lengths, margin=margins)
+def test_an_image_that_every_tile_would_see_whole_is_one_tile(length: int, width: int, margin: int) -> None:
+    tiling = Tiling(TILE, margin)
+    whole = all(
+        (outer_start, outer_stop) == (0, side)
+        for side in (length, width)
+        for _, _, outer_start, outer_stop in tiling.segments(side)
+    )
+    cut = tiling.within(length, width)
+    assert cut.halo == margin
+    if margin >= max(length, width):
+        assert whole
+        assert cut.count(length, width) == 1
+    else:
+        assert cut == tiling
+
+
 @given(length=lengths, alignment=alignments)
 def test_an_encoder_that_sees_the_whole_picture_gets_it_whole(length: int, alignment: int) -> None:
     assert Tiling(None, 0, alignment).segments(length) == [(0, length, 0, length)]

@@ -25,7 +25,7 @@ from toolbox.restorer import Restorer
 
 TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # sizes to try, from the usual one on
 HALOS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)  # sizes to try when the receptive field is too large
-NEAR, FAR = 64, 104  # measured sides; beyond them, cost is linear in rows and in columns
+NEAR, FAR = 64, 104  # measured sides, without alignment; beyond them, cost is linear in rows and in columns
 DECODED = 24_576  # measured pixels of features for the decoder: three of its bands, one of them inside
 SMALL_PICTURE = 2**19  # pixels of picture and result; fewer always fit
 LIBRARIES = 160e6  # bytes that PyTorch's libraries use once they work
@@ -73,12 +73,13 @@ def make_plan(
         expected = "at least 0" if halo < 0 else "none: this network sees the whole picture, which cannot be cut"
         raise ImageError(f"got a halo of {halo} px, expected {expected}")
     if max_memory is None and not estimate_small and shape[1] * shape[2] + size[0] * size[1] < SMALL_PICTURE:
-        tiling = next(_tilings(restorer, halo, may_approximate=False))
+        tiling = next(_tilings(restorer, halo, may_approximate=False)).within(*shape[1:])
         return Plan(size, tiling, tiling.count(*shape[1:]), _is_exact(tiling, shape, field), None, None)
     limit = math.inf if max_memory is None else parse_memory(max_memory)
     estimate = _estimator(restorer, shape, decoded_size(restorer, shape, size))
     smallest = math.inf
-    for tiling in _tilings(restorer, halo, may_approximate=max_memory is not None):
+    for each in _tilings(restorer, halo, may_approximate=max_memory is not None):
+        tiling = each.within(*shape[1:])
         memory, seconds = estimate(tiling)
         taken, free = _memory(restorer.mean.device)
         limit = min(limit, taken + free)
@@ -166,6 +167,10 @@ def _estimator(
     seen = network.spec.encoder_channels
     features = encoder.out_channels(seen)
     like = network.mean
+    # Multiples of the alignment, as tiles are, because padding would make the sides grow by jumps.
+    aligned = alignment_of(encoder)
+    near = math.ceil(NEAR / aligned) * aligned
+    far = near + math.ceil((FAR - NEAR) / aligned) * aligned
 
     @cache
     def encoding(rows: int, columns: int) -> Cost:
@@ -180,18 +185,18 @@ def _estimator(
         return cost(lambda: network.decode(encoded, image, (max(1, round(rows * size[0] / height)), size[1])))
 
     def encoding_of_tile(rows: int, columns: int) -> Cost:
-        if encoder.receptive_field() is None or min(rows, columns) < NEAR:
+        if encoder.receptive_field() is None or min(rows, columns) < near:
             return encoding(rows, columns)
-        down, right = ((length - NEAR) / (FAR - NEAR) for length in (rows, columns))
-        near, one, both = encoding(NEAR, NEAR), encoding(FAR, NEAR), encoding(FAR, FAR)
-        return near + (one - near) * (down + right) + (both - one * 2 + near) * (down * right)
+        down, right = ((length - near) / (far - near) for length in (rows, columns))
+        small, one, both = encoding(near, near), encoding(far, near), encoding(far, far)
+        return small + (one - small) * (down + right) + (both - one * 2 + small) * (down * right)
 
     def decoding_of_all() -> Cost:
-        near = max(24, math.ceil(DECODED / width))
-        far = near + 8
-        if height <= far:
+        few = max(24, math.ceil(DECODED / width))
+        more = few + 8
+        if height <= more:
             return decoding(height)
-        return decoding(far) + (decoding(far) - decoding(near)) * ((height - far) / (far - near))
+        return decoding(more) + (decoding(more) - decoding(few)) * ((height - more) / (more - few))
 
     def estimate(tiling: Tiling) -> tuple[float, float]:
         tiles, tile = tiling.count(height, width), encoding_of_tile(tiling.largest(height), tiling.largest(width))

@@ -60,7 +60,7 @@ def restore_tensor(
     target = restorer.output_size(height, width, size)
     colors, alpha = (image[:, :-1], image[:, -1:]) if has_alpha(channels, restorer) else (image, None)
     decoded = decoded_size(restorer, (channels, height, width), target)
-    tiling = tiling or exact_tiling(restorer.spec.encoder.config)
+    tiling = tiling or exact_tiling(restorer.spec.encoder.config).within(height, width)
     if alpha is not None:
         colors = without_hidden_colors(colors, alpha)
     colors = colors.to(restorer.mean)  # the network's device and type

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,6 +29,10 @@ class Tiling:
     halo: int
     alignment: int = 1  # tiles start at multiples of it
     trims: bool = False  # return free memory after each tile: a tenth slower, but gaps do not add up
+
+    def within(self, height: int, width: int) -> Tiling:
+        """The tiling for an image: one tile where the halo of any would be all of the image."""
+        return replace(self, tile=None) if self.halo >= max(height, width) else self
 
     def segments(self, length: int) -> list[tuple[int, int, int, int]]:
         """Cut an axis: (start, stop) of each tile, and (start, stop) with the halo."""
