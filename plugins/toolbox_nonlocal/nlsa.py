@@ -74,16 +74,14 @@ class NLSA(nn.Module):
         rotations = self.rotations
         if self.config.rotations == "drawn":
             rotations = torch.randn_like(rotations)
-        total = gathered = None
-        for codes in hash_codes(embedded, rotations, self.config.chunk):
-            found, weight = self._round(codes, embedded, keys, values)
-            if total is None or gathered is None:
-                total, gathered = weight, found
-                continue
+        rounds = (
+            self._round(codes, embedded, keys, values) for codes in hash_codes(embedded, rotations, self.config.chunk)
+        )
+        gathered, total = next(rounds)
+        for found, weight in rounds:
             both = torch.logaddexp(total, weight)
             gathered = gathered * (total - both).exp() + found * (weight - both).exp()
             total = both
-        assert gathered is not None  # there is at least one round
         return features + self.config.scale * gathered.mT.unflatten(2, features.shape[2:]), None
 
     def _round(self, codes: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,19 +89,18 @@ class NLSA(nn.Module):
         chunk, count = self.config.chunk, codes.shape[1]
         order = codes.argsort(dim=1, stable=True)
         place, outside = self._places(count, queries)
-        order = order.index_select(1, place)  # (B, chunks · chunk)
-        queries = _picked(queries, order).unflatten(1, (-1, chunk))
-        around = [_around(_picked(each, order).unflatten(1, (-1, chunk))) for each in (keys, values)]
+        filled = order.index_select(1, place)  # (B, chunks · chunk)
+        queries = _picked(queries, filled).unflatten(1, (-1, chunk))
+        keys, values = (_around(_picked(each, filled).unflatten(1, (-1, chunk))) for each in (keys, values))
         if torch.compiler.is_compiling():
-            found, total = _attended(queries, *around, outside)
+            found, total = _attended(queries, keys, values, outside)
         else:
             step = max(1, PAIRS_AT_A_TIME // (3 * chunk**2 * queries.shape[0]))
             runs = [slice(start, start + step) for start in range(0, queries.shape[1], step)]
-            parts = [_attended(*(each[:, run] for each in (queries, *around)), outside) for run in runs]
+            parts = [_attended(queries[:, run], keys[:, run], values[:, run], outside) for run in runs]
             found, total = (torch.cat(each, 1) for each in zip(*parts, strict=True))
-        found, total = (each.flatten(1, 2).narrow(1, 0, count) for each in (found, total))
-        back = torch.empty_like(codes).scatter_(1, order.narrow(1, 0, count), _counted(codes))
-        return _picked(found, back), _picked(total, back)
+        back = torch.empty_like(order).scatter_(1, order, _counted(codes))
+        return _picked(found.flatten(1, 2), back), _picked(total.flatten(1, 2), back)
 
     def _places(self, count: Any, like: Tensor) -> tuple[Tensor, Tensor | None]:
         """The place of each pixel of each chunk in the order of codes, and −inf (3 · chunk) for keys that are none.

@@ -52,7 +52,7 @@ class PANet(nn.Module):
         self.head, self.tail = (nn.Conv2d(count, width, 3, padding=1) for count in (channels, width))
         self.slope = nn.Parameter(torch.full((1,), 0.25))
         self.blocks = nn.ModuleList(
-            nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2)) for _ in range(config.blocks)
+            nn.Sequential(*(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))) for _ in range(config.blocks)
         )
         self.nonlocal_block = config.nonlocal_block.build(channels=width)
 
@@ -60,13 +60,19 @@ class PANet(nn.Module):
         """(B, channels, H, W) → (B, out_channels, H, W)."""
         shallow: Tensor = self.head(image)
         features = shallow
-        for number, (first, second) in enumerate(self.blocks):
+        for number, block in enumerate(self.blocks):
             if number == self.after:
                 features, _ = self.nonlocal_block(features, None)
-            features = features + second(F.prelu(first(features), self.slope))
+            features = features + _residual(block, features, self.slope)
         if self.after == len(self.blocks):
             features, _ = self.nonlocal_block(features, None)
         return shallow + self.tail(features)
+
+
+def _residual(convs: nn.Module, features: Tensor, slope: Tensor) -> Tensor:
+    first, second = convs.children()
+    result: Tensor = second(F.prelu(first(features), slope))
+    return result
 
 
 PANET = ComponentInfo(

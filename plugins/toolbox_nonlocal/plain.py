@@ -81,7 +81,8 @@ def pyramid_attention(block: Any, features: Tensor) -> Tensor:
 
 def self_exemplars(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
     """A ``SelfExemplars``, attention by unfolded patches and by all scores at once."""
-    state, larger = features, []
+    state = features
+    larger: list[Tensor] = []
     for _ in range(decoder.steps):
         found = state
         for stage in decoder.stages:

@@ -124,7 +124,13 @@ RNAN_ENCODER = ComponentInfo(
     example={
         "channels": 3,
         "groups": 3,
-        "nonlocal": {"name": "wang-nonlocal", "inner_channels": 2, "softmax_over": "queries"},
+        # Without embeddings, because a softmax over queries ignores the bias of θ.
+        "nonlocal": {
+            "name": "wang-nonlocal",
+            "similarity": "gaussian",
+            "inner_channels": 2,
+            "softmax_over": "queries",
+        },
     },
     url="https://arxiv.org/abs/1903.10082",
 )

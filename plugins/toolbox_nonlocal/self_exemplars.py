@@ -101,7 +101,8 @@ class SelfExemplars(nn.Module):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, C, H, W) and (s · H, s · W) → (B, channels, s · H, s · W)."""
-        state, larger = features, []
+        state = features
+        larger: list[Tensor] = []
         for step in range(self.steps):
             if step:
                 state = self.next(self.reduce(larger[-1]))

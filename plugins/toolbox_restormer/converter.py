@@ -35,7 +35,7 @@ def _plan(checkpoint: Checkpoint, hints: RestormerHints) -> Conversion:
         raise WeightsError(f"missing '{names[blocks.index(0)]}.0.attn.temperature', which determines a level's blocks")
     heads = [checkpoint.shape(f"{name}.0.attn.temperature", 3)[0] for name in names]
     hidden = checkpoint.shape("encoder_level1.0.ffn.project_out.weight")[1]
-    bias = "encoder_level1.0.norm1.body.bias" in checkpoint.tensors
+    bias = any(re.fullmatch(r".*\.norm[12]\.body\.bias", name) for name in checkpoint.tensors)
     refinement = checkpoint.count("refinement.{}.attn.temperature")
     spec: dict[str, Any] = {
         "summary": "converted from a Restormer checkpoint, whose license is for uses that are not commercial",

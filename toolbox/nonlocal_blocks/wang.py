@@ -15,7 +15,6 @@ from toolbox.nonlocal_blocks.soft_block_matching import Similarity
 from toolbox.nonlocal_blocks.weighting import Weighting
 from toolbox.records import ComponentInfo
 
-
 KEYS = 1024  # at a time when they give their values out
 
 

@@ -43,7 +43,7 @@ class RNANHints(Config):
 
 
 def _plan(checkpoint: Checkpoint, hints: RNANHints) -> Conversion:
-    if ALONE <= checkpoint.tensors.keys():
+    if checkpoint.tensors.keys() >= ALONE:
         return _block_alone(checkpoint)
     channels, colors = checkpoint.shape("head.0.weight")[:2]
     local = checkpoint.count("body.{}.body.1.weight")
@@ -160,7 +160,7 @@ def _shifts(checkpoint: Checkpoint, white: float, sources: Sources) -> list[floa
 
 RNAN_FORMAT = ConverterInfo(
     name="rnan",
-    recognize=lambda checkpoint: f"{BLOCK}.theta.weight" in checkpoint.tensors or ALONE <= checkpoint.tensors.keys(),
+    recognize=lambda checkpoint: f"{BLOCK}.theta.weight" in checkpoint.tensors or checkpoint.tensors.keys() >= ALONE,
     plan=_plan,
     hints=RNANHints,
     summary="state dicts of RNAN's denoisers, of its super-resolution, and of its non-local block alone",
