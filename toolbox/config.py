@@ -128,6 +128,9 @@ class EncoderConfig(ComponentConfig):
 class NonLocalConfig(ComponentConfig):
     """Settings of a non-local block, which keeps the number of channels."""
 
+    def check_channels(self, channels: int) -> None:
+        """Raise ValueError unless the block can work on features of that many channels."""
+
 
 class TransitionConfig(ComponentConfig):
     """Settings of a transition, the function that a recurrent wrapper repeats.

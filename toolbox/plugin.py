@@ -41,9 +41,10 @@ from toolbox.hookspecs import API_VERSION, hookimpl
 from toolbox.learning import Degraded, Example, LossInput
 from toolbox.luma import LUMA, LUMA_OF_BLACK, luma
 from toolbox.nonlocal_blocks.attention import Correlation, attend
-from toolbox.nonlocal_blocks.cross_scale import CrossScaleAttention
+from toolbox.nonlocal_blocks.cross_scale import CrossScaleAttention, laid_down, shrunk
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, TopK, Whole, Window
-from toolbox.nonlocal_blocks.plain import cross_scale_attention
+from toolbox.nonlocal_blocks.patches import Grid, attend_patches
+from toolbox.nonlocal_blocks.plain import cross_scale_attention, plain_laid_down
 from toolbox.records import (
     ArchitectureInfo,
     ComponentInfo,
@@ -59,12 +60,14 @@ from toolbox.resize import resize
 from toolbox.spec import DecoderSpec, EncoderSpec, NonLocalSpec, TransitionSpec
 from toolbox.weights.formats.any_encoder import HALF, encoder_plan
 from toolbox.weights.formats.cross_scale import cross_scale_plan
+from toolbox.weights.formats.edsr import MEAN_SHIFT, mean_shift, upsampler_plan
 
 __all__ = [
     "API_VERSION",
     "HALF",
     "LUMA",
     "LUMA_OF_BLACK",
+    "MEAN_SHIFT",
     "ArchitectureInfo",
     "Checkpoint",
     "ComponentInfo",
@@ -84,6 +87,7 @@ __all__ = [
     "EncoderConfig",
     "EncoderSpec",
     "Example",
+    "Grid",
     "ImplicitDecoder",
     "LossConfig",
     "LossInfo",
@@ -108,6 +112,7 @@ __all__ = [
     "area_weights",
     "assembled",
     "attend",
+    "attend_patches",
     "center",
     "clipped_cell",
     "corners",
@@ -119,9 +124,11 @@ __all__ = [
     "grid",
     "hint_needed",
     "hookimpl",
+    "laid_down",
     "linear",
     "located",
     "luma",
+    "mean_shift",
     "nearest",
     "nearest_upward",
     "offset",
@@ -129,9 +136,12 @@ __all__ = [
     "plain_area_weights",
     "plain_centers",
     "plain_corners",
+    "plain_laid_down",
     "read_catalog",
     "resize",
     "sampled",
     "shipped",
+    "shrunk",
     "stack",
+    "upsampler_plan",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from toolbox.plugin import ComponentInfo, Correlation, NonLocalSpec, PerStateBatchNorm2d, TransitionConfig
+from toolbox.plugin import ComponentInfo, Correlation, NonLocalSpec, PerStateBatchNorm2d, TransitionConfig, located
 
 
 class NonLocalResidualConfig(TransitionConfig):
@@ -21,6 +23,15 @@ class NonLocalResidualConfig(TransitionConfig):
             return 2
         gathered = self.nonlocal_block.config.receptive_field()
         return None if gathered is None else gathered + 2
+
+    @model_validator(mode="after")
+    def _check_nonlocal(self) -> Self:
+        if self.nonlocal_block is not None:
+            try:
+                self.nonlocal_block.config.check_channels(self.channels)
+            except ValueError as error:
+                raise located(("nonlocal",), str(error)) from None
+        return self
 
 
 class NonLocalResidual(nn.Module):

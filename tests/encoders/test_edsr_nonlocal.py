@@ -144,3 +144,17 @@ def test_blocks_in_no_place_are_refused_in_the_spec(changes: dict[str, Any], mes
     encoder = {**spec("wang-nonlocal", [1]), **changes}
     with pytest.raises(SpecError, match=r"^encoder" + message):
         resolve({"channels": 3, "encoder": encoder, "decoder": "residual-conv"})
+
+
+def test_a_block_goes_before_the_first_residual_block() -> None:
+    encoder = encoder_of(spec("wang-nonlocal", [1], neighborhood={"kind": "whole"}) | {"nonlocal_at_start": True})
+    assert set(encoder.nonlocal_blocks) == {"first", "1"}
+    image = torch.randn(1, 2, 5, 4, dtype=torch.float64)
+    features = shallow = plain.conv(image, encoder.head)
+    features = encoder.nonlocal_blocks["first"](features)[0]
+    for number, residual in enumerate(encoder.blocks):
+        features = residual(features)
+        if number == 1:
+            features = encoder.nonlocal_blocks["1"](features)[0]
+    torch.testing.assert_close(encoder(image), shallow + plain.conv(features, encoder.tail))
+    assert encoder_radius({**spec("wang-nonlocal", [1]), "nonlocal_at_start": True}) == 12

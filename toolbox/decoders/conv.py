@@ -15,6 +15,7 @@ class ConvConfig(DecoderConfig):
     """Settings of the convolution."""
 
     kernel_size: Literal[1, 3, 5, 7] = Field(default=3, description="pixels along a side of the kernel")
+    bias: bool = Field(default=True, description="whether the convolution adds a number to each channel")
 
     def sizes(self) -> Literal["same", "any"] | int:
         return "same"
@@ -28,7 +29,7 @@ class Conv(nn.Module):
 
     def __init__(self, config: ConvConfig, features: int, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(features, channels, config.kernel_size, padding=config.kernel_size // 2)
+        self.conv = nn.Conv2d(features, channels, config.kernel_size, padding=config.kernel_size // 2, bias=config.bias)
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, features, H, W) and (H, W) → (B, channels, H, W)."""

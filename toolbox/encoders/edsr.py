@@ -27,8 +27,13 @@ class EDSRConfig(EncoderConfig):
         default=None, alias="nonlocal", description="a non-local block, one of its own after each block named below"
     )
     nonlocal_after: tuple[int, ...] = Field(default=(), description="numbers of residual blocks, counted from 0")
+    nonlocal_at_start: bool = Field(
+        default=False, description="one more non-local block, before the first residual block"
+    )
 
     def out_channels(self, channels: int) -> int:
+        if self.nonlocal_block is not None:
+            self.nonlocal_block.config.check_channels(self.channels)
         return self.channels
 
     def receptive_field(self) -> int | None:
@@ -36,13 +41,17 @@ class EDSRConfig(EncoderConfig):
         if self.nonlocal_block is None:
             return convolutions
         gathered = self.nonlocal_block.config.receptive_field()
-        return None if gathered is None else convolutions + len(set(self.nonlocal_after)) * gathered
+        return None if gathered is None else convolutions + len(self.places()) * gathered
+
+    def places(self) -> list[str]:
+        """The names of the non-local blocks: the number of the residual block in front, or ``first``."""
+        return ["first"] * self.nonlocal_at_start + [str(number) for number in sorted(set(self.nonlocal_after))]
 
     @model_validator(mode="after")
     def _check_nonlocal(self) -> Self:
         if wrong := [number for number in self.nonlocal_after if not 0 <= number < self.blocks]:
             raise fault(("nonlocal_after",), wrong[0], f"a block from 0 to {self.blocks - 1}")
-        if (self.nonlocal_block is None) != (not self.nonlocal_after):
+        if (self.nonlocal_block is None) != (not self.places()):
             raise located(("nonlocal_after",), "nonlocal and nonlocal_after go together; give both or neither")
         return self
 
@@ -84,13 +93,15 @@ class EDSR(nn.Module):
         self.tail = nn.Conv2d(config.channels, config.channels, 3, padding=1)
         self.nonlocal_blocks = nn.ModuleDict()
         if config.nonlocal_block is not None:
-            for number in sorted(set(config.nonlocal_after)):
-                self.nonlocal_blocks[str(number)] = config.nonlocal_block.build(channels=config.channels)
+            for place in config.places():
+                self.nonlocal_blocks[place] = config.nonlocal_block.build(channels=config.channels)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""
         shallow: Tensor = self.head(image)
         features, correlation = shallow, None
+        if "first" in self.nonlocal_blocks:
+            features, correlation = self.nonlocal_blocks["first"](features, correlation)
         for number, block in enumerate(self.blocks):
             features = block(features)
             if str(number) in self.nonlocal_blocks:

@@ -16,6 +16,7 @@ class NonLocalOnlyConfig(EncoderConfig):
     nonlocal_block: NonLocalSpec = Field(alias="nonlocal")
 
     def out_channels(self, channels: int) -> int:
+        self.nonlocal_block.config.check_channels(channels)
         return channels
 
     def receptive_field(self) -> int | None:

@@ -27,7 +27,8 @@ class WithNonLocalConfig(EncoderConfig):
     )
 
     def out_channels(self, channels: int) -> int:
-        self.widths(channels)
+        for width in self.widths(channels):
+            self.nonlocal_block.config.check_channels(width)
         inner: int = self.encoder.config.out_channels(channels)
         return inner
 

@@ -1,38 +1,24 @@
 """Attention across scales: each pixel gathers larger patches that look like its own when shrunk.
 
 A query is the 3×3 patch around a pixel. A key is a 3×3 patch of the features shrunk by s. Its value is the 3s×3s patch
-of the features that was shrunk to the key. The weighted patches are laid over one another at s times the size, and a
-convolution of stride s brings the result back to size.
-
-The convolution is linear in the values, so the code applies it before the attention, once per key. It turns a patch of
-3s×3s values into 4×4. The first row and column of queries need another convolution, because the parts of their patches
-beyond the border are cut off in between. The code computes scores for a few queries and keys at a time.
+of the features that was shrunk to the key. The weighted patches are laid over one another at s times the size. With s×s
+pixels as one value, these are patches of 3×3 values, so that ``patches.py`` gathers them. A convolution of stride s
+brings the result back to size.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.config import Padding
+from toolbox.nonlocal_blocks.patches import Grid, attend_patches
 from toolbox.padding import cropped, padded
 
-SHARPNESS = 10.0  # factor of the scores before the softmax
-SMALLEST_NORM = 1e-4  # least norm of a key, which is divided by it
 OVERLAPS = 6.0  # divisor of the laid down patches
-QUERIES, KEYS = 1024, 1024  # at a time, so that scores and gathered values stay in the cache
-
-# Rows (or columns) of a 3×3 kernel that see a patch: all, from its first row on, or up to its last.
-INSIDE, FROM_FIRST, TO_LAST = range(3)
-SEEN = ((1, 1, 1), (0, 1, 1), (1, 0, 0))
-# Those for each of the four rows that a patch reaches: usually, and where the border cuts off its first s.
-REACHED = (FROM_FIRST, INSIDE, INSIDE, TO_LAST)
-CUT = (FROM_FIRST, FROM_FIRST, INSIDE, TO_LAST)
 
 
 class CrossScaleAttention(nn.Module):
@@ -62,10 +48,7 @@ class CrossScaleAttention(nn.Module):
         for scale, shrink in zip(self.scales, self.shrink, strict=True):
             whole = padded(features, Padding(scale))
             queries, keys, values = self.query(whole), self.key(shrunk(whole, scale)), self.value(whole)
-            if torch.compiler.is_compiling():
-                convolved = shrink(laid_down_at_once(queries, keys, values, scale))
-            else:
-                convolved = attend_across(queries, keys, values, shrink.weight, scale) + shrink.bias[:, None, None]  # type: ignore[arg-type,index]  # tensors
+            convolved = shrink(laid_down(queries, keys, values, scale))
             gathered.append(cropped(convolved, height, width) / OVERLAPS)
         return torch.cat(gathered, 1)
 
@@ -76,107 +59,17 @@ def shrunk(features: Tensor, scale: int) -> Tensor:
     return F.interpolate(features, size=(height // scale, width // scale), mode="bilinear", align_corners=False)
 
 
-def normalized_keys(keys: Tensor) -> Tensor:
-    """(B, C, h, w) → (B, 9 · C, h · w): the 3×3 patches, normalized unless they are almost zero."""
-    patches = F.unfold(keys, 3, padding=1)
-    return patches / patches.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
-
-
-def laid_down_at_once(queries: Tensor, keys: Tensor, values: Tensor, scale: int) -> Tensor:
-    """The patches that ``attend_across`` gathers, laid over one another: (B, C, scale · H, scale · W).
-
-    All scores are in memory at once, and patches are laid down at full size: for a graph, which has no loops.
-    """
-    scores = SHARPNESS * (F.unfold(queries, 3, padding=1).mT @ normalized_keys(keys))
-    patches = F.unfold(values, 3 * scale, padding=scale, stride=scale)
-    size = scale * queries.shape[2], scale * queries.shape[3]
-    return F.fold(patches @ scores.softmax(2).mT, size, 3 * scale, padding=scale, stride=scale)
-
-
-def attend_across(queries: Tensor, keys: Tensor, values: Tensor, kernel: Tensor, scale: int) -> Tensor:
-    """Gather patches of values, lay them over one another at ``scale`` times the size, and convolve with that stride.
+def laid_down(queries: Tensor, keys: Tensor, values: Tensor, scale: int) -> Tensor:
+    """Gather patches of values and lay them over one another at ``scale`` times the size.
 
     Args:
         queries: (B, L, H, W).
         keys: (B, L, H / scale, W / scale).
         values: (B, C, H, W).
-        kernel: (C', C, 3, 3), of the convolution that follows.
-        scale: how much smaller the keys are, at least 2.
+        scale: how much smaller the keys are.
 
     Returns:
-        (B, C', H, W), without the convolution's bias.
+        (B, C, scale · H, scale · W); overlaps are added up.
     """
-    batch, _, height, width = queries.shape
-    rows, columns = keys.shape[-2:]
-    patches = F.unfold(queries, 3, padding=1).unflatten(2, (height, width))
-    key_patches = SHARPNESS * normalized_keys(keys).unflatten(2, (rows, columns))
-    convolved = _convolved(values, kernel, scale)
-    laid_down = values.new_zeros(batch, height + 3, width + 3, kernel.shape[0])  # one pixel before the first
-    step = max(1, KEYS // columns)
-    for band in _bands(height, width):
-        query = patches[:, :, band.rows, band.columns].flatten(2).mT
-        pieces = (
-            (
-                key_patches[:, :, start : start + step].flatten(2),
-                _reached(convolved, start, min(start + step, rows), columns, band.at_top, band.at_left).flatten(1, 2),
-            )
-            for start in range(0, rows, step)
-        )
-        down, right = band.rows.stop - band.rows.start, band.columns.stop - band.columns.start
-        gathered = _softmax_average(query, pieces).unflatten(1, (down, right)).unflatten(3, (4, 4, -1))
-        for y, x in product(range(4), range(4)):
-            top, left = band.rows.start + y, band.columns.start + x
-            laid_down[:, top : top + down, left : left + right] += gathered[:, :, :, y, x]
-    return laid_down[:, 1 : height + 1, 1 : width + 1].permute(0, 3, 1, 2)
-
-
-class _Band:
-    """A rectangle of queries that the border treats alike."""
-
-    def __init__(self, top: int, bottom: int, left: int, right: int) -> None:
-        self.rows, self.columns = slice(top, bottom), slice(left, right)
-        self.at_top, self.at_left = top == 0, left == 0
-
-
-def _bands(height: int, width: int) -> Iterator[_Band]:
-    """The queries of a picture, in bands of about the right number."""
-    for top, bottom in ((0, 1), (1, height)):
-        for left, right in ((0, 1), (1, width)):
-            step = max(1, QUERIES // max(1, right - left))
-            if left < right:
-                yield from (_Band(y, min(y + step, bottom), left, right) for y in range(top, bottom, step))
-
-
-def _convolved(values: Tensor, kernel: Tensor, scale: int) -> Tensor:
-    """(B, 3, 3, h + 3, w + 3, C'): the values convolved with stride ``scale``, by the parts of the kernel.
-
-    Numbers 3 are ``INSIDE``, ``FROM_FIRST`` and ``TO_LAST`` for rows and for columns. Positions begin one before
-    the first pixel.
-    """
-    seen = kernel.new_tensor(SEEN)
-    kernels = kernel * (seen[:, None, :, None] * seen[None, :, None, :])[:, :, None, None]
-    padded = F.pad(values, (scale + 1, scale + 2, scale + 1, scale + 2))
-    maps = F.conv2d(padded, kernels.flatten(0, 2), stride=scale)
-    return maps.unflatten(1, (3, 3, -1)).permute(0, 1, 2, 4, 5, 3).contiguous()
-
-
-def _reached(convolved: Tensor, start: int, stop: int, columns: int, at_top: bool, at_left: bool) -> Tensor:
-    """(B, stop − start, columns, 16 · C'): the values that the patch of each key adds to the 4×4 pixels it reaches."""
-    down, right = CUT if at_top else REACHED, CUT if at_left else REACHED
-    parts = [
-        convolved[:, down[y], right[x], start + y : stop + y, x : x + columns] for y, x in product(range(4), range(4))
-    ]
-    return torch.cat(parts, -1)
-
-
-def _softmax_average(query: Tensor, pieces: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
-    """softmax(query · keys) · values: (B, N, L) and pieces (B, L, M), (B, M, C) → (B, N, C), a piece at a time."""
-    largest, total, average = query.new_tensor(-math.inf), query.new_zeros(()), query.new_zeros(())
-    for keys, values in pieces:
-        scores = query @ keys
-        highest = torch.maximum(largest, scores.detach().amax(2, keepdim=True))
-        weights = (scores - highest).exp()
-        kept = (largest - highest).exp()  # the weight of the earlier pieces now
-        total, average = kept * total + weights.sum(2, keepdim=True), kept * average + weights @ values
-        largest = highest
-    return average / total
+    cells = F.pixel_unshuffle(values, scale)
+    return F.pixel_shuffle(attend_patches(queries, [Grid(keys, cells)]), scale)

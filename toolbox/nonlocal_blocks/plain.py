@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox.config import Padding
-from toolbox.nonlocal_blocks.cross_scale import OVERLAPS, laid_down_at_once, shrunk
+from toolbox.nonlocal_blocks.cross_scale import OVERLAPS, shrunk
 from toolbox.nonlocal_blocks.neighborhood import segments
+from toolbox.nonlocal_blocks.patches import SHARPNESS, normalized_patches
 from toolbox.padding import padded
 
 
@@ -46,6 +47,14 @@ def cross_scale_attention(block: Any, features: Tensor) -> Tensor:
     for scale, shrink in zip(block.scales, block.shrink, strict=True):
         whole = padded(features, Padding(scale))
         queries, keys, values = block.query(whole), block.key(shrunk(whole, scale)), block.value(whole)
-        laid_down = laid_down_at_once(queries, keys, values, scale)
+        laid_down = plain_laid_down(queries, keys, values, scale)
         gathered.append(shrink(laid_down)[..., :height, :width] / OVERLAPS)
     return torch.cat(gathered, 1)
+
+
+def plain_laid_down(queries: Tensor, keys: Tensor, values: Tensor, scale: int) -> Tensor:
+    """Patches of 3s×3s values by the scores of unfolded 3×3 patches, laid over one another: (B, C, s · H, s · W)."""
+    scores = SHARPNESS * (F.unfold(queries, 3, padding=1).mT @ normalized_patches(keys))
+    patches = F.unfold(values, 3 * scale, padding=scale, stride=scale)
+    size = scale * queries.shape[2], scale * queries.shape[3]
+    return F.fold(patches @ scores.softmax(2).mT, size, 3 * scale, padding=scale, stride=scale)

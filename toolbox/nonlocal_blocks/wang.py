@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from toolbox.config import NonLocalConfig
+from toolbox.config import NonLocalConfig, fault
 from toolbox.nonlocal_blocks.attention import attend
 from toolbox.nonlocal_blocks.neighborhood import Neighborhood, Whole
 from toolbox.nonlocal_blocks.soft_block_matching import Similarity
 from toolbox.nonlocal_blocks.weighting import Weighting
 from toolbox.records import ComponentInfo
+
+KEYS = 1024  # at a time when they give their values out
 
 
 class WangNonLocalConfig(NonLocalConfig):
@@ -19,9 +24,21 @@ class WangNonLocalConfig(NonLocalConfig):
     neighborhood: Neighborhood = Whole()
     similarity: Similarity = "embedded-gaussian"
     inner_channels: int = Field(default=32, gt=0, description="channels of θ, φ and g; half the channels in the paper")
+    softmax_over: Literal["keys", "queries"] = Field(
+        default="keys", description="queries: the weights of each key sum to 1, as published for RNAN; whole image only"
+    )
 
     def receptive_field(self) -> int | None:
         return self.neighborhood.radius()
+
+    @model_validator(mode="after")
+    def _check_softmax(self) -> Self:
+        if self.softmax_over == "queries":
+            if not isinstance(self.neighborhood, Whole):
+                raise fault(("softmax_over",), "queries", f"keys for the neighborhood {self.neighborhood.kind!r}")
+            if self.similarity == "dot-product":
+                raise fault(("softmax_over",), "queries", "keys for the similarity 'dot-product', which has no softmax")
+        return self
 
 
 class WangNonLocal(nn.Module):
@@ -31,12 +48,14 @@ class WangNonLocal(nn.Module):
     starts as the identity.
 
     Source: Wang et al., "Non-local Neural Networks", CVPR 2018, Sections 3.2 and 3.3: Gaussian,
-    embedded Gaussian and dot product, without the optional pooling and batch norm.
+    embedded Gaussian and dot product, without the optional pooling and batch norm. ``softmax_over: queries`` is the
+    block in the published code of Zhang et al., "Residual Non-local Attention Networks for Image Restoration", ICLR
+    2019, whose sum over j of f(x_i, x_j) runs over i instead.
     """
 
     def __init__(self, config: WangNonLocalConfig, channels: int) -> None:
         super().__init__()
-        self.neighborhood = config.neighborhood
+        self.neighborhood, self.softmax_over = config.neighborhood, config.softmax_over
         self.weighting: Weighting = "mean" if config.similarity == "dot-product" else "softmax"
         self.out_channels = channels
         embeds = config.similarity != "gaussian"
@@ -49,10 +68,24 @@ class WangNonLocal(nn.Module):
 
     def forward(self, features: Tensor, correlation: object = None) -> tuple[Tensor, None]:
         """(features, anything) → (features, None)."""
-        gathered, _ = attend(
-            self.theta(features), self.phi(features), self.g(features), self.neighborhood, None, self.weighting
-        )
+        queries, keys, values = self.theta(features), self.phi(features), self.g(features)
+        if self.softmax_over == "queries":
+            gathered = given_out(queries, keys, values)
+        else:
+            gathered, _ = attend(queries, keys, values, self.neighborhood, None, self.weighting)
         return features + self.projection(gathered), None
+
+
+def given_out(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Give each key's value out to all queries, by weights that sum to 1 over the queries: (B, C, H, W) each."""
+    query, key, value = (each.permute(0, 2, 3, 1).flatten(1, 2) for each in (queries, keys, values))
+    if torch.compiler.is_compiling():  # a graph has no loops
+        gathered = (key @ query.mT).softmax(2).mT @ value
+    else:
+        gathered = torch.zeros_like(value)
+        for some, their_value in zip(key.split(KEYS, 1), value.split(KEYS, 1), strict=True):
+            gathered = gathered + (some @ query.mT).softmax(2).mT @ their_value
+    return gathered.mT.unflatten(2, queries.shape[2:])
 
 
 WANG_NONLOCAL = ComponentInfo(

@@ -45,30 +45,43 @@ def _plan(checkpoint: Checkpoint, hints: EDSRHints) -> Conversion:
     channels = checkpoint.shape("head.0.weight")[1]
     spec: dict[str, Any] = {"summary": "converted from an EDSR checkpoint", "channels": channels, "encoder": encoder}
     if "tail.1.weight" in checkpoint.tensors:
-        stages = checkpoint.count("tail.0.{}.weight") + ("tail.0.2.weight" in checkpoint.tensors)
-        width, features = checkpoint.shape("tail.0.0.weight")[:2]
-        scale = 4 if stages == 2 else round((width / features) ** 0.5)
-        spec["decoder"] = {"name": "pixel-shuffle", "scale": scale, "channels": checkpoint.shape("tail.1.weight")[1]}
-        for kind in ("weight", "bias"):
-            for stage in range(stages):
-                sources[f"decoder.upscale.{2 * stage}.{kind}"] = f"tail.0.{2 * stage}.{kind}"
-            sources[f"decoder.conv.{kind}"] = f"tail.1.{kind}"
+        spec["decoder"], more = upsampler_plan(checkpoint)
+        sources |= more
     else:
         spec |= {"decoder": "features", "output_channels": encoder["channels"]}
     in_file = "sub_mean.weight" in checkpoint.tensors
     if hints.mean_shift if hints.mean_shift is not None else in_file:
-        spec["normalization"] = _normalization(checkpoint) if in_file else {"mean": DIV2K_MEAN[:channels]}
+        spec["normalization"] = mean_shift(checkpoint) if in_file else {"mean": DIV2K_MEAN[:channels]}
     return Conversion(spec, sources, MEAN_SHIFT)
 
 
-def _normalization(checkpoint: Checkpoint) -> dict[str, list[float]]:
+def upsampler_plan(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, str]]:
+    """The spec of the pixel-shuffle decoder that EDSR has in ``tail``, and the published names of its tensors."""
+    stages = checkpoint.count("tail.0.{}.weight") + ("tail.0.2.weight" in checkpoint.tensors)
+    width, features = checkpoint.shape("tail.0.0.weight")[:2]
+    scale = 4 if stages == 2 else round((width / features) ** 0.5)
+    sources = {}
+    for kind in ("weight", "bias"):
+        for stage in range(stages):
+            sources[f"decoder.upscale.{2 * stage}.{kind}"] = f"tail.0.{2 * stage}.{kind}"
+        sources[f"decoder.conv.{kind}"] = f"tail.1.{kind}"
+    return {"name": "pixel-shuffle", "scale": scale, "channels": checkpoint.shape("tail.1.weight")[1]}, sources
+
+
+def mean_shift(checkpoint: Checkpoint) -> dict[str, list[float]]:
     """The mean shift as a normalization. The size of the bias shows whether the file is for values of 0 to 255.
 
     The published layer computes x / s − m / s on x in [0, 1] or [0, 255].
+
+    Raises:
+        WeightsError: the layer mixes channels.
     """
+    for kind in ("weight", "bias"):
+        if f"sub_mean.{kind}" not in checkpoint.tensors:
+            raise WeightsError(f"missing 'sub_mean.{kind}', which determines the normalization")
     weight, bias = (checkpoint.tensors[f"sub_mean.{kind}"].double() for kind in ("weight", "bias"))
     diagonal = weight.flatten(1).diagonal() if weight.ndim == 4 else Tensor()
-    if len(diagonal) != len(bias) or not torch.equal(weight.flatten(1), torch.diag(diagonal)):
+    if bias.ndim != 1 or len(diagonal) != len(bias) or not torch.equal(weight.flatten(1), torch.diag(diagonal)):
         raise WeightsError("sub_mean is no shift and scale per channel")
     white = 255 if bias.abs().max() > 2 else 1
     return {
@@ -77,9 +90,16 @@ def _normalization(checkpoint: Checkpoint) -> dict[str, list[float]]:
     }
 
 
+def _recognize(checkpoint: Checkpoint) -> bool:
+    names = checkpoint.tensors.keys()
+    # PANet's denoiser has a slope between the convolutions, and its other networks a block among the others.
+    foreign = any(name == "body.0.body.1.weight" or ".conv_match" in name for name in names)
+    return {"head.0.weight", "body.0.body.0.weight"} <= names and not foreign
+
+
 EDSR_FORMAT = ConverterInfo(
     name="edsr",
-    recognize=lambda checkpoint: {"head.0.weight", "body.0.body.0.weight"} <= checkpoint.tensors.keys(),
+    recognize=_recognize,
     plan=_plan,
     hints=EDSRHints,
     summary="EDSR state dicts, with an upsampler or features alone",

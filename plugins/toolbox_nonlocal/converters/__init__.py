@@ -1,0 +1,1 @@
+"""Published checkpoints of networks with non-local attention."""

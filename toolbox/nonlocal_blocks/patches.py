@@ -1,0 +1,150 @@
+"""Attention of 3×3 patches: each pixel compares the patch around it with others, and gathers patches of values.
+
+Scores of patches are sums of scores of pixels: the score of two patches is that of their centers, plus those of the
+eight pairs of pixels at the same offset from both. So the code multiplies pixels, and adds nine shifted copies of the
+products. It is alike for the gathered patches, which overlap: a value reaches a pixel by the weights of the nine pairs
+of patches that put it there. These sums of weights multiply the values. Both products are nine times smaller than those
+of patches.
+
+A sum over nine shifts is one over three shifts along a row, then one over three rows. Keys are numbered row by row,
+with an empty one behind each row, so that a shift along a row is a shift in memory. Rows of queries follow one another
+in bands, and a sum over rows comes one row later than its input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SHARPNESS = 10.0  # factor of the scores before the softmax
+SMALLEST_NORM = 1e-4  # least norm of a patch of keys, which is divided by it
+PAIRS_AT_A_TIME = 2**20  # pairs of queries and keys in a band, so that their scores stay in the cache
+NARROWEST = 32  # columns of a strip: each computes two more on either side
+HALO = 2
+
+
+class Grid(NamedTuple):
+    """Keys (B, L, h, w) and their values (B, C, h, w)."""
+
+    keys: Tensor
+    values: Tensor
+
+
+def attend_patches(queries: Tensor, grids: Sequence[Grid]) -> Tensor:
+    """Gather 3×3 patches of values by the similarity of 3×3 patches, and lay them over one another.
+
+    The patches of all grids compete in one softmax. Beyond each border are zeros. Overlaps are added up.
+
+    Args:
+        queries: (B, L, H, W).
+        grids: keys and values, of any sizes.
+
+    Returns:
+        (B, C, H, W).
+    """
+    if torch.compiler.is_compiling():  # also by torch.export
+        return attend_patches_at_once(queries, grids)
+    batch, _, _, width = queries.shape
+    flat = _Flat.of(grids)
+    columns = max(NARROWEST, PAIRS_AT_A_TIME // (batch * flat.keys.shape[2]))
+    strips = []
+    for start in range(0, width, columns):
+        first, stop = max(0, start - HALO), min(start + columns, width)
+        strip = queries[..., first : min(stop + HALO, width)]
+        strips.append(_gathered(strip, flat)[:, :, start - first : stop - first])
+    return torch.cat(strips, 2).permute(0, 3, 1, 2)
+
+
+def attend_patches_at_once(queries: Tensor, grids: Sequence[Grid]) -> Tensor:
+    """The same with whole patches and all scores in memory: for a graph, which has no loops."""
+    keys = torch.cat([normalized_patches(grid.keys) for grid in grids], 2)
+    values = torch.cat([F.unfold(grid.values, 3, padding=1) for grid in grids], 2)
+    scores = SHARPNESS * (F.unfold(queries, 3, padding=1).mT @ keys)
+    return F.fold(values @ scores.softmax(2).mT, queries.shape[2:], 3, padding=1)
+
+
+def normalized_patches(keys: Tensor) -> Tensor:
+    """(B, L, h, w) → (B, 9 · L, h · w): the 3×3 patches, normalized unless they are almost zero."""
+    patches = F.unfold(keys, 3, padding=1)
+    return patches / patches.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
+
+
+class _Flat(NamedTuple):
+    """The keys of all grids one after the other, each row followed by an empty key, K of them in all."""
+
+    keys: Tensor  # (B, L, K)
+    values: Tensor  # (B, K, C)
+    factor: Tensor  # (B, 1, 1, K): sharpness over the norm of the patch around each key, 0 for empty keys
+    empty: Tensor  # (K,): −inf for empty keys, else 0
+    parts: tuple[tuple[int, int, int], ...]  # of each grid: its first key, the one behind its last, and a row's length
+
+    @classmethod
+    def of(cls, grids: Sequence[Grid]) -> _Flat:
+        like, parts, stop = grids[0].keys, [], 0
+        factors, empties = [], []
+        for keys, _ in grids:
+            norm = F.unfold(keys, 3, padding=1).norm(dim=1).clamp(min=SMALLEST_NORM)
+            factors.append(F.pad((SHARPNESS / norm).unflatten(1, keys.shape[2:]), (0, 1)).flatten(1))
+            empty = F.pad(like.new_zeros(keys.shape[2:]), (0, 1), value=-math.inf)
+            empties.append(empty.flatten())
+            parts.append((stop, stop + empty.numel(), empty.shape[1]))
+            stop += empty.numel()
+        keys, values = (
+            torch.cat([F.pad(each, (0, 1)).flatten(2) for each in kind], 2) for kind in zip(*grids, strict=True)
+        )
+        return cls(keys, values.mT.contiguous(), torch.cat(factors, 1)[:, None, None], torch.cat(empties), tuple(parts))
+
+
+def _gathered(queries: Tensor, flat: _Flat) -> Tensor:
+    """(B, L, H, W) → (B, H, W, C)."""
+    batch, _, height, width = queries.shape
+    pixels = queries.permute(0, 2, 3, 1)
+    step = max(1, PAIRS_AT_A_TIME // (batch * width * flat.keys.shape[2]))
+    products = (
+        (pixels[:, y : y + step].flatten(1, 2) @ flat.keys).unflatten(1, (-1, width)) for y in range(0, height, step)
+    )
+    weights = (torch.addcmul(flat.empty, score, flat.factor).softmax(3) for score in _summed(products, flat))
+    gathered = [(band.flatten(1, 2) @ flat.values).unflatten(1, (-1, width)) for band in _summed(weights, flat)]
+    return torch.cat(gathered, 1)
+
+
+def _summed(bands: Iterator[Tensor], flat: _Flat) -> Iterator[Tensor]:
+    """Bands (B, rows, W, K) one below the other → the same rows, each pair's sum over the nine shifts of both."""
+    before: Tensor | None = None  # the last two rows of earlier bands, summed along the rows
+    for band in bands:
+        along = _summed_along(band)
+        above = torch.zeros_like(along[:, :1]) if before is None else before
+        if above.shape[1] + along.shape[1] > 2:
+            yield _summed_down(above, along, flat)
+        before = along[:, -2:] if along.shape[1] > 1 else torch.cat((above[:, -1:], along), 1)
+    if before is not None:
+        yield _summed_down(before, torch.zeros_like(before[:, :1]), flat)
+
+
+def _summed_along(band: Tensor) -> Tensor:
+    """(B, rows, W, K) → the same, each pair's sum over three shifts along the row; anything for empty keys."""
+    shift = band.shape[3] + 1  # to the next query and the next key
+    total = band.clone()
+    source, target = band.flatten(2), total.view(*band.shape[:2], -1)
+    target[..., shift:].add_(source[..., :-shift])
+    target[..., :-shift].add_(source[..., shift:])
+    return total
+
+
+def _summed_down(above: Tensor, below: Tensor, flat: _Flat) -> Tensor:
+    """One or two rows and those below (B, rows, W, K) → all but the first and the last, summed over three shifts down.
+
+    Two tensors, because joining them would copy the lower one.
+    """
+    total = torch.cat((above[:, 1:], below[:, :-1]), 1)
+    rows, upper = total.shape[1], above.shape[1]
+    for start, stop, row in flat.parts:
+        total[:, :upper, :, start + row : stop].add_(above[:, :rows, :, start : stop - row])
+        total[:, upper:, :, start + row : stop].add_(below[:, :-2, :, start : stop - row])
+        total[..., start : stop - row].add_(below[:, -rows:, :, start + row : stop])
+    return total
