@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any, Literal
 
+from pydantic import Field
+
 from toolbox.plugin import Checkpoint, Config, Conversion, ConverterInfo, WeightsError
 
 MEAN = (0.4488, 0.4371, 0.404)  # of DIV2K's color pictures, which the published code subtracts; of gray ones nothing
@@ -30,7 +32,9 @@ Layers = dict[str, str]  # our names of layers, and the published ones
 class SwinIRHints(Config):
     """Settings that a SwinIR state dict leaves open."""
 
-    white: Literal[1, 255] | None = None  # img_range in the published code; None: 255 for windows of 7 pixels, else 1
+    white: Literal[1, 255] | None = Field(
+        default=None, description="img_range in the published code; by default 255 for windows of 7 pixels, else 1"
+    )
 
 
 def _plan(checkpoint: Checkpoint, hints: SwinIRHints) -> Conversion:

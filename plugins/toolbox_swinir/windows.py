@@ -19,7 +19,7 @@ from torch import Tensor
 # picture, (different windows, pixels), or None → the same shape as the pixels.
 OfWindows = Callable[[Tensor, tuple[int, int], Tensor | None], Tensor]
 
-PAIRS_OF_A_THREAD = 2**19  # pairs of pixels at a time whose scores stay in the cache, over all heads
+PAIRS_AT_A_TIME = 2**20  # pairs of pixels at a time, over all heads, so that their scores stay in the cache
 PAIRS_ELSEWHERE = 2**24  # the same on devices that need more work at a time
 
 
@@ -61,9 +61,8 @@ def spans(length: int, side: int, start: int) -> list[Span]:
 
 def _windows_at_a_time(pairs: int, device: torch.device) -> int:
     """How many windows to work on at a time, of so many pairs of pixels each."""
-    if device.type in ("cpu", "meta"):  # a plan on the meta device is for the CPU
-        return max(1, PAIRS_OF_A_THREAD * torch.get_num_threads() // pairs)
-    return max(1, PAIRS_ELSEWHERE // pairs)
+    most = PAIRS_AT_A_TIME if device.type in ("cpu", "meta") else PAIRS_ELSEWHERE  # a plan on meta is for the CPU
+    return max(1, most // pairs)
 
 
 def _pieces(row: Span, column: Span, most: int) -> Iterator[tuple[Span, Span]]:

@@ -9,8 +9,10 @@ import torch
 
 from tests.parts import restorer_of
 from toolbox.errors import SpecError
+from toolbox.images.engine.tiling import Tiling, encode_in_tiles
 from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
+from toolbox.testing.measure import farthest
 
 RDN = {"name": "rdn", "channels": 4, "blocks": 3, "layers": 2, "growth": 3}
 BLOCK = {"name": "wang-nonlocal", "neighborhood": {"kind": "window", "size": 3}}
@@ -67,3 +69,18 @@ def test_every_block_adds_to_what_a_feature_sees(after: tuple[str, ...], blocks:
 def test_a_place_where_a_block_cannot_be_is_refused(encoder: Any, after: list[str], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         resolve(spec(encoder, after=after))
+
+
+def test_a_block_between_windows_widens_by_whole_windows() -> None:
+    windowed = {"name": "swinir", "channels": 4, "depths": [2, 2], "heads": [1, 1], "hidden": 6, "window": 4}
+    block = {**BLOCK, "neighborhood": {"kind": "window", "size": 7, "border": "zero"}}
+    network = spec(windowed, **{"nonlocal": block, "after": ["groups.0"]})
+    restorer = restorer_of({**network, "channels": 1})
+    alone = resolve({"channels": 1, "encoder": windowed, "decoder": "conv"}).encoder.config.receptive_field()
+    radius = restorer.spec.encoder.config.receptive_field()
+    assert radius == alone + 4  # though the block itself sees 3 pixels
+    image = torch.rand(1, 1, 4 * radius, 4, dtype=torch.float64)
+    with torch.no_grad():
+        in_tiles = encode_in_tiles(restorer, image, Tiling(4, radius, 4), lambda: None)
+        torch.testing.assert_close(in_tiles, restorer.encode(image), rtol=0, atol=1e-9)
+    assert alone + 3 < farthest(restorer.encode, image) <= radius

@@ -58,7 +58,7 @@ def test_random_pictures_equal_rolled_windows_with_a_mask(
     batch, down, across = windows
     image = torch.randn(batch, 2, window * down, window * across, dtype=torch.float64)
     with pytest.MonkeyPatch.context() as patch, torch.set_grad_enabled(recorded):
-        patch.setattr("toolbox_swinir.windows.PAIRS_OF_A_THREAD", pairs)
+        patch.setattr("toolbox_swinir.windows.PAIRS_AT_A_TIME", pairs)
         assert_equal(encoder(image), published(encoder, image))
 
 
