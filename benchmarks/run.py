@@ -37,7 +37,9 @@ from toolbox.evaluation.usage import measured
 from toolbox.images.engine.run import restore_tensor
 from toolbox.nonlocal_blocks import soft_block_matching
 from toolbox.nonlocal_blocks.attention import Correlation, attend
+from toolbox.nonlocal_blocks.cross_scale import laid_down, shrunk
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
+from toolbox.nonlocal_blocks.plain import plain_laid_down
 from toolbox.resolve import resolve
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "speed.md"
@@ -45,6 +47,13 @@ TABLE = re.compile(r"(?<=<!-- table of benchmarks/run.py -->\n\n).*?(?=\n\n<!-- 
 CPU = torch.device("cpu")
 DECODED = 256  # approximate side of the pictures for decoders
 SCALES = (2, 2.5, 3.5, 4, 8)  # scales for decoders
+BLOCKS: dict[str, dict[str, object]] = {  # with settings for 128 channels
+    "cross-scale": {},
+    "pyramid": {"embedding_channels": 64},
+    "nlsa": {"embedding_channels": 32},
+    "enlca": {"embedding_channels": 32},
+    "mdta": {"heads": 4},
+}
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -215,6 +224,39 @@ def encoders() -> list[Result]:
     return results
 
 
+def blocks() -> list[Result]:
+    """Non-local blocks against their plain versions, attention across scales alone, and CSNLN's decoder."""
+    side, channels = 48, 128
+    features = torch.rand(1, channels, side, side).to(memory_format=torch.channels_last)
+    embedded = features[:, : channels // 2]
+    across = (embedded, shrunk(embedded, 2), features, 2)
+    pieces: dict[str, Callable[[], object]] = {
+        "fast": lambda: laid_down(*across),
+        "plain": lambda: plain_laid_down(*across),
+    }
+    times = interleaved(pieces, 5, CPU)
+    work, detail = f"attention across scales, {channels} channels, {side} × {side}", f"{times['fast'].median:.3f} s"
+    results = [Result(work, "unfolded patches", times["plain"].median / times["fast"].median, "faster", detail)]
+    for name, settings in BLOCKS.items():
+        spec = {"name": "nonlocal", "nonlocal": {"name": name, **settings}}
+        restorer = toolbox.build({"channels": channels, "encoder": spec, "decoder": "features"}).eval()
+        block = restorer.encoder.nonlocal_block
+        pieces = {"fast": partial(block, features, None), "plain": partial(_plain(name), block, features)}
+        times = interleaved(pieces, 5, CPU)
+        ratio, fast = times["plain"].median / times["fast"].median, times["fast"]
+        detail = f"{1e6 * fast.median / side**2:.1f} µs a pixel, ±{fast.spread:.0%}"
+        results.append(Result(f"{name}, {channels} channels, {side} × {side}", "plain", ratio, "faster", detail))
+    decoder, size = toolbox.build("csnln-x2", decoder={"steps": 1}).eval().decoder, (2 * side, 2 * side)
+    pieces = {
+        "fast": lambda: decoder(features, size),
+        "plain": lambda: _plain("self-exemplars")(decoder, features, size),
+    }
+    times = interleaved(pieces, 3, CPU)
+    ratio = times["plain"].median / times["fast"].median
+    detail = f"{times['fast'].median:.2f} s"
+    return [*results, Result(f"a state of CSNLN, {side} × {side}, ×2", "plain", ratio, "faster", detail)]
+
+
 def networks() -> list[Result]:
     """DIINN on RDN as a whole, its decoder fast and plain."""
     restorer, image = toolbox.build("diinn").eval(), torch.rand(1, 3, 48, 48)
@@ -337,7 +379,7 @@ def start() -> list[Result]:
     return [Result(name, "`python -c pass`", timing.median - empty, "s more", "") for name, timing in times.items()]
 
 
-PARTS = (attention, nlrn, decoders, encoders, networks, memory, growth, training, start)
+PARTS = (attention, nlrn, decoders, encoders, blocks, networks, memory, growth, training, start)
 
 
 @torch.no_grad()

@@ -38,8 +38,9 @@ def _page(info: ArchitectureInfo, spec: ArchitectureSpec, measured: MeasuredArch
         "## Spec",
         "This is the complete spec, with every default written out.",
         code(as_yaml(_shown(spec)), "yaml"),
-        f"## Cost\n\nFor an input of {SIDE} × {SIDE} pixels{scale}. Memory is the most that the network holds at once "
-        "besides input and weights; larger pictures are [cut into tiles](../../explanation/tiles.md). "
+        f"## Cost\n\nFor an input of {measured.side} × {measured.side} pixels{scale}. Memory is the most that "
+        "the network holds at once besides input and weights; larger pictures are [cut into "
+        "tiles](../../explanation/tiles.md). "
         f"[`toolbox bench {info.name}`](../command-line.md#toolbox-bench) measures the time on your machine. "
         "[Speed](../speed.md) has measured times.",
         _costs(spec, measured),
@@ -170,5 +171,6 @@ def _index(measured: dict[str, MeasuredArchitecture]) -> str:
         "These are the named networks of the [catalog](../spec.md#a-catalog). `toolbox.build(NAME)` builds each of "
         "them. Networks with trained weights, and those that need none, can restore pictures at once.",
         table(("name", "encoder", "decoder", "sizes", "parameters", "multiply-adds", "weights"), rows),
-        f"Multiply-adds are for an input of {SIDE} × {SIDE} pixels, at ×{SCALE:g} if the network takes any size.",
+        f"Multiply-adds are for an input of {SIDE} × {SIDE} pixels or the next size that the network takes, "
+        f"at ×{SCALE:g} if it takes any.",
     )

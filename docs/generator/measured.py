@@ -32,7 +32,8 @@ class Measured:
 
 
 def measure(info: ComponentInfo, config: Any) -> Measured:
-    """One component on SIDE × SIDE pixels."""
+    """One component on SIDE × SIDE pixels, or the next multiple that it needs."""
+    side = SIDE + -SIDE % config.padding().multiple
     if info.kind == "decoder":
         features = CHANNELS
         try:
@@ -40,20 +41,23 @@ def measure(info: ComponentInfo, config: Any) -> Measured:
         except ValueError:
             features = 3  # it works on the image itself
         sizes = config.sizes()
-        size = scaled_size(SIDE, SIDE, SCALE if sizes == "any" else sizes if isinstance(sizes, int) else 1)
-        return _decoder(_Key(ComponentSpec(info, config)), features, 3, size)
+        size = scaled_size(side, side, SCALE if sizes == "any" else sizes if isinstance(sizes, int) else 1)
+        return _decoder(_Key(ComponentSpec(info, config)), features, 3, side, size)
     if info.kind == "transition":
         build = functools.partial(info.factory, config, steps=1)
-        return _run(build, config.channels, lambda module, state: module(state, state, None, 0)[0])
+        shape = (config.channels, side, side)
+        return _run(build, shape, lambda module, state: module(state, state, None, 0)[0])
     if info.kind == "nonlocal-block":
-        return _run(lambda: info.factory(config, channels=CHANNELS), CHANNELS, lambda module, x: module(x, None)[0])
-    return _encoder(_Key(ComponentSpec(info, config)), 3)
+        build = functools.partial(info.factory, config, channels=CHANNELS)
+        return _run(build, (CHANNELS, side, side), lambda module, x: module(x, None)[0])
+    return _encoder(_Key(ComponentSpec(info, config)), 3, side)
 
 
 @dataclass(frozen=True)
 class MeasuredArchitecture:
-    """Parameters and cost of an architecture and its two halves."""
+    """Parameters and cost of an architecture and its two halves, on side × side pixels."""
 
+    side: int
     encoder: Measured
     decoder: Measured
     parameters: int
@@ -63,20 +67,21 @@ class MeasuredArchitecture:
 
 
 def measure_architecture(spec: ArchitectureSpec) -> MeasuredArchitecture:
-    """An architecture on SIDE × SIDE pixels, at SCALE if it takes any."""
+    """An architecture on SIDE × SIDE pixels, or the next multiple that it needs, at SCALE if it takes any."""
     with torch.device("meta"):
         restorer = Restorer(spec).eval()
-    size = restorer.output_size(SIDE, SIDE, scale=SCALE if restorer.sizes == "any" else None)
-    encoder = _encoder(_Key(spec.encoder), spec.channels)
-    decoder = _decoder(_Key(spec.decoder), restorer.encoder.out_channels, spec.decoded_channels, size)
-    features = 4.0 * restorer.encoder.out_channels * SIDE * SIDE
+    side = SIDE + -SIDE % spec.padding.multiple
+    size = restorer.output_size(side, side, scale=SCALE if restorer.sizes == "any" else None)
+    encoder = _encoder(_Key(spec.encoder), spec.channels, side)
+    decoder = _decoder(_Key(spec.decoder), restorer.encoder.out_channels, spec.decoded_channels, side, size)
+    features = 4.0 * restorer.encoder.out_channels * side * side
     both = Cost(
         max(encoder.cost.memory, features + decoder.cost.memory),
         encoder.cost.multiply_adds + decoder.cost.multiply_adds,
         encoder.cost.traffic + decoder.cost.traffic,
     )
     parameters = sum(parameter.numel() for parameter in restorer.parameters())
-    return MeasuredArchitecture(encoder, decoder, parameters, both, restorer.receptive_field, restorer.sizes)
+    return MeasuredArchitecture(side, encoder, decoder, parameters, both, restorer.receptive_field, restorer.sizes)
 
 
 def cells(parameters: int, taken: Cost) -> tuple[str, str, str]:
@@ -99,20 +104,22 @@ class _Key:
 
 
 @functools.cache
-def _encoder(key: _Key, channels: int) -> Measured:
-    return _run(lambda: key.spec.build(channels=channels), channels, lambda module, image: module(image))
+def _encoder(key: _Key, channels: int, side: int) -> Measured:
+    return _run(lambda: key.spec.build(channels=channels), (channels, side, side), lambda module, image: module(image))
 
 
 @functools.cache
-def _decoder(key: _Key, features: int, channels: int, size: tuple[int, int]) -> Measured:
+def _decoder(key: _Key, features: int, channels: int, side: int, size: tuple[int, int]) -> Measured:
     build = functools.partial(key.spec.build, features=features, channels=channels)
-    return _run(build, features, lambda module, x: module(x, size))
+    return _run(build, (features, side, side), lambda module, x: module(x, size))
 
 
-def _run(build: Callable[[], nn.Module], channels: int, call: Callable[[nn.Module, Tensor], Tensor]) -> Measured:
+def _run(
+    build: Callable[[], nn.Module], shape: tuple[int, int, int], call: Callable[[nn.Module, Tensor], Tensor]
+) -> Measured:
     with torch.device("meta"):
         module = build().eval().to(memory_format=torch.channels_last)
-    given = torch.empty(1, channels, SIDE, SIDE, device="meta").contiguous(memory_format=torch.channels_last)
+    given = torch.empty(1, *shape, device="meta").contiguous(memory_format=torch.channels_last)
     shapes: list[torch.Size] = []
 
     def computation() -> Tensor:

@@ -13,6 +13,7 @@ from toolbox.catalog import shipped_providers
 from toolbox.discovery import CORE
 from toolbox.records import ArchitectureInfo, ConverterInfo
 
+HYBRIDS = "toolbox_hybrids"  # which combine the parts of other papers; the page of architectures lists them
 README = Path(__file__).parents[2] / "README.md"
 SYSTEMS = re.compile(
     r"(?<=<!-- systems: written by `python docs/generate.py` -->\n).*?(?=<!-- end of systems -->)", re.S
@@ -30,11 +31,12 @@ def _systems() -> str:
     groups: dict[tuple[str, str], list[ArchitectureInfo]] = {}
     order = list(shipped_providers())
     for info in sorted(architectures(), key=lambda info: order.index(info.name)):
-        groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
+        if info.provider != HYBRIDS:
+            groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
     converters: list[ConverterInfo] = [each for each in records("converters") if each.url]
     rows = []
     for (_, paper), (first, *others) in groups.items():
-        code = next((each for each in converters if _reads(each, first)), None)
+        code = _converter(first, converters)
         if code is not None:
             converters.remove(code)  # its code is that of one paper
         rows.append(_row(paper, code.url if code else "", first, others))
@@ -48,7 +50,8 @@ def _row(paper: str, code: str, first: ArchitectureInfo, others: list[Architectu
     return name, first.summary, ", ".join(links), ", ".join(f"`{info.name}`" for info in others)
 
 
-def _reads(converter: ConverterInfo, info: ArchitectureInfo) -> bool:
-    """Whether a converter reads published checkpoints of an architecture: its plugin's, or the core's of one name."""
-    same_plugin = converter.provider == info.provider
-    return same_plugin and (info.provider != CORE or converter.name.split("-")[0] == info.name.split("-")[0])
+def _converter(info: ArchitectureInfo, converters: list[ConverterInfo]) -> ConverterInfo | None:
+    """The converter of an architecture's published checkpoints: the one of its name, or its plugin's only one."""
+    of_plugin = [each for each in converters if each.provider == info.provider]
+    named = [each for each in of_plugin if each.name.split("-")[0] == info.name.split("-")[0]]
+    return next(iter(named or (of_plugin if info.provider != CORE else [])), None)

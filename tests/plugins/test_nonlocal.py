@@ -286,7 +286,8 @@ def test_a_mean_shift_that_was_trained_along_is_kept() -> None:
     image = torch.rand(1, 3, 6, 8)
 
     def shifted(values: Tensor, name: str) -> Tensor:
-        return F.conv2d(values, torch.from_numpy(shift[f"{name}.weight"]), torch.from_numpy(shift[f"{name}.bias"]))
+        weight, bias = (torch.from_numpy(shift[f"{name}.{kind}"]) for kind in ("weight", "bias"))
+        return F.conv2d(values, weight, bias)
 
     ours = case.restorer
     with torch.inference_mode():

@@ -9,7 +9,6 @@ one batched product over views, and no region is copied.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox.nonlocal_blocks.neighborhood import Segment, TopK, Whole, Window, segments
+from toolbox.nonlocal_blocks.scratch import Scratch, reusable
 from toolbox.nonlocal_blocks.traced import attend_at_once
 from toolbox.nonlocal_blocks.weighting import Weighting, weights_of
 
@@ -70,12 +70,8 @@ def attend(
     # Channels last, as in the networks, so that none of this is a copy.
     queries, keys, values = (each.permute(0, 2, 3, 1).contiguous() for each in (queries, keys, values))
 
-    tensors = (queries, keys, values, *(previous or ()))
-    recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    device = queries.device.type
-    autocasts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    reuses = not (recorded or autocasts)
-    key_memory, value_memory, scores = (_Scratch(queries, usable=reuses) for _ in range(3))
+    reuses = reusable(queries, keys, values, *(previous or ()))
+    key_memory, value_memory, scores = (Scratch(queries, usable=reuses) for _ in range(3))
     earlier = iter(previous or ())
     correlation: list[Tensor] = []
     outside = {segment.alike(): segment.outside(queries) for segment in (*rows, *columns)}
@@ -132,26 +128,3 @@ def _mask(y: Tensor, x: Tensor, scores: Tensor) -> None:
     """
     pairs = scores.view(-1, len(y), len(x), y.shape[1], x.shape[1])
     torch.add(y[:, None, :, None].expand_as(pairs), x[:, None, :], out=pairs)
-
-
-class _Scratch:
-    """Memory that every run overwrites, since new memory costs more than the work in it.
-
-    There is none when autograd needs the values, or when autocast chooses the type.
-    """
-
-    def __init__(self, like: Tensor, *, usable: bool) -> None:
-        self.memory = like.new_empty(0) if usable else None
-
-    def room(self, *shape: int) -> Tensor | None:
-        """A tensor of that shape to write to, over the one before; None when there is no such memory."""
-        if self.memory is None:
-            return None
-        if self.memory.numel() < math.prod(shape):
-            self.memory = self.memory.new_empty(math.prod(shape))
-        return self.memory[: math.prod(shape)].view(shape)
-
-    def copied(self, source: Tensor) -> Tensor:
-        """The source, contiguous."""
-        room = self.room(*source.shape)
-        return source.contiguous() if room is None else room.copy_(source)

@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from toolbox.nonlocal_blocks.scratch import Scratch, reusable
+
 SHARPNESS = 10.0  # factor of the scores before the softmax
 SMALLEST_NORM = 1e-4  # least norm of a patch of keys, which is divided by it
 PAIRS_AT_A_TIME = 2**20  # pairs of queries and keys in a band, so that their scores stay in the cache
@@ -56,7 +58,7 @@ def attend_patches(queries: Tensor, grids: Sequence[Grid]) -> Tensor:
     for start in range(0, width, columns):
         first, stop = max(0, start - HALO), min(start + columns, width)
         strip = queries[..., first : min(stop + HALO, width)]
-        strips.append(_gathered(strip, flat)[:, :, start - first : stop - first])
+        strips.append(_Strip(strip, flat).gathered()[:, :, start - first : stop - first])
     return torch.cat(strips, 2).permute(0, 3, 1, 2)
 
 
@@ -80,71 +82,88 @@ class _Flat(NamedTuple):
     keys: Tensor  # (B, L, K)
     values: Tensor  # (B, K, C)
     factor: Tensor  # (B, 1, 1, K): sharpness over the norm of the patch around each key, 0 for empty keys
-    empty: Tensor  # (K,): −inf for empty keys, else 0
     parts: tuple[tuple[int, int, int], ...]  # of each grid: its first key, the one behind its last, and a row's length
 
     @classmethod
     def of(cls, grids: Sequence[Grid]) -> _Flat:
-        like, parts, stop = grids[0].keys, [], 0
-        factors, empties = [], []
+        factors, parts, stop = [], [], 0
         for keys, _ in grids:
             norm = F.unfold(keys, 3, padding=1).norm(dim=1).clamp(min=SMALLEST_NORM)
             factors.append(F.pad((SHARPNESS / norm).unflatten(1, keys.shape[2:]), (0, 1)).flatten(1))
-            empty = F.pad(like.new_zeros(keys.shape[2:]), (0, 1), value=-math.inf)
-            empties.append(empty.flatten())
-            parts.append((stop, stop + empty.numel(), empty.shape[1]))
-            stop += empty.numel()
+            row = keys.shape[3] + 1
+            parts.append((stop, stop + keys.shape[2] * row, row))
+            stop += keys.shape[2] * row
         keys, values = (
             torch.cat([F.pad(each, (0, 1)).flatten(2) for each in kind], 2) for kind in zip(*grids, strict=True)
         )
-        return cls(keys, values.mT.contiguous(), torch.cat(factors, 1)[:, None, None], torch.cat(empties), tuple(parts))
+        return cls(keys, values.mT.contiguous(), torch.cat(factors, 1)[:, None, None], tuple(parts))
 
 
-def _gathered(queries: Tensor, flat: _Flat) -> Tensor:
-    """(B, L, H, W) → (B, H, W, C)."""
-    batch, _, height, width = queries.shape
-    pixels = queries.permute(0, 2, 3, 1)
-    step = max(1, PAIRS_AT_A_TIME // (batch * width * flat.keys.shape[2]))
-    products = (
-        (pixels[:, y : y + step].flatten(1, 2) @ flat.keys).unflatten(1, (-1, width)) for y in range(0, height, step)
-    )
-    weights = (torch.addcmul(flat.empty, score, flat.factor).softmax(3) for score in _summed(products, flat))
-    gathered = [(band.flatten(1, 2) @ flat.values).unflatten(1, (-1, width)) for band in _summed(weights, flat)]
-    return torch.cat(gathered, 1)
+class _Strip:
+    """The attention of a strip of queries to all keys, band by band."""
+
+    def __init__(self, queries: Tensor, flat: _Flat) -> None:
+        self.queries, self.flat = queries, flat
+        self.reuses = reusable(queries, flat.keys, flat.values)
+        # Products become weights, and one sum of nine is no longer needed when the next one is made.
+        self.products, self.total, self.along_scores, self.along_weights = (
+            Scratch(queries, usable=self.reuses) for _ in range(4)
+        )
+
+    def gathered(self) -> Tensor:
+        """(B, H, W, C)."""
+        width = self.queries.shape[3]
+        scores = self._summed(self._products(), self.along_scores)
+        spread = self._summed(map(self._weights, scores), self.along_weights)
+        return torch.cat([(band.flatten(1, 2) @ self.flat.values).unflatten(1, (-1, width)) for band in spread], 1)
+
+    def _products(self) -> Iterator[Tensor]:
+        """The products of pixels, in bands (B, rows, W, K)."""
+        batch, _, height, width = self.queries.shape
+        pixels, keys = self.queries.permute(0, 2, 3, 1), self.flat.keys
+        step = max(1, PAIRS_AT_A_TIME // (batch * width * keys.shape[2]))
+        for start in range(0, height, step):
+            some = pixels[:, start : start + step].flatten(1, 2)
+            room = self.products.room(batch, some.shape[1], keys.shape[2])
+            yield torch.bmm(some, keys, out=room).unflatten(1, (-1, width))
+
+    def _weights(self, scores: Tensor) -> Tensor:
+        scores = torch.mul(scores, self.flat.factor, out=scores if self.reuses else None)
+        for start, stop, row in self.flat.parts:
+            scores[..., start + row - 1 : stop : row].fill_(-math.inf)  # empty keys
+        return torch.softmax(scores, 3, out=self.products.room(*scores.shape))
+
+    def _summed(self, bands: Iterator[Tensor], memory: Scratch) -> Iterator[Tensor]:
+        """Bands (B, rows, W, K) one below the other → the same rows, each pair's sum over the nine shifts of both."""
+        before: Tensor | None = None  # the last two rows of earlier bands, summed along the rows
+        for band in bands:
+            along = _summed_along(band, memory)
+            above = torch.zeros_like(along[:, :1]) if before is None else before
+            if above.shape[1] + along.shape[1] > 2:
+                yield self._summed_down(above, along)
+            before = torch.cat((above[:, -1:], along[:, -2:]), 1)[:, -2:]
+        if before is not None:
+            yield self._summed_down(before, torch.zeros_like(before[:, :1]))
+
+    def _summed_down(self, above: Tensor, below: Tensor) -> Tensor:
+        """One or two rows and those below (B, rows, W, K) → all but the first and the last, each the sum of three."""
+        batch, upper, width, keys = above.shape
+        rows = upper + below.shape[1] - 2
+        room = self.total.room(batch, rows, width, keys)
+        total = torch.cat((above[:, 1:], below[:, :-1]), 1, out=room)
+        for start, stop, row in self.flat.parts:
+            total[:, :upper, :, start + row : stop].add_(above[:, :rows, :, start : stop - row])
+            total[:, upper:, :, start + row : stop].add_(below[:, :-2, :, start : stop - row])
+            total[..., start : stop - row].add_(below[:, -rows:, :, start + row : stop])
+        return total
 
 
-def _summed(bands: Iterator[Tensor], flat: _Flat) -> Iterator[Tensor]:
-    """Bands (B, rows, W, K) one below the other → the same rows, each pair's sum over the nine shifts of both."""
-    before: Tensor | None = None  # the last two rows of earlier bands, summed along the rows
-    for band in bands:
-        along = _summed_along(band)
-        above = torch.zeros_like(along[:, :1]) if before is None else before
-        if above.shape[1] + along.shape[1] > 2:
-            yield _summed_down(above, along, flat)
-        before = along[:, -2:] if along.shape[1] > 1 else torch.cat((above[:, -1:], along), 1)
-    if before is not None:
-        yield _summed_down(before, torch.zeros_like(before[:, :1]), flat)
-
-
-def _summed_along(band: Tensor) -> Tensor:
+def _summed_along(band: Tensor, memory: Scratch) -> Tensor:
     """(B, rows, W, K) → the same, each pair's sum over three shifts along the row; anything for empty keys."""
     shift = band.shape[3] + 1  # to the next query and the next key
-    total = band.clone()
+    room = memory.room(*band.shape)
+    total = band.clone() if room is None else room.copy_(band)
     source, target = band.flatten(2), total.view(*band.shape[:2], -1)
     target[..., shift:].add_(source[..., :-shift])
     target[..., :-shift].add_(source[..., shift:])
-    return total
-
-
-def _summed_down(above: Tensor, below: Tensor, flat: _Flat) -> Tensor:
-    """One or two rows and those below (B, rows, W, K) → all but the first and the last, summed over three shifts down.
-
-    Two tensors, because joining them would copy the lower one.
-    """
-    total = torch.cat((above[:, 1:], below[:, :-1]), 1)
-    rows, upper = total.shape[1], above.shape[1]
-    for start, stop, row in flat.parts:
-        total[:, :upper, :, start + row : stop].add_(above[:, :rows, :, start : stop - row])
-        total[:, upper:, :, start + row : stop].add_(below[:, :-2, :, start : stop - row])
-        total[..., start : stop - row].add_(below[:, -rows:, :, start + row : stop])
     return total
