@@ -212,3 +212,18 @@ def test_a_program_without_toolbox_gets_the_same_numbers(tmp_path: Path) -> None
     subprocess.run([sys.executable, "-c", DOWNSTREAM, script, *runs], check=True, capture_output=True)
     for name, restored in expected.items():
         torch.testing.assert_close(load_file(tmp_path / f"{name}.out")["image"], restored, atol=1e-6, rtol=1e-5)
+
+
+def test_the_estimator_of_noise_is_trained(
+    run_example: RunExample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolbox.images.inspection import noise
+
+    weights = tmp_path / "noise.safetensors"
+    arguments = [str(ROOT / "examples" / "photos"), "-o", str(weights), "--cases", "6", "--steps", "3"]
+    monkeypatch.setattr(sys, "argv", ["train_noise.py", *arguments])
+    threads = torch.get_num_threads()
+    run_example("train_noise")
+    torch.set_num_threads(threads)
+    shapes = {key: value.shape for key, value in load_file(weights).items()}
+    assert shapes == {key: value.shape for key, value in load_file(noise.WEIGHTS).items()}

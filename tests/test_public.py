@@ -31,7 +31,14 @@ NET: dict[str, Any] = {
         ("load", ["path_or_name", "registries"]),
         ("save", ["restorer", "path"]),
         ("convert", ["source", "format", "hints"]),
-        ("restore", ["image", "model", "scale", "size", "output", "max_memory", "halo", "progress", "conditions"]),
+        ("inspect", ["image"]),
+        (
+            "restore",
+            [
+                *("image", "model", "scale", "size", "output", "strength", "max_memory", "halo", "progress"),
+                "conditions",
+            ],
+        ),
         (
             "evaluate",
             [

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from toolbox.discovery import list_architectures, list_components
     from toolbox.errors import ToolboxError
     from toolbox.evaluation.evaluate import evaluate
+    from toolbox.images.inspection.inspect import inspect
     from toolbox.images.restore import restore
     from toolbox.restorer import Restorer, build
     from toolbox.weights.convert import convert
@@ -21,6 +22,7 @@ _HOMES = {
     "build": "toolbox.restorer",
     "convert": "toolbox.weights.convert",
     "evaluate": "toolbox.evaluation.evaluate",
+    "inspect": "toolbox.images.inspection.inspect",
     "list_architectures": "toolbox.discovery",
     "list_components": "toolbox.discovery",
     "load": "toolbox.weights.file",
@@ -34,6 +36,7 @@ __all__ = [
     "build",
     "convert",
     "evaluate",
+    "inspect",
     "list_architectures",
     "list_components",
     "load",

@@ -18,6 +18,21 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def printable(text: object) -> str:
+    """Text such as a file's name with escapes in the place of control characters, which a terminal would obey.
+
+    Bytes of a name that are no text become escapes too.
+    """
+    return "".join(letter if letter.isprintable() else _escape(letter) for letter in str(text))
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that Python could not decode
+        return f"\\x{code - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
+
+
 @contextmanager
 def written_beside(target: Path) -> Iterator[Path]:
     """A path beside ``target`` to write to; renamed to it on success, removed on failure.
@@ -25,7 +40,8 @@ def written_beside(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder does not exist or cannot be written.
     """
-    short = target.name.encode()[:100].decode(errors="ignore")  # a name has at most 255 bytes, with our additions
+    # A name has at most 255 bytes, with our additions. Bytes that are no text are left out.
+    short = os.fsencode(target.name)[:100].decode(errors="ignore")
     descriptor, name = tempfile.mkstemp(prefix=f".{short}.", suffix=".partial", dir=target.parent)
     partial = Path(name)
     try:

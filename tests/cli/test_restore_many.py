@@ -21,6 +21,7 @@ from PIL import Image
 
 from tests.cli.command import Run
 from tests.images.samples import exif, first_page, noise
+from toolbox.images import restore_file, restore_files
 from toolbox.images.files.picture import read_picture
 
 
@@ -68,7 +69,8 @@ def test_many_files_are_json_for_programs(run: Run, scans: Path) -> None:
     result = run("restore", "scans", "-r", "-o", "out/", "-m", "bicubic", "--workers", "2", "--json")
     assert result.code == 1
     report = result.data
-    assert (report["model"], report["restored"], report["skipped"], report["failed"]) == ("bicubic", 4, 0, 1)
+    assert {file["model"] for file in report["files"] if file["status"] == "restored"} == {"bicubic"}
+    assert (report["restored"], report["skipped"], report["failed"]) == (4, 0, 1)
     files = {file["input"]: file for file in report["files"]}
     assert files["scans/cut.png"] == {
         "input": "scans/cut.png",
@@ -277,3 +279,18 @@ def test_ctrl_c_ends_a_run_without_a_traceback(tmp_path: Path) -> None:
     assert b"Traceback" not in errors
     assert len(list((tmp_path / "out").glob("[0-9]*"))) < 60
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_ctrl_c_says_how_many_files_are_done(run: Run, scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    restore, calls = restore_file.restore_file, list[object]()
+
+    def interrupted(source: Any, *more: Any) -> Any:
+        calls.append(source)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return restore(source, *more)
+
+    monkeypatch.setattr(restore_files, "restore_file", interrupted)
+    result = run("restore", "scans", "-r", "-o", "out/", "-m", "bicubic")
+    assert result.code == 130
+    assert result.err.splitlines()[-1] == "stopped: 2 of 5 files are done"

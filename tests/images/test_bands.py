@@ -19,7 +19,7 @@ from toolbox.datasets.folders import PICTURES, PicturesConfig
 from toolbox.errors import ImageError
 from toolbox.images.files.picture import read_pixels
 from toolbox.images.files.reading import opened
-from toolbox.images.restore_file import Settings, restore_file
+from toolbox.images.restore_file import Networks, Settings, restore_file
 from toolbox.restorer import Restorer
 from toolbox.training.loop import train
 from toolbox.training.pictures import DataWarning, OpenDatasets, open_pictures
@@ -104,7 +104,7 @@ def test_other_formats_do_not_hold_them(tmp_path: Path) -> None:
 def test_a_color_model_says_what_it_leaves_out(tmp_path: Path) -> None:
     bands, restorer = pixels(4), network(3)
     tifffile.imwrite(tmp_path / "in.tif", bands, photometric="rgb", extrasamples=["unspecified"])
-    report = restore_file(tmp_path / "in.tif", tmp_path / "out.tif", Settings(restorer, "rgb"))
+    report = restore_file(tmp_path / "in.tif", tmp_path / "out.tif", Settings(Networks((restorer,), "rgb")))
     assert report.notes == ("left out channels that are no colors; a model with 4 channels restores all",)
     assert np.array_equal(tifffile.imread(tmp_path / "out.tif"), toolbox.restore(bands[..., :3], restorer))
 

@@ -25,7 +25,7 @@ from toolbox.images.engine.hardware import large_pictures
 from toolbox.images.engine.request import Geometry, Request
 from toolbox.images.files.reading import opened
 from toolbox.images.jobs import find_sources, output_of
-from toolbox.images.restore_file import Settings
+from toolbox.images.restore_file import Networks, Settings
 from toolbox.images.restore_files import FilesRun, Outcome, Streams
 
 SIZES = ((1, 1), (1, 13), (17, 1), (9, 16))
@@ -97,10 +97,10 @@ def odd_pictures() -> Iterator[tuple[str, bytes]]:
 def restored(folder: Path, output: str) -> list[Outcome]:
     texts = [str(folder)]
     out = output_of(output, texts, None)
-    settings = Settings(identity(), "bicubic", Request(Geometry(1.5)))
+    settings = Settings(Networks((identity(),), "bicubic"), Request(Geometry(1.5)))
     streams = Streams(io.BytesIO(), io.BytesIO())
     with large_pictures():
-        return list(FilesRun(find_sources(texts, True, out), out, settings, streams).run(lambda *_: None))
+        return list(FilesRun(find_sources(texts, True, out).sources, out, settings, streams).run(lambda *_: None))
 
 
 def test_odd_pictures_are_restored_at_their_depth(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def found(*arguments: str, recursive: bool = False, output: str | None = None) -> list[str]:
     out = None if output is None else output_of(output, arguments, None)
-    return [str(source) for source in find_sources(arguments, recursive, out)]
+    return [str(source) for source in find_sources(arguments, recursive, out).sources]
 
 
 def test_a_folder_is_its_pictures_in_order(scans: Path) -> None:
@@ -52,6 +52,23 @@ def test_a_folder_without_a_picture_is_refused(scans: Path) -> None:
     (scans / "empty").mkdir()
     with pytest.raises(ImageError, match=r"^scans/empty: no picture found; use --recursive to search subfolders$"):
         found("scans/empty")
+
+
+def test_a_picture_counts_by_its_content_and_the_rest_of_a_folder_is_counted(scans: Path) -> None:
+    Image.new("RGB", (4, 3)).save(scans / "holiday.dat", "JPEG")
+    (scans / "notes").write_bytes(b"no picture at all")
+    (scans / "raw.xyz").write_bytes(b"FUJIFILMCCD-RAW 0201")
+    in_folder = find_sources(("scans",), False, None)
+    names = [str(source) for source in in_folder.sources]
+    assert names == ["scans/a.jpg", "scans/b.png", "scans/holiday.dat", "scans/raw.xyz"]
+    assert in_folder.others == 2  # c.txt and notes
+    assert find_sources(("scans/notes",), False, None).others == 0  # it was named, and fails
+
+
+def test_a_name_is_printed_without_control_characters() -> None:
+    assert str(Source(Path("a\x1b[31m\nb.png"))) == "a\\x1b[31m\\nb.png"
+    assert str(Source(Path(b"caf\xe9 \xc3\xa9.png".decode(errors="surrogateescape")))) == "caf\\xe9 é.png"
+    assert str(Source(Path("right\u202egnp.exe"))) == "right\\u202egnp.exe"
 
 
 def target(output: str, source: str, inside: str = "", kind: str | None = None, several: bool = False) -> str:

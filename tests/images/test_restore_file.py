@@ -22,7 +22,7 @@ from toolbox.images.engine import plan
 from toolbox.images.engine.hardware import large_pictures
 from toolbox.images.engine.request import Geometry, Request
 from toolbox.images.files.reading import opened
-from toolbox.images.restore_file import Settings, dry_run, restore_file, usual_format
+from toolbox.images.restore_file import Networks, Settings, dry_run, restore_file, usual_format
 from toolbox.imresize import imresize
 from toolbox.restorer import Restorer
 
@@ -30,7 +30,7 @@ from toolbox.restorer import Restorer
 def settings(restorer: Restorer, **more: Any) -> Settings:
     geometry = Geometry(**{name: more.pop(name) for name in ("scale", "size", "long_edge") if name in more})
     quality = more.pop("quality", None)
-    return Settings(restorer, "the-model", Request(geometry, **more), quality)
+    return Settings(Networks((restorer,), "the-model"), Request(geometry, **more), quality)
 
 
 def deep(path: Path, *shape: int) -> np.ndarray[Any, Any]:
@@ -209,7 +209,7 @@ def test_a_network_that_breaks_down_is_named(value: float, tmp_path: Path) -> No
 def test_a_size_that_the_model_does_not_do_names_the_file(tmp_path: Path) -> None:
     Image.fromarray(picture(7, 6)).save(tmp_path / "in.png")
     fixed = model(1, {"name": "pixel-shuffle", "scale": 3, "channels": 4}, global_skip="none")
-    with pytest.raises(SpecError, match=r"in\.png: got output size 14x12 for input 7x6"):
+    with pytest.raises(SpecError, match=r"in\.png: got output size 12x14 for input 6x7"):
         restore_file(tmp_path / "in.png", tmp_path / "out.png", settings(fixed, scale=2))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import shutil
@@ -27,16 +28,16 @@ from toolbox.files import remove_partials, written_beside
 from toolbox.images import restore_files as batch_module
 from toolbox.images.engine.request import Geometry, Request
 from toolbox.images.jobs import find_sources, output_of
-from toolbox.images.restore_file import Settings, restore_file
+from toolbox.images.restore_file import Networks, Settings, restore_file
 from toolbox.images.restore_files import FilesRun, Outcome, Streams
 
 
 def batch(arguments: list[Any], output: str | Path | None, workers: int = 1, scale: float = 2, **more: Any) -> FilesRun:
     texts = [str(argument) for argument in arguments]
     out = None if output is None else output_of(str(output), texts, None)
-    settings = Settings(identity(), "bicubic", Request(Geometry(scale), workers=workers))
+    settings = Settings(Networks((identity(),), "bicubic"), Request(Geometry(scale), workers=workers))
     streams = Streams(io.BytesIO(), io.BytesIO())
-    return FilesRun(find_sources(texts, True, out), out, settings, streams, **more)
+    return FilesRun(find_sources(texts, True, out).sources, out, settings, streams, **more)
 
 
 def run(it: FilesRun) -> list[Outcome]:
@@ -261,3 +262,27 @@ def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest
         remove_partials(tmp_path)
         partial.write_bytes(b"whole")
     assert [path.name for path in tmp_path.iterdir()] == ["b.png"]
+
+
+# Names.
+
+
+NAMES = [b"caf\xe9.png", b"two\nlines.png", b"esc\x1b[31m.png", "日本.png".encode(), b"\xff\xfe" * 60 + b".png"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=["latin-1", "newline", "escape", "japanese", "long"])
+def test_every_name_that_the_system_takes_is_restored(name: bytes, tmp_path: Path) -> None:
+    source, target = (tmp_path / folder / os.fsdecode(name) for folder in ("in", "out"))
+    source.parent.mkdir()
+    try:
+        Image.fromarray(noise(4, 5, 3)).save(tmp_path / "it.png")
+        (tmp_path / "it.png").rename(source)
+    except OSError:
+        pytest.skip("this file system does not take the name")
+    (outcome,) = run(batch([source], f"{tmp_path}/out/"))
+    assert outcome.error is None
+    assert outcome.report is not None
+    assert first_page(target).pixels.shape == (8, 10, 3)
+    assert str(outcome.report.output).isprintable()
+    assert json.dumps(outcome.report.output).isascii()
+    assert str(outcome.source).isprintable()

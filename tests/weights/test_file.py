@@ -221,7 +221,10 @@ def test_a_folder_that_is_missing_and_a_target_that_is_a_folder_are_refused(tmp_
 
 
 def test_a_name_without_weights_is_refused_with_what_to_do() -> None:
-    sentence = r"^'nlrn' ships without weights; give the path of a weights file, or build it untrained with toolbox\.bu"
+    sentence = (
+        r"^'nlrn' ships without weights; give the path of a weights file, use one for this task that has them "
+        r"\(nlrn-lite, nlrn-lite-blind, photo\), or build it untrained with toolbox\.build$"
+    )
     with pytest.raises(WeightsError, match=sentence):
         toolbox.load("nlrn")
 

@@ -17,7 +17,9 @@ from toolbox.cli import (
     convert,
     doctor,
     eval_,
+    inspect_,
     list_,
+    models,
     plugin,
     restore,
     schema,
@@ -27,6 +29,7 @@ from toolbox.cli import (
 from toolbox.cli.plugin_commands import Commands
 from toolbox.entry_points import SELECTION
 from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
+from toolbox.files import printable
 
 app = typer.Typer(
     name="toolbox",
@@ -39,12 +42,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("restore")(restore.restore)
+app.command("inspect")(inspect_.inspect_)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("eval")(eval_.eval_)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.command("list")(list_.list_)
+app.command("models")(models.models)
 app.command("show")(show.show)
 app.command("compose")(compose.compose)
 app.command("schema")(schema.schema)
@@ -77,9 +82,9 @@ def main() -> None:
     except ToolboxError as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the command line talks
+        print(f"error: {printable(error)}", file=sys.stderr)  # noqa: T201  # the command line talks
         sys.exit(1 if isinstance(error, (ImageError, TrainingError, WeightsError)) else 2)
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)  # noqa: T201  # the command line talks
+    print(f"warning: {printable(message)}", file=sys.stderr)  # noqa: T201  # the command line talks

@@ -26,7 +26,7 @@ def compare(
     to the reference, or else to the largest of them; the sheet says so.
     """
     from toolbox.errors import ImageError
-    from toolbox.files import is_file
+    from toolbox.files import is_file, printable
     from toolbox.images.comparison import draw_comparison as drawn
     from toolbox.images.files.picture import check_writable, read_picture, write_picture
 
@@ -36,21 +36,22 @@ def compare(
     for path in (*photos, *([reference] if reference is not None else [])):
         if is_file(path) and is_file(output) and output.samefile(path):
             raise ImageError(f"{output} is one of the pictures; choose another name")
-    names = [path.name for path in photos]
-    labels = names if len(set(names)) == len(names) else [str(path) for path in photos]
+    names = [printable(path.name) for path in photos]
+    labels = names if len(set(names)) == len(names) else [printable(path) for path in photos]
     pictures = [read_picture(path) for path in photos]
     comparison = drawn(pictures, labels, None if reference is None else read_picture(reference))
     write_picture(comparison.sheet, output)
     if not as_json:
         scores = [f"{label} {psnr:.2f} dB" for label, psnr in zip(labels, comparison.psnr or (), strict=False)]
-        typer.echo(f"wrote {output}" + f" (PSNR: {', '.join(scores)})" * bool(scores))
+        typer.echo(f"wrote {printable(output)}" + f" (PSNR: {', '.join(scores)})" * bool(scores))
         return
     left, top, right, bottom = comparison.detail
     report: dict[str, Any] = {
-        "output": str(output),
-        "reference": None if reference is None else str(reference),
+        "output": printable(output),
+        "reference": None if reference is None else printable(reference),
         "pictures": [
-            {"path": str(path), "size": list(picture.size)} for path, picture in zip(photos, pictures, strict=True)
+            {"path": printable(path), "size": list(picture.size)}
+            for path, picture in zip(photos, pictures, strict=True)
         ],
         "detail": {"left": left, "top": top, "width": right - left, "height": bottom - top},
     }

@@ -69,3 +69,12 @@ def parse_size(text: str) -> tuple[int, int]:
     if width < 1 or height < 1:
         raise typer.BadParameter(f"got {text!r}, expected WIDTHxHEIGHT in pixels, such as 1920x1080")
     return height, width
+
+
+def parse_box(text: str) -> tuple[int, int, int, int]:
+    """A region X,Y,W,H in pixels → (top, left, height, width)."""
+    match = re.fullmatch(r"(\d+),(\d+),(\d+),(\d+)", text)
+    left, top, width, height = (int(each) for each in match.groups()) if match else (0, 0, 0, 0)
+    if width < 1 or height < 1:
+        raise typer.BadParameter(f"got {text!r}, expected X,Y,WIDTH,HEIGHT in pixels, such as 100,50,200,200")
+    return top, left, height, width

@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolbox.cli.options import Catalog, Json, parse_condition, parse_scales, parse_size, registries_with
+from toolbox.cli.options import Catalog, Json, parse_box, parse_condition, parse_scales, parse_size, registries_with
 from toolbox.cli.restore_output import RestoreOutput
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from toolbox.images.engine.request import Geometry
+    from toolbox.images.engine.request import Geometry, Request
     from toolbox.images.files.page import Page
     from toolbox.images.jobs import Output, Source
+    from toolbox.images.models import ChosenNetworks
+    from toolbox.images.preview import Box
+    from toolbox.images.restore_file import Networks, Settings
+    from toolbox.registry import Registries
+    from toolbox.restorer import Restorer
 
 
 def restore(
@@ -43,12 +48,13 @@ def restore(
         ),
     ] = None,
     model: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--model",
             "-m",
             metavar="MODEL",
-            help="A name (see `toolbox list`) or a weights file. Default: photo to denoise, diinn-lite to enlarge.",
+            help="A name (see `toolbox models`) or a weights file; repeat it to run several in a row. Default: by "
+            "what Toolbox sees, photo to clean, diinn-lite to resize, and none for a clean picture.",
         ),
     ] = None,
     scale: Annotated[
@@ -75,7 +81,11 @@ def restore(
     ] = None,
     sigma: Annotated[
         float | None,
-        typer.Option("--sigma", min=0, help="Noise level of 255, for models that need it; the same as sigma=N below."),
+        typer.Option(
+            "--sigma",
+            min=0,
+            help="Noise level of 255, for models that need it, or in the place of what Toolbox sees.",
+        ),
     ] = None,
     condition: Annotated[
         list[Any] | None,
@@ -86,6 +96,10 @@ def restore(
             help="What else a model needs to know, see `toolbox show MODEL`; may be repeated.",
         ),
     ] = None,
+    strength: Annotated[
+        float,
+        typer.Option("--strength", metavar="N", help="Share of the restored picture in the result, from 0 to 1."),
+    ] = 1.0,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders recursively.")] = False,
     output_format: Annotated[
         str | None,
@@ -123,6 +137,15 @@ def restore(
         Path | None,
         typer.Option("--reference", metavar="PICTURE", help="Ground truth; --compare then shows it and the PSNR."),
     ] = None,
+    preview: Annotated[
+        Any,
+        typer.Option(
+            "--preview",
+            metavar="X,Y,W,H",
+            parser=parse_box,
+            help="Restore only this region, in pixels of the picture, and write it beside the original to OUT.",
+        ),
+    ] = None,
     max_memory: Annotated[
         str | None,
         typer.Option("--max-memory", metavar="MEMORY", help="Memory limit of the whole process, such as 2GB."),
@@ -143,37 +166,32 @@ def restore(
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """Denoise pictures, or resize them.
+    """Clean pictures of noise and JPEG artifacts, or resize them.
 
-    Toolbox removes noise, or enlarges or reduces the pictures when you give a size. A gray model restores
-    each channel of a color picture by itself. Results keep 8 or 16 bits per channel, alpha, EXIF, XMP, resolution and
-    ICC profile, and all pages and frames. Each result is written completely or not at all, and a file that fails does
-    not stop the others.
+    Without a model, Toolbox looks at each picture, chooses, and tells you. A clean picture stays as it is, unless you
+    give a size. A gray model restores each channel of a color picture by itself. Results keep 8 or 16 bits per
+    channel, alpha, EXIF, XMP, resolution and ICC profile, and all pages and frames. Each result is written completely
+    or not at all, and a file that fails does not stop the others.
     """
     from toolbox.images.engine import hardware
     from toolbox.images.engine.request import Request
     from toolbox.images.jobs import find_sources
-    from toolbox.images.restore import DENOISER, ENLARGER
     from toolbox.images.restore_file import Settings
     from toolbox.images.restore_files import FilesRun
-    from toolbox.restorer import check_conditions
-    from toolbox.weights.find import find_model
 
     geometry = _geometry(scale=scale, size=size, width=width, height=height, long_edge=long_edge)
     target = _target(inputs, output, output_format, max_memory, dry_run)
-    sources = find_sources(inputs, recursive, target)
+    found = find_sources(inputs, recursive, target)
+    sources = found.sources
     single = len(inputs) == 1 and [str(source.path or "-") for source in sources] == [str(Path(inputs[0]))]
     comparison = _comparison(compare, reference, sources[0].path, output, single)
-    name = model or (ENLARGER if geometry.given else DENOISER)
-    restorer = hardware.placed(find_model(name, registries_with(catalog)), device, dtype)
     conditions = dict(condition or []) | ({} if sigma is None else {"sigma": sigma})
-    check_conditions(restorer.spec, conditions)
-    settings = Settings(
-        restorer=restorer,
-        model=name,
-        request=Request(geometry, max_memory, halo, workers, conditions),
-        quality=quality,
-    )
+    request = Request(geometry, max_memory, halo, workers, conditions, strength)
+    settings = Settings(_networks(model, request, registries_with(catalog), device, dtype), request, quality)
+    if preview is not None:
+        with hardware.threads(threads), hardware.large_pictures():
+            _write_preview(sources[0], single, output, settings, preview)
+        return
     run = FilesRun(
         sources,
         target,
@@ -185,12 +203,52 @@ def restore(
     )
     # When the picture goes to standard output, sentences go to standard error.
     to_stderr = target is not None and target.is_standard and not dry_run
-    words = RestoreOutput(name, single=single, as_json=as_json, dry_run=dry_run, to_stderr=to_stderr)
+    words = RestoreOutput(found.others, single=single, as_json=as_json, dry_run=dry_run, to_stderr=to_stderr)
     with hardware.threads(threads), hardware.large_pictures(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # an error says the same, or nobody asked
         outcomes = words.follow(run, comparison.keep)
     written = comparison.write() if outcomes[0].report is not None else None
     words.finish(outcomes, written)
+
+
+def _networks(
+    models: list[str] | None, request: Request, registries: Registries, device: str | None, dtype: str | None
+) -> Networks | ChosenNetworks:
+    """The named networks, or those to choose for each picture, on the device."""
+    from toolbox.images.engine import hardware
+    from toolbox.images.engine.chain import check_request
+    from toolbox.images.models import ChosenNetworks, named_networks, sigma_alone
+    from toolbox.weights.find import find_model
+
+    def load(name: str) -> Restorer:
+        return hardware.placed(find_model(name, registries), device, dtype)
+
+    if not models:
+        check_request((), request)
+        return ChosenNetworks(load, resizes=request.geometry.given, sigma=sigma_alone(request.conditions))
+    networks = named_networks(models, load)
+    check_request(networks.restorers, request)
+    return networks
+
+
+def _write_preview(source: Source, single: bool, output: str | None, settings: Settings, box: Box) -> None:
+    """Write the region before and after, side by side."""
+    from toolbox.files import printable
+    from toolbox.images.comparison import side_by_side
+    from toolbox.images.files.formats import check_writable
+    from toolbox.images.files.picture import image_of, write_picture
+    from toolbox.images.preview import restore_region
+
+    if not single or source.path is None or output is None:
+        raise typer.BadParameter("got --preview, expected one picture file and the file to write it to")
+    path = Path(output)
+    check_writable(path)
+    if path.resolve() == source.path.resolve():
+        raise typer.BadParameter(f"got {output} for --output, expected another file than the picture")
+    region = restore_region(source.path, box, settings)
+    write_picture(side_by_side(image_of(region.before), image_of(region.after)), path)
+    seen = "" if region.networks.seen is None else f"saw {region.networks.seen}\n"
+    typer.echo(f"{seen}wrote {printable(path)} (before | after, {region.networks.model})")
 
 
 def _geometry(**sizes: Any) -> Geometry:

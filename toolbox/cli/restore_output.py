@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from toolbox.files import printable
 from toolbox.progress import ItemBars, progress_bar
 
 if TYPE_CHECKING:
@@ -24,15 +25,15 @@ class RestoreOutput:
     """The output of one run.
 
     Args:
-        model: the name of the model.
+        others: how many files in the folders are no pictures.
         single: exactly one file was named, so there is no summary.
         as_json: print one JSON document at the end, and no sentences.
         dry_run: nothing is written, so sentences describe the plan.
         to_stderr: standard output is for the picture.
     """
 
-    def __init__(self, model: str, *, single: bool, as_json: bool, dry_run: bool, to_stderr: bool) -> None:
-        self.model, self.single, self.as_json = model, single, as_json
+    def __init__(self, others: int, *, single: bool, as_json: bool, dry_run: bool, to_stderr: bool) -> None:
+        self.others, self.single, self.as_json = others, single, as_json
         self.dry_run, self.to_stderr = dry_run, to_stderr
         self.status = "planned" if dry_run else "restored"
         self.started = time.monotonic()
@@ -41,11 +42,15 @@ class RestoreOutput:
         """Run under a progress bar, and print the outcome for each file."""
         outcomes = []
         with progress_bar(hidden=run.only_tell) as bar:
-            bars = ItemBars(bar, len(run.sources), f"with {self.model}")
-            for outcome in run.run(bars.update, watch):
-                bars.finish(outcome.source)
-                outcomes.append(outcome)
-                self._print_outcome(outcome)
+            bars = ItemBars(bar, len(run.sources), "")
+            try:
+                for outcome in run.run(bars.update, watch):
+                    bars.finish(outcome.source)
+                    outcomes.append(outcome)
+                    self._print_outcome(outcome)
+            except KeyboardInterrupt:
+                typer.echo(f"stopped: {len(outcomes)} of {len(run.sources)} files are done", err=True)
+                raise typer.Exit(130) from None
         return outcomes
 
     def finish(self, outcomes: list[Outcome], compare: Path | None) -> None:
@@ -60,16 +65,16 @@ class RestoreOutput:
             raise failed[0].error
         if self.as_json:
             files = [self._record(outcome) for outcome in outcomes]
-            comparison = {"compare": None if compare is None else str(compare)}
+            comparison = {"compare": None if compare is None else printable(compare)}
             self._print(json.dumps(files[0] | comparison if self.single else self._summary(files)))
         elif not self.single:
             self._print(self._table(outcomes))
         elif compare is not None:
-            self._print(f"wrote {compare} (before | after)")
+            self._print(f"wrote {printable(compare)} (before | after)")
         for outcome in failed:
             if "--debug" in sys.argv and outcome.error is not None:
                 traceback.print_exception(outcome.error)
-            typer.echo(f"error: {outcome.error}", err=True)
+            typer.echo(f"error: {printable(outcome.error)}", err=True)
         if failed:
             raise typer.Exit(1)
 
@@ -86,27 +91,30 @@ class RestoreOutput:
             typer.echo(f"note: {name}: {note}", err=True)
         if self.as_json:
             return
+        if report.seen is not None:
+            self._print(f"{name}: {report.seen}")
         if not self.dry_run:
-            self._print(_result(report, self.model))
+            self._print(_result(report))
         elif self.single:
-            self._print(_forecast(report, self.model))
+            self._print(_forecast(report))
         else:
-            self._print(f"{name}: {_forecast(report, self.model)}")
+            self._print(f"{name}: {_forecast(report)}")
 
     def _record(self, outcome: Outcome) -> dict[str, Any]:
-        record: dict[str, Any] = {"input": "-" if outcome.source.path is None else str(outcome.source.path)}
+        record: dict[str, Any] = {"input": "-" if outcome.source.path is None else str(outcome.source)}
         if outcome.report is None:
             status = {"status": "skipped", "output": outcome.skipped} if outcome.error is None else {"status": "failed"}
-            return record | status | ({} if outcome.error is None else {"error": str(outcome.error)})
+            return record | status | ({} if outcome.error is None else {"error": printable(outcome.error)})
         report = {
             key: list(value) if isinstance(value, tuple) else value for key, value in vars(outcome.report).items()
         }
-        return record | {"status": self.status, "model": self.model} | report
+        return record | {"status": self.status} | report
 
     def _summary(self, files: list[dict[str, Any]]) -> dict[str, Any]:
         statuses = [file["status"] for file in files]
         counts = {status: statuses.count(status) for status in (self.status, "skipped", "failed")}
-        return {"model": self.model, "files": files} | counts | {"seconds": round(time.monotonic() - self.started, 3)}
+        counts["no_pictures"] = self.others
+        return {"files": files} | counts | {"seconds": round(time.monotonic() - self.started, 3)}
 
     def _table(self, outcomes: list[Outcome]) -> str:
         reports = [outcome.report for outcome in outcomes if outcome.report is not None]
@@ -118,19 +126,25 @@ class RestoreOutput:
             ("skipped", len(outcomes) - len(reports) - failed, ""),
             ("failed", failed, ""),
         )
-        return "\n".join(f"{name:<10}{number:>6}  {more}".rstrip() for name, number, more in rows)
+        lines = [f"{name:<10}{number:>6}  {more}".rstrip() for name, number, more in rows]
+        if self.others:
+            lines.append("1 file is no picture" if self.others == 1 else f"{self.others} files are no pictures")
+        return "\n".join(lines)
 
 
-def _result(report: FileReport, model: str) -> str:
+def _result(report: FileReport) -> str:
     pages = f", {report.pages} pages" if report.pages > 1 else ""
     written = "standard output" if report.output == "-" else report.output
-    return f"wrote {written} ({_sizes(report)}{pages}, {model}, {report.seconds:.1f} s)"
+    verb = "replaced" if report.replaced else "wrote"
+    return f"{verb} {written} ({_sizes(report)}{pages}, {printable(report.model)}, {report.seconds:.1f} s)"
 
 
-def _forecast(report: FileReport, model: str) -> str:
+def _forecast(report: FileReport) -> str:
     tiles = f"{report.tiles} tile{'s' if report.tiles > 1 else ''}{'' if report.exact else ', approximate'}"
     pages = f" on {report.pages} pages" if report.pages > 1 else ""
-    memory = (report.memory or 0) / 1e9
+    memory, model = (report.memory or 0) / 1e9, printable(report.model)
+    if not report.tiles:
+        return f"{_sizes(report)}, {model}{pages}"
     return f"{_sizes(report)} with {model}: about {memory:.1f} GB in all, {report.seconds:.0f} s, in {tiles}{pages}"
 
 

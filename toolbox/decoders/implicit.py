@@ -108,6 +108,28 @@ class ImplicitDecoder(nn.Module):
         # Contiguous, or else each chunk would copy everything.
         return Content(prepared[:, first - outer :][:, : last - first + 1].contiguous(), first, height)
 
+    def region(self, features: Tensor, size: tuple[int, int], rows: slice, columns: slice) -> Tensor:
+        """A region of the grid call: (B, features, H, W) → (B, channels, rows, columns).
+
+        Only the features near the region count.
+        """
+        height, width = features.shape[-2:]
+        step = rows.stop - rows.start
+        if self.reach(height / size[0]) is not None:
+            step = max(1, max(8, self.band // width) * size[0] // height)
+        positions = grid(size, features.device)
+
+        def parts() -> Iterator[Tensor]:
+            for start in range(rows.start, rows.stop, step):
+                stop = min(start + step, rows.stop)
+                if self.reach(height / size[0]) is None:
+                    content = self.whole(features, (2 / size[0], 2 / size[1]))
+                else:
+                    content = self._content(features, start, stop, size)
+                yield from self.decode(content, positions.at(positions.y[start:stop], positions.x[:, columns]))
+
+        return assembled(parts(), (rows.stop - rows.start, columns.stop - columns.start))
+
     def decode_rows(self, content: Content, size: tuple[int, int], start: int, stop: int) -> Iterator[Tensor]:
         """Rows [start, stop) of a grid of ``size`` from top to bottom, in pieces (B, some rows, W', channels)."""
         positions = grid(size, content.values.device)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolbox.errors import ImageError, SpecError
+from toolbox.files import printable
 from toolbox.images.files.formats import Format, check_writable, format_of, readable_suffixes, suffix_of
+from toolbox.images.files.reading import is_picture
 
 STANDARD = "-"  # standard input or output
 PATTERN = re.compile(r"[*?[]")
@@ -23,9 +25,11 @@ class Source:
 
     path: Path | None
     inside: Path = Path()  # its path inside the given folder
+    in_folder: bool = False  # whether it was found in a folder, and not named itself
 
     def __str__(self) -> str:
-        return "standard input" if self.path is None else str(self.path)
+        """The name to print, without control characters."""
+        return "standard input" if self.path is None else printable(self.path)
 
 
 @dataclass(frozen=True)
@@ -74,23 +78,40 @@ class Output:
         return path, named
 
 
-def find_sources(arguments: Sequence[str], recursive: bool, output: Output | None) -> list[Source]:
+@dataclass(frozen=True)
+class Found:
+    """The files to restore, and the number of files in the given folders that are no pictures."""
+
+    sources: list[Source]
+    others: int = 0
+
+
+def find_sources(arguments: Sequence[str], recursive: bool, output: Output | None) -> Found:
     """The files that the arguments name: files, folders, patterns such as ``*.tif``, and ``-``.
 
-    In a folder these are all files with the suffix of a picture, in order, except hidden ones and those
-    in the folder of the results. A missing file is included too; restoring it fails later.
+    In a folder these are all files with the suffix of a picture or the content of one, in order, except hidden ones
+    and those in the folder of the results. A missing file is included too; restoring it fails later.
 
     Raises:
         ImageError: there is no picture.
     """
     found: dict[Path | None, Source] = {}
+    others: set[Path] = set()
     for argument in arguments:
         for source in _named(argument, recursive, output):
-            found.setdefault(source.path and source.path.absolute(), source)
+            if source.path is not None and source.in_folder and not _may_be_picture(source.path):
+                others.add(source.path.absolute())
+            else:
+                found.setdefault(source.path and source.path.absolute(), source)
     if not found:
         more = "" if recursive else "; use --recursive to search subfolders"
         raise ImageError(f"{', '.join(arguments)}: no picture found{more}")
-    return list(found.values())
+    return Found(list(found.values()), len(others))
+
+
+def _may_be_picture(path: Path) -> bool:
+    """Whether a file has the suffix of a picture, or else the first bytes of one."""
+    return path.suffix.lower() in readable_suffixes() or is_picture(path)
 
 
 def _named(argument: str, recursive: bool, output: Output | None) -> Iterator[Source]:
@@ -99,7 +120,8 @@ def _named(argument: str, recursive: bool, output: Output | None) -> Iterator[So
         yield Source(None)
     elif is_folder(path):
         results = Path(output.text).absolute() if output and output.is_folder else None
-        yield from (Source(each, each.parent.relative_to(path)) for each in _pictures(path, recursive, results))
+        files = _files(path, recursive, results)
+        yield from (Source(each, each.parent.relative_to(path), in_folder=True) for each in files)
     elif PATTERN.search(argument) and not os.path.lexists(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  # pathlib takes no absolute pattern
         yield from (Source(Path(each)) for each in matches if not is_folder(Path(each)))
@@ -109,15 +131,12 @@ def _named(argument: str, recursive: bool, output: Output | None) -> Iterator[So
         yield Source(path)
 
 
-def _pictures(folder: Path, recursive: bool, results: Path | None) -> Iterator[Path]:
-    suffixes = readable_suffixes()
+def _files(folder: Path, recursive: bool, results: Path | None) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
         here = Path(where)
         kept = (name for name in sorted(folders) if not name.startswith(".") and (here / name).absolute() != results)
         folders[:] = kept if recursive else ()
-        yield from (
-            here / name for name in sorted(names) if Path(name).suffix.lower() in suffixes and not name.startswith(".")
-        )
+        yield from (here / name for name in sorted(names) if not name.startswith("."))
 
 
 def output_of(text: str, arguments: Sequence[str], kind: Format | None) -> Output:

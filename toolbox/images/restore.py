@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -12,23 +13,27 @@ from torch import Tensor
 
 from toolbox.errors import ImageError
 from toolbox.images.arrays import check_array, to_array, to_image
-from toolbox.images.engine.plan import make_plan, warn_if_approximate
+from toolbox.images.engine.chain import (
+    check_request,
+    plan_chain,
+    run_chain,
+    run_chain_on_tensor,
+    warn_if_any_approximate,
+)
 from toolbox.images.engine.request import Geometry, Request, Scale
-from toolbox.images.engine.run import Progress, has_alpha, restore_array, restore_tensor
+from toolbox.images.engine.run import Progress, has_alpha
 from toolbox.images.files.formats import check_writable
 from toolbox.images.files.metadata import Metadata
 from toolbox.images.files.picture import page_of, read_picture, with_info_of, write_array
-from toolbox.images.restore_file import Settings, restore_file
-from toolbox.restorer import Restorer, check_conditions
+from toolbox.images.inspection.inspect import inspect
+from toolbox.images.models import ChosenNetworks, named_networks, sigma_alone
+from toolbox.images.restore_file import Networks, Settings, restore_file
+from toolbox.restorer import Restorer
 from toolbox.weights.file import load
-
-DENOISER = "photo"  # the default model without a size
-ENLARGER = "diinn-lite"  # the default model with a size
-
 
 InMemory = TypeVar("InMemory", np.ndarray[Any, Any], Image.Image, Tensor)
 AnyPath = TypeVar("AnyPath", str, Path)
-Model = str | Path | Restorer | None
+Model = str | Path | Restorer | Sequence[str | Path | Restorer] | None
 Size = tuple[int, int]
 ConditionValue = float | np.ndarray[Any, Any] | Tensor  # a number, or a map (H, W)
 
@@ -41,6 +46,7 @@ def restore(
     size: Size | None = None,
     *,
     output: str | Path | None = None,
+    strength: float = 1.0,
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
@@ -54,6 +60,7 @@ def restore(
     size: Size | None = None,
     *,
     output: str | Path,
+    strength: float = 1.0,
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
@@ -67,6 +74,7 @@ def restore(
     size: Size | None = None,
     *,
     output: None = None,
+    strength: float = 1.0,
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
@@ -79,6 +87,7 @@ def restore(
     size: Size | None = None,
     *,
     output: str | Path | None = None,
+    strength: float = 1.0,
     max_memory: float | str | None = None,
     halo: int | None = None,
     progress: Progress | None = None,
@@ -103,19 +112,22 @@ def restore(
 
     Args:
         image: see above; it is not changed.
-        model: a name that ships with weights, a weights file, or a restorer; by default
-            ``photo`` without a size, ``diinn-lite`` with one.
+        model: a name that ships with weights, a weights file, a restorer, or a list of them to run in a row. By
+            default Toolbox looks at the picture, as ``toolbox.inspect`` does: ``photo`` cleans one with noise or JPEG
+            artifacts, ``diinn-lite`` gives another size, and a clean picture of the same size stays as it is.
         scale: output over input size, one number or (vertical, horizontal).
         size: output (height, width).
         output: a file for the result; its suffix decides the format. Arrays of uint16 and float become
             16 bits per channel if the format has them.
+        strength: share of the restored picture in the result, from 0 to 1. The rest is the picture itself, resized
+            bicubically.
         max_memory: bytes for the whole process, or text such as ``"2GB"``. The picture is then cut into
             tiles that fit. If no exact ones do, the tiles are approximate, with a warning.
         halo: pixels around a tile. With fewer than the network's receptive field the tiles are
             approximate.
         progress: called with the steps done and the steps in all.
         conditions: the conditions of the model's spec, such as ``sigma=25``: a number, or a map (H, W) with
-            one for each pixel.
+            one for each pixel. Without a model, ``sigma`` takes the place of the estimated noise.
 
     Returns:
         The restored picture, as above. A gray model restores each color channel by itself. A color
@@ -131,44 +143,45 @@ def restore(
         check_writable(Path(output))
     if not isinstance(image, (str, Path, Image.Image, np.ndarray, Tensor)):
         raise ImageError(f"got a {type(image).__name__}, expected a path, a PIL image, an array or a tensor")
-    restorer = pick_model(model, enlarges=scale is not None or size is not None)
-    check_conditions(restorer.spec, conditions)
-    request = Request(Geometry(scale, size), max_memory, halo, conditions=conditions)
+    request = Request(Geometry(scale, size), max_memory, halo, conditions=conditions, strength=strength)
+    pick = _pick(model, request)
     if isinstance(image, (str, Path)) and output is not None:
-        settings = Settings(restorer, _name(model, restorer), request)
-        return type(image)(_restore_path(Path(image), Path(output), settings, progress))
+        return type(image)(_restore_path(Path(image), Path(output), Settings(pick, request), progress))
     if isinstance(image, Tensor):
-        batch = _restore_batch(restorer, image, request, progress)
+        batch, bands = _restore_batch(pick, image, request, progress)
         if output is not None:
-            write_array(to_array(batch), Path(output), Metadata(), bands=_are_bands(restorer))
+            write_array(to_array(batch), Path(output), Metadata(), bands=bands)
         return batch
-    picture = read_picture(Path(image)) if isinstance(image, (str, Path)) else image
-    if not isinstance(picture, Image.Image):
-        array = _restore_array(restorer, picture, request, progress)
+    if isinstance(image, np.ndarray):
+        networks = pick if isinstance(pick, Networks) else pick.choose(inspect(image))
+        array = _restore_array(networks, image, request, progress)
         if output is not None:
-            write_array(array, Path(output), Metadata(), bands=_are_bands(restorer))
+            write_array(array, Path(output), Metadata(), bands=_are_bands(networks))
         return array
+    picture = read_picture(Path(image)) if isinstance(image, (str, Path)) else image
+    networks = pick if isinstance(pick, Networks) else pick.choose(inspect(image))
     page = page_of(picture)
-    array = _restore_array(restorer, page.pixels, request, progress)
+    array = _restore_array(networks, page.pixels, request, progress)
     if output is not None:
         write_array(array, Path(output), page.metadata)
     return with_info_of(picture, to_image(array), page.metadata.icc)
 
 
-def pick_model(model: Model, enlarges: bool) -> Restorer:
-    """The restorer itself, the restorer of a name or weights file, or the default for the task."""
-    if isinstance(model, Restorer):
-        return model
-    return load(model or (ENLARGER if enlarges else DENOISER))
+def _pick(model: Model, request: Request) -> Networks | ChosenNetworks:
+    """The named networks, or those to choose for each picture."""
+    if model is None:
+        check_request((), request)
+        sigma = sigma_alone(request.conditions)
+        return ChosenNetworks(load, resizes=request.geometry.given, sigma=sigma)
+    names = [model] if isinstance(model, (str, Path, Restorer)) else model
+    networks = named_networks(names, load)
+    check_request(networks.restorers, request)
+    return networks
 
 
-def _are_bands(restorer: Restorer) -> bool:
+def _are_bands(networks: Networks) -> bool:
     """Whether all channels are the model's own, and none is alpha."""
-    return restorer.channels not in (1, 3)
-
-
-def _name(model: Model, restorer: Restorer) -> str:
-    return str(model) if isinstance(model, (str, Path)) else restorer.spec.summary or "the network"
+    return networks.channels not in (1, 3)
 
 
 def _restore_path(path: Path, output: Path, settings: Settings, progress: Progress | None) -> Path:
@@ -179,32 +192,46 @@ def _restore_path(path: Path, output: Path, settings: Settings, progress: Progre
 
 
 def _restore_array(
-    restorer: Restorer, array: np.ndarray[Any, Any], request: Request, progress: Progress | None
+    networks: Networks, array: np.ndarray[Any, Any], request: Request, progress: Progress | None
 ) -> np.ndarray[Any, Any]:
     check_array(array)
+    if not networks.restorers:
+        return array.copy()
     height, width, channels = (*array.shape, 1)[:3]
-    plan = make_plan(restorer, (channels - has_alpha(channels, restorer), height, width), request)
-    warn_if_approximate(restorer, plan, request)
-    return restore_array(restorer, array, plan, progress, request.conditions)
+    plan = plan_chain(networks.restorers, (channels - _alpha(networks, channels), height, width), request)
+    warn_if_any_approximate(networks.restorers, plan, request)
+    return run_chain(networks.restorers, array, plan, request, progress)
 
 
-def _restore_batch(restorer: Restorer, image: Tensor, request: Request, progress: Progress | None) -> Tensor:
-    """Restore a tensor (H, W), (C, H, W) or (B, C, H, W), one picture after the other."""
+def _restore_batch(
+    pick: Networks | ChosenNetworks, image: Tensor, request: Request, progress: Progress | None
+) -> tuple[Tensor, bool]:
+    """Restore a tensor (H, W), (C, H, W) or (B, C, H, W), one picture after the other; and whether it has bands."""
     shape, integer = tuple(image.shape), image.dtype in (torch.uint8, torch.uint16)
     if not 2 <= image.ndim <= 4 or 0 in shape:
         raise ImageError(f"got a tensor of shape {shape}, expected (H, W), (C, H, W) or (B, C, H, W)")
     if not integer and not image.is_floating_point():
         raise ImageError(f"got a tensor of {image.dtype}, expected uint8, uint16 or float in [0, 1]")
     white = torch.iinfo(image.dtype).max if integer else 1
-    channels = shape[-3] if image.ndim > 2 else 1
+    channels, bands = shape[-3] if image.ndim > 2 else 1, False
     restored = []
     for each in image.detach().reshape(-1, 1, channels, *shape[-2:]):
         values = each.float() / white if integer else each
         if not values.isfinite().all():
             raise ImageError("got a tensor with values that are not finite, expected them in [0, 1]")
-        plan = make_plan(restorer, (channels - has_alpha(channels, restorer), shape[-2], shape[-1]), request)
-        warn_if_approximate(restorer, plan, request)
-        result = restore_tensor(restorer, values, plan.size, progress, plan.tiling, request.conditions)
+        networks = pick if isinstance(pick, Networks) else pick.choose(inspect(each))
+        if not networks.restorers:
+            restored.append(each)
+            continue
+        colors = channels - _alpha(networks, channels)
+        plan = plan_chain(networks.restorers, (colors, shape[-2], shape[-1]), request)
+        warn_if_any_approximate(networks.restorers, plan, request)
+        result = run_chain_on_tensor(networks.restorers, values, plan, request, progress)
         restored.append((result * white).round_().to(image.dtype) if integer else result.to(image.dtype))
-    batch = torch.cat(restored) if restored else image
-    return batch.reshape(*shape[:-2], *batch.shape[-2:])
+        bands = _are_bands(networks)
+    batch = torch.cat(restored)
+    return batch.reshape(*shape[:-2], *batch.shape[-2:]), bands
+
+
+def _alpha(networks: Networks, channels: int) -> bool:
+    return has_alpha(channels, networks.restorers[0])

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import IO
 
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.engine.plan import ANYTHING, Plan, make_plan, warn_if_approximate
+from toolbox.files import printable
+from toolbox.images.engine.chain import ChainPlan, part_of, plan_chain, run_chain, warn_if_any_approximate
+from toolbox.images.engine.plan import ANYTHING
 from toolbox.images.engine.request import Request
-from toolbox.images.engine.run import Progress, restore_array
-from toolbox.images.files.formats import KNOWN, Format, format_of
+from toolbox.images.engine.run import Progress
+from toolbox.images.files.formats import KNOWN, SAME, Format, format_of
 from toolbox.images.files.page import Page, page_of_bands
 from toolbox.images.files.reading import PictureFile, opened
 from toolbox.images.files.writing import kept_whole, unwritable, write_pages
@@ -23,13 +25,30 @@ from toolbox.restorer import Restorer
 
 
 @dataclass(frozen=True)
+class Networks:
+    """The networks to run in a row over a picture, none to leave it as it is."""
+
+    restorers: tuple[Restorer, ...]
+    model: str  # their names
+    seen: str | None = None  # the reason in a few words, if Toolbox chose them
+
+    @property
+    def channels(self) -> int:
+        """Channels of the picture for the first network."""
+        return self.restorers[0].channels if self.restorers else 3
+
+
+@dataclass(frozen=True)
 class Settings:
     """The settings for every file of a run."""
 
-    restorer: Restorer
-    model: str  # its name
+    networks: Networks | Callable[[PictureFile], Networks]  # for every file, or chosen for each
     request: Request = ANYTHING
     quality: int | None = None  # 1 to 100, for formats with loss
+
+    def networks_for(self, file: PictureFile) -> Networks:
+        """The networks for an open file."""
+        return self.networks if isinstance(self.networks, Networks) else self.networks(file)
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,8 @@ class FileReport:
     """The outcome for a file, or the expected one of a dry run."""
 
     output: str | None
+    model: str
+    seen: str | None  # what Toolbox saw and chose; None if it got a model
     pages: int
     input_size: tuple[int, int]  # (width, height), of the first page
     output_size: tuple[int, int]
@@ -44,11 +65,13 @@ class FileReport:
     exact: bool
     memory: float | None  # bytes of the whole process, at most; None if not estimated
     seconds: float
+    replaced: bool = False  # whether the output existed
     notes: tuple[str, ...] = ()
 
 
 Target = Path | IO[bytes] | None
-Choose = Callable[[PictureFile, tuple[int, int], tuple[int, int]], tuple[Target, Format]]
+# From the open file, its (height, width) before and after, and the name of the model.
+Choose = Callable[[PictureFile, tuple[int, int], tuple[int, int], str], tuple[Target, Format]]
 
 
 def restore_file(
@@ -65,7 +88,7 @@ def restore_file(
         source: the path of the file, or its bytes.
         target: the file to write, or a function that chooses it and the format once the sizes are
             known: from the open file and the first page's (height, width) before and after.
-        settings: the network and the rest.
+        settings: the networks and the rest.
         progress: called with the steps done and the steps in all.
         name: its name in errors; by default its path.
         watch: called with each page before and after.
@@ -76,56 +99,73 @@ def restore_file(
     """
     started = time.monotonic()
     with opened(source, name) as file:
-        plans = plans_for(file, settings)
-        chosen, kind = _chosen(file, plans, settings, target)
+        networks = settings.networks_for(file)
+        plans = plans_for(file, networks, settings.request)
+        chosen, kind = _chosen(file, plans, networks, target)
         for plan in plans:
-            warn_if_approximate(settings.restorer, plan, settings.request, f"{file.name}: ")
+            warn_if_any_approximate(networks.restorers, plan, settings.request, f"{file.name}: ")
         notes: dict[str, None] = {}
 
         def restored() -> Iterator[Page]:
             for index, (number, plan) in enumerate(zip(file.pages, plans, strict=True)):
                 before = file.page(number)
                 notes.update(dict.fromkeys(before.notes))
-                if before.bands is not None and before.bands.shape[2] != settings.restorer.channels:
+                if before.bands is not None and before.bands.shape[2] != networks.channels:
                     count = before.bands.shape[2]
                     notes[f"left out channels that are no colors; a model with {count} channels restores all"] = None
-                after = _restored(file, before, plan, settings, _part(progress, index, len(plans)))
+                steps = part_of(progress, index, len(plans))
+                after = _restored(file, before, plan, networks, settings.request, steps)
                 if watch is not None:
                     watch(before, after)
                 yield after
 
-        durations = file.durations() if file.animated else ()
+        def write(out: IO[bytes]) -> list[str]:
+            if not networks.restorers and settings.quality is None and kind.name == SAME.get(file.format, file.format):
+                for _ in restored() if watch is not None else ():
+                    pass
+                out.write(file.content())
+                return []
+            durations = file.durations() if file.animated else ()
+            return write_pages(out, restored(), kind, settings.quality, durations, file.loop)
+
+        replaced = isinstance(chosen, Path) and chosen.exists()
         if isinstance(chosen, Path):
             with kept_whole(chosen) as out:
-                written = write_pages(out, restored(), kind, settings.quality, durations, file.loop)
+                written = write(out)
         else:
             buffer = io.BytesIO()
             with unwritable("standard output"):
-                written = write_pages(buffer, restored(), kind, settings.quality, durations, file.loop)
+                written = write(buffer)
                 if chosen is not None:
                     chosen.write(buffer.getbuffer())
                     chosen.flush()
-        report = _report(file, plans, settings, str(chosen) if isinstance(chosen, Path) else "-")
+        report = _report(file, plans, networks, str(chosen) if isinstance(chosen, Path) else "-")
     return dataclasses.replace(
-        report, seconds=round(time.monotonic() - started, 3), notes=tuple(dict.fromkeys((*notes, *written)))
+        report,
+        seconds=round(time.monotonic() - started, 3),
+        replaced=replaced,
+        notes=tuple(dict.fromkeys((*notes, *written))),
     )
 
 
 def dry_run(
     source: Path | io.BytesIO, target: Path | Choose, settings: Settings, name: str | None = None
 ) -> FileReport:
-    """Predict the outcome of ``restore_file`` from the file's header and the network's size.
+    """Predict the outcome of ``restore_file`` from the file's header and the networks' sizes.
 
     Raises:
         ImageError, SpecError: as in ``restore_file``, if the cause is known before.
     """
     with opened(source, name) as file:
-        plans = plans_for(file, settings, estimate_small=True)
-        chosen, _ = _chosen(file, plans, settings, target)
-        return _report(file, plans, settings, str(chosen) if isinstance(chosen, Path) else None)
+        networks = settings.networks_for(file)
+        plans = plans_for(file, networks, settings.request, estimate_small=True)
+        chosen, _ = _chosen(file, plans, networks, target)
+        return _report(file, plans, networks, str(chosen) if isinstance(chosen, Path) else None)
 
 
-def plans_for(file: PictureFile, settings: Settings, *, estimate_small: bool = False) -> list[Plan]:
+def plans_for(
+    file: PictureFile, networks: Networks, request: Request, *, estimate_small: bool = False
+) -> list[ChainPlan]:
     """The plan for each page of a file.
 
     Raises:
@@ -134,9 +174,9 @@ def plans_for(file: PictureFile, settings: Settings, *, estimate_small: bool = F
     plans = []
     for number in file.pages:
         (colors, height, width), bands = file.shape(number), file.bands(number)
-        shape = (bands if bands == settings.restorer.channels else colors, height, width)
+        shape = (bands if bands == networks.channels else colors, height, width)
         try:
-            plans.append(make_plan(settings.restorer, shape, settings.request, estimate_small=estimate_small))
+            plans.append(plan_chain(networks.restorers, shape, request, estimate_small=estimate_small))
         except (ImageError, SpecError) as error:
             raise type(error)(f"{file.name}: {error}") from None
     return plans
@@ -150,41 +190,42 @@ def usual_format(file: PictureFile) -> Format:
     return KNOWN[own]
 
 
-def _chosen(file: PictureFile, plans: list[Plan], settings: Settings, target: Path | Choose) -> tuple[Target, Format]:
+def _chosen(
+    file: PictureFile, plans: list[ChainPlan], networks: Networks, target: Path | Choose
+) -> tuple[Target, Format]:
     if isinstance(target, Path):
         return target, format_of(target)
-    return target(file, file.shape(file.pages[0])[1:], plans[0].size)
+    return target(file, file.shape(file.pages[0])[1:], plans[0].size, networks.model)
 
 
-def _restored(file: PictureFile, page: Page, plan: Plan, settings: Settings, progress: Progress | None) -> Page:
+def _restored(
+    file: PictureFile, page: Page, plan: ChainPlan, networks: Networks, request: Request, progress: Progress | None
+) -> Page:
+    if not networks.restorers:
+        return page
     try:
-        before = page.channels(settings.restorer.channels)
-        after = restore_array(settings.restorer, before, plan, progress, settings.request.conditions)
+        before = page.channels(networks.channels)
+        after = run_chain(networks.restorers, before, plan, request, progress)
     except ImageError as error:
-        raise ImageError(f"{file.name}: {settings.model}: {error}") from None
+        raise ImageError(f"{file.name}: {networks.model}: {error}") from None
     metadata = page.metadata.sized(plan.size)
     if before is page.bands:
         return page_of_bands(after, metadata, page.notes)
     return dataclasses.replace(page, pixels=after, metadata=metadata, bands=None)
 
 
-def _part(progress: Progress | None, index: int, count: int) -> Progress | None:
-    """The progress of one page as a part of all of them."""
-    if progress is None or count == 1:
-        return progress
-    return lambda done, steps: progress(index * steps + done, count * steps)
-
-
-def _report(file: PictureFile, plans: list[Plan], settings: Settings, output: str | None) -> FileReport:
+def _report(file: PictureFile, plans: list[ChainPlan], networks: Networks, output: str | None) -> FileReport:
     _, height, width = file.shape(file.pages[0])
     estimates = [plan.memory for plan in plans if plan.memory is not None]
     return FileReport(
-        output=output,
+        output=None if output is None else printable(output),
+        model=networks.model,
+        seen=networks.seen,
         pages=len(plans),
         input_size=(width, height),
         output_size=(plans[0].size[1], plans[0].size[0]),
         tiles=sum(plan.tiles for plan in plans),
         exact=all(plan.exact for plan in plans),
         memory=max(estimates, default=None),
-        seconds=math.fsum(plan.seconds or 0 for plan in plans),
+        seconds=math.fsum(plan.seconds for plan in plans),
     )

@@ -13,7 +13,7 @@ from typing import IO
 import torch
 
 from toolbox.errors import ImageError, ToolboxError
-from toolbox.files import remove_partials
+from toolbox.files import printable, remove_partials
 from toolbox.images.engine.hardware import threads
 from toolbox.images.files.formats import Format, check_writable
 from toolbox.images.files.page import Page
@@ -101,9 +101,9 @@ class FilesRun:
             progress(source, done / steps)
 
         def choose(
-            file: PictureFile, before: tuple[int, int], after: tuple[int, int]
+            file: PictureFile, before: tuple[int, int], after: tuple[int, int], model: str
         ) -> tuple[Path | IO[bytes] | None, Format]:
-            return self._target(source, file, before, after)
+            return self._target(source, file, before, after, model)
 
         name = str(source)
         try:
@@ -126,7 +126,7 @@ class FilesRun:
             return Outcome(source, error=failure)
 
     def _target(
-        self, source: Source, file: PictureFile, before: tuple[int, int], after: tuple[int, int]
+        self, source: Source, file: PictureFile, before: tuple[int, int], after: tuple[int, int], model: str
     ) -> tuple[Path | IO[bytes] | None, Format]:
         usual = usual_format(file)
         if self.output is None:
@@ -139,7 +139,7 @@ class FilesRun:
             "scale": across,
             "width": str(after[1]),
             "height": str(after[0]),
-            "model": Path(self.settings.model).stem,
+            "model": "+".join(Path(each).stem for each in model.split("+")),
         }
         target, kind = self.output.target(source, usual, values)
         self._claim(source, target)
@@ -156,20 +156,23 @@ class FilesRun:
             other = self._taken.setdefault(identity, source)
             if other is not source:
                 raise ImageError(
-                    f"{source} and {other} would both be written to {target}; use a pattern that tells them apart"
+                    f"{source} and {other} would both be written to {printable(target)}; use a pattern that tells "
+                    "them apart"
                 )
         if identity in self._inputs and not self.overwrite:
             whose = "the input itself" if identity == _identity(source.path or target) else "one of the inputs"
-            raise ImageError(f"{target} is {whose}; choose another name, or use --overwrite")
+            raise ImageError(f"{printable(target)} is {whose}; choose another name, or use --overwrite")
         if self.skip_existing and target.exists():
-            raise _Skipped(str(target))
+            raise _Skipped(printable(target))
         if self.only_tell:
             return
         if self.output is not None and (self.output.is_folder or self.output.is_pattern):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise ImageError(f"{target.parent}: the folder cannot be created: {error.strerror}") from None
+                raise ImageError(
+                    f"{printable(target.parent)}: the folder cannot be created: {error.strerror}"
+                ) from None
         check_writable(target)
         with self._lock:
             if target.parent not in self._clean:

@@ -116,11 +116,23 @@ def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
         raise WeightsError(f"{path}: no such weights file")
     architecture = registries.architectures[str(path_or_name)]
     if architecture.weights is None:
+        others = ", ".join(runnable_like(architecture.name, registries))
         raise WeightsError(
             f"{architecture.name!r} ships without weights; give the path of a weights file, "
-            "or build it untrained with toolbox.build"
+            + (f"use one for this task that has them ({others}), " if others else "")
+            + "or build it untrained with toolbox.build"
         )
     return architecture.weights
+
+
+def runnable_like(name: str, registries: Registries) -> list[str]:
+    """The architectures with weights that do the task of an architecture: keep the size of a picture, or change it."""
+
+    def keeps_size(each: str) -> bool:
+        return resolve(each, registries=registries).decoder.config.sizes() == "same"
+
+    own = keeps_size(name)
+    return [each.name for each in registries.architectures if each.weights is not None and keeps_size(each.name) == own]
 
 
 def read_header(path: Path) -> Header:

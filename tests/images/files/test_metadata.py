@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 import toolbox
 from tests.images.samples import MAKER_NOTE, SRGB, XMP, exif, first_page, identity, noise, tags_of
 from toolbox.images.files.metadata import Metadata
-from toolbox.images.restore_file import Settings, restore_file
+from toolbox.images.restore_file import Networks, Settings, restore_file
 
 EVERYTHING = {"exif", "xmp", "icc", "dpi"}
 # What each format can hold; of 16 bits only what Pillow does not write.
@@ -94,7 +94,7 @@ def test_deep_tiffs_carry_it_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["out.bmp", "out.gif", "out.tga"])
 def test_what_a_format_cannot_hold_is_said(name: str, tmp_path: Path) -> None:
-    report = restore_file(photo(tmp_path, ".png"), tmp_path / name, Settings(identity(), "bicubic"))
+    report = restore_file(photo(tmp_path, ".png"), tmp_path / name, Settings(Networks((identity(),), "bicubic")))
     (note,) = report.notes
     lost = "EXIF and ICC and XMP" if name == "out.bmp" else "DPI and EXIF and ICC and XMP"
     assert note == f"left out {lost}, which {name[4:].upper()} cannot hold"
@@ -105,7 +105,7 @@ def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path: Path) -> None:
     tags[0x010E] = "x" * 70_000
     path = tmp_path / "in.png"
     Image.new("L", (3, 3)).save(path, exif=tags)
-    report = restore_file(path, tmp_path / "out.jpg", Settings(identity(), "bicubic"))
+    report = restore_file(path, tmp_path / "out.jpg", Settings(Networks((identity(),), "bicubic")))
     assert report.notes == ("left out EXIF, which JPEG cannot hold",)
 
 

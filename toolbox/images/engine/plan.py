@@ -76,7 +76,7 @@ def make_plan(
         tiling = next(_tilings(restorer, halo, may_approximate=False)).within(*shape[1:])
         return Plan(size, tiling, tiling.count(*shape[1:]), _is_exact(tiling, shape, field), None, None)
     limit = math.inf if max_memory is None else parse_memory(max_memory)
-    estimate = _estimator(restorer, shape, decoded_size(restorer, shape, size))
+    estimate = _estimator(restorer, shape, decoded_size(restorer, shape, size), blends=request.strength < 1)
     smallest = math.inf
     for each in _tilings(restorer, halo, may_approximate=max_memory is not None):
         tiling = each.within(*shape[1:])
@@ -157,9 +157,9 @@ def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> 
 
 
 def _estimator(
-    restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int]
+    restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int], *, blends: bool
 ) -> Callable[[Tiling], tuple[float, float]]:
-    """A function that estimates bytes and seconds for a tiling."""
+    """A function that estimates bytes and seconds for a tiling, and for a blend with the picture itself."""
     channels, height, width = shape
     with torch.device("meta"):
         network = Restorer(restorer.spec).to(restorer.mean.dtype).eval()
@@ -202,7 +202,7 @@ def _estimator(
         tiles, tile = tiling.count(height, width), encoding_of_tile(tiling.largest(height), tiling.largest(width))
         decoded = decoding_of_all()
         kept = features * height * width * like.element_size()
-        pictures = channels * (2 * height * width + size[0] * size[1]) * like.element_size()
+        pictures = channels * (2 * height * width + (1 + blends) * size[0] * size[1]) * like.element_size()
         memory = max(tile.memory + (kept if tiles > 1 else 0), kept + decoded.memory)
         passes = channels if network.channels == 1 else 1
         multiply_adds, traffic = (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from toolbox.errors import ImageError
+from toolbox.errors import ImageError, SpecError
 from toolbox.restorer import Restorer, scaled_size
 
 Scale = float | tuple[float, float]
@@ -34,6 +34,15 @@ class Geometry:
             SpecError: the model does not do that size.
             ImageError: a stated side is not positive.
         """
+        return restorer.output_size(height, width, self.wanted(height, width))
+
+    def wanted(self, height: int, width: int) -> tuple[int, int] | None:
+        """The stated (height, width) for a picture of ``height`` × ``width``; None if no size is stated.
+
+        Raises:
+            SpecError: both size and scale are stated, or the scale is not positive and finite.
+            ImageError: a stated side is not positive.
+        """
         side = {"width": width, "height": height, "long_edge": max(height, width)}
         for name, length in side.items():
             asked = getattr(self, name)
@@ -41,8 +50,12 @@ class Geometry:
                 continue
             if asked < 1:
                 raise ImageError(f"got {name} {asked}, expected a positive number of pixels")
-            return restorer.output_size(height, width, scaled_size(height, width, asked / length))
-        return restorer.output_size(height, width, self.size, self.scale)
+            return scaled_size(height, width, asked / length)
+        if self.size is not None and self.scale is not None:
+            raise SpecError(f"got size {self.size} and scale {self.scale}, expected one of them")
+        if self.size is not None and (not isinstance(self.size, (tuple, list)) or len(self.size) != 2):
+            raise SpecError(f"got size {self.size}, expected (height, width), both positive integers")
+        return self.size if self.scale is None else scaled_size(height, width, self.scale)
 
 
 @dataclass(frozen=True)
@@ -54,3 +67,4 @@ class Request:
     halo: int | None = None  # pixels around a tile, when fewer than the encoder's receptive field are allowed
     workers: int = 1  # pictures that are restored at the same time and share memory
     conditions: Mapping[str, Any] = field(default_factory=dict)  # conditions for the network, such as sigma
+    strength: float = 1.0  # share of the restored picture in the result, 0 to 1; the rest is the picture itself

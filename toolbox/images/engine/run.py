@@ -45,12 +45,14 @@ def restore_tensor(
     progress: Progress | None = None,
     tiling: Tiling | None = None,
     conditions: Mapping[str, Any] = NONE,
+    part_of_result: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Restore (1, C, H, W) in [0, 1] to (1, C, *size) in [0, 1].
 
     If the network has another number of channels, the last of two or four channels is alpha, and a gray network
     restores each of three colors by itself. Without a size the network's own decides. Without a tiling the tiles
-    are exact.
+    are exact. ``part_of_result`` takes the place of encoder and decoder: from the picture as the network takes it, and
+    the same with its conditions, it computes a part of the result of a picture without alpha.
 
     Raises:
         ImageError: the network needs another number of channels, or gives values that are not finite.
@@ -88,6 +90,9 @@ def restore_tensor(
         with torch.no_grad():
             for part in passes:
                 seen = restorer.with_conditions(part, conditions)
+                if part_of_result is not None:
+                    restored.append(part_of_result(part, seen))
+                    continue
                 features = encode_in_tiles(restorer, restorer.pad(seen), tiling, step)
                 restored.append(resize(restorer.decode(features, part, decoded), target))
                 step()

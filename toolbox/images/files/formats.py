@@ -28,6 +28,18 @@ class Format:
     quality: int | None = None  # the default; None for a format without loss
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Another package by which Pillow reads a format."""
+
+    format: str  # Pillow's name
+    name: str
+    module: str
+    register: str | None  # the function that tells Pillow, unless the import does
+    extra: str  # of Toolbox, which installs the package
+    suffixes: tuple[str, ...]
+
+
 KNOWN = {
     each.name: each
     for each in (
@@ -52,8 +64,27 @@ WRITTEN = (
     *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA"),
     *("TIFF", "WEBP", "XBM"),
 )
+# Formats that Pillow reads with another package, which is an extra of ours.
+READERS = {
+    each.format: each
+    for each in (
+        Reader("HEIF", "HEIC", "pi_heif", "register_heif_opener", "heic", (".heic", ".heif", ".hif")),
+        Reader("JXL", "JPEG XL", "pillow_jxl", None, "jxl", (".jxl",)),
+    )
+}
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+JXL_STARTS = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a")
+RAW = "camera RAW"
 # Kinds of files that are refused by name: their first bytes, and the name.
 REFUSED = {
+    b"FUJIFILMCCD-RAW": RAW,
+    b"IIRO": RAW,
+    b"IIRS": RAW,
+    b"MMOR": RAW,
+    b"IIU\x00": RAW,
+    b"II\x1a\x00\x00\x00HEAPCCDR": RAW,
+    b"FOVb": RAW,
+    b"\x00MRM": RAW,
     b"%!PS": "PostScript",
     b"\xc5\xd0\xd3\xc6": "EPS",
     b"%PDF": "PDF",
@@ -96,8 +127,17 @@ def format_of(path: Path) -> Format:
     return format_named(str(kind))
 
 
+def reader_for(start: bytes) -> Reader | None:
+    """The reader for a file that starts so, if Pillow needs one."""
+    if start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS:
+        return READERS["HEIF"]
+    return READERS["JXL"] if start.startswith(JXL_STARTS) else None
+
+
 def refused_name(start: bytes) -> str | None:
     """The name of the kind of a file that starts so, if it is refused by name."""
+    if start[4:12] == b"ftypcrx " or (start[:2] in (b"II", b"MM") and start[8:10] == b"CR"):
+        return RAW
     return next((name for signature, name in REFUSED.items() if start.startswith(signature)), None)
 
 
@@ -110,7 +150,8 @@ def suffix_of(kind: Format) -> str:
 
 def readable_suffixes() -> frozenset[str]:
     """The suffixes of files that may be pictures."""
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in (*READ, "MPO"))
+    own = {suffix for suffix, name in Image.registered_extensions().items() if name in (*READ, "MPO")}
+    return frozenset(own.union(*(reader.suffixes for reader in READERS.values())))
 
 
 def check_writable(path: Path) -> None:

@@ -9,6 +9,8 @@ import stat
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from toolbox.errors import ImageError
 from toolbox.images.files.color import cmyk_to_rgb
 from toolbox.images.files.deep import TIFF_COLORS, bands_of, deep_pixels, deep_tiff_page
-from toolbox.images.files.formats import READ, refused_name
+from toolbox.images.files.formats import RAW, READ, Reader, reader_for, refused_name
 from toolbox.images.files.metadata import ORIENTATION, metadata_of
 from toolbox.images.files.page import TURNS, Page, upright
 from toolbox.pixels import Array
@@ -26,6 +28,9 @@ from toolbox.pixels import Array
 ONE_PICTURE = ("MPO", "PSD", "ICO", "ICNS", "CUR")  # their frames are previews, layers or sizes of a single picture
 REDUCED, MASK = 1, 4  # bits of TIFF's NewSubfileType, for pages that belong to another page
 ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF", "FLI")
+DNG_VERSION, MOSAIC, LINEAR_RAW = 50706, 32803, 34892  # a tag of TIFF, and photometric interpretations
+PREVIEWS = 8  # parts of a raw picture to look at
+UNSIGNED = ("TGA", "PCX", "ICO", "CUR", "XBM", "FLI", "DIB")  # formats whose first bytes many other files have too
 SILENCE = logging.NullHandler()
 
 
@@ -47,22 +52,31 @@ class PictureFile:
             raise
         self.animated = self.format in ANIMATIONS and len(self.pages) > 1
         self.loop: int | None = self._image.info.get("loop") if self._image else None  # None: shown once
+        # The quantization tables of a JPEG, by number: 64 steps each, row by row.
+        self.tables: dict[int, list[int]] | None = getattr(self._image, "quantization", None) or None
 
     def _open(self) -> None:
         for talker in ("PIL.TiffImagePlugin", "tifffile"):  # an error says the same
             logging.getLogger(talker).addHandler(SILENCE)
+        start = self._start(32)
+        kind = refused_name(start)
+        if kind == RAW:  # which may look like a TIFF
+            raise _refusal(kind)
+        formats = READ if (reader := reader_for(start)) is None else (_loaded(reader),)
         try:
-            self._image = Image.open(self._data, formats=READ)
+            self._image = Image.open(self._data, formats=formats)
             self.format = self._image.format or ""
         except UnidentifiedImageError:
-            if (kind := refused_name(self._start(16))) is not None:
-                raise ImageError(f"Toolbox does not read {kind}; export the picture as PNG or TIFF") from None
-            if self._start(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            if kind is not None:
+                raise _refusal(kind) from None
+            if start[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                 raise
             self.format = "TIFF"
         if self.format == "TIFF":
             own = io.BytesIO(self._data.getvalue()) if isinstance(self._data, io.BytesIO) else self._data
             self._tiff = tifffile.TiffFile(own)
+            if _is_raw(self._tiff.pages[0].aspage()):
+                raise _refusal(RAW)
 
     def close(self) -> None:
         if self._image is not None:
@@ -108,7 +122,7 @@ class PictureFile:
                 return deep_tiff_page(deep)
             image = self._seek(number)
             orientation = self._orientation(image)
-            decoded = deep_pixels(image, self._bytes)
+            decoded = deep_pixels(image, self.content)
             image.load()
             metadata, notes = metadata_of(image), tuple[str, ...]()
             if decoded is None:
@@ -170,8 +184,56 @@ class PictureFile:
         with self._data.open("rb") as file:
             return file.read(count)
 
-    def _bytes(self) -> bytes:
+    def content(self) -> bytes:
+        """The bytes of the file."""
         return self._data.getvalue() if isinstance(self._data, io.BytesIO) else self._data.read_bytes()
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file begins as a picture that Toolbox reads or refuses by name, whatever its suffix."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            start = file.read(32)
+        if reader_for(start) is not None or refused_name(start) == RAW:
+            return True
+        with Image.open(path, formats=[each for each in READ if each not in UNSIGNED]):
+            return True
+    # Decoders raise all kinds of errors for files of another kind.
+    except Exception:
+        return False
+
+
+def _refusal(kind: str) -> ImageError:
+    """The error for a kind of file that Toolbox does not read."""
+    return ImageError(f"Toolbox does not read {kind}; export the picture as PNG or TIFF")
+
+
+def _loaded(reader: Reader) -> str:
+    """Load the package of a reader, and return the name of its format.
+
+    Raises:
+        ImageError: the package is not installed.
+    """
+    try:
+        module = import_module(reader.module)
+    except ImportError:
+        raise ImageError(
+            f"Toolbox reads {reader.name} with an extra package, which is not installed; "
+            f"install toolbox-restoration[{reader.extra}]"
+        ) from None
+    if reader.register is not None and reader.format not in Image.OPEN:
+        getattr(module, reader.register)()
+    return reader.format
+
+
+def _is_raw(page: tifffile.TiffPage) -> bool:
+    """Whether the first page of a TIFF is that of a raw picture: DNG says so, others hold a mosaic beside a preview."""
+    if DNG_VERSION in page.tags:
+        return True
+    parts = [page, *(part.aspage() for part in islice(page.pages or (), PREVIEWS))]
+    return any(int(part.photometric) in (MOSAIC, LINEAR_RAW) for part in parts)
 
 
 @contextmanager

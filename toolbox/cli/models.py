@@ -1,0 +1,70 @@
+"""``toolbox models``: the networks that are ready to run, by purpose."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from toolbox.cli.options import Catalog, Json, registries_with
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toolbox.registry import Registries
+
+CLEAN, RESIZE = "keep the size", "give any size"
+
+
+def models(catalog: Catalog = None, as_json: Json = False) -> None:
+    """List the networks that have weights, by purpose, with quality and time.
+
+    The quality is the score of the training, by the protocol that it names. The time is an estimate for this machine,
+    in seconds per megapixel of the result; networks that give any size enlarge 2 times.
+    """
+    registries = registries_with(catalog)
+    records = [_record(each.name, each.summary, registries) for each in registries.architectures if each.weights]
+    if as_json:
+        typer.echo(json.dumps(records, indent=2))
+        return
+    _print(records)
+
+
+def _record(name: str, summary: str, registries: Registries) -> dict[str, Any]:
+    from toolbox.images.engine.plan import make_plan
+    from toolbox.images.engine.request import Geometry, Request
+    from toolbox.weights.file import load
+
+    restorer = load(name, registries=registries)
+    sizes, side = restorer.sizes, 500
+    request = Request(Geometry(scale=2 if sizes == "any" else None))
+    plan = make_plan(restorer, (3, side, side), request, estimate_small=True)
+    purposes = {"same": CLEAN, "any": RESIZE}
+    return {
+        "name": name,
+        "purpose": purposes.get(str(sizes), f"enlarge {sizes} times"),
+        "summary": summary,
+        "protocol": restorer.training_record.get("protocol"),
+        "psnr": restorer.training_record.get("psnr", {}),
+        "seconds_per_megapixel": round((plan.seconds or 0) / (plan.size[0] * plan.size[1] / 1e6), 2),
+    }
+
+
+def _print(records: Sequence[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    for purpose in dict.fromkeys(sorted(record["purpose"] for record in records)):
+        table = Table(title=purpose, title_justify="left", box=None, pad_edge=False)
+        for column in ("name", "PSNR", "s/MP", "summary"):
+            table.add_column(column, no_wrap=column != "summary", justify="right" if column == "s/MP" else "left")
+        for record in (each for each in records if each["purpose"] == purpose):
+            scores = ", ".join(f"{folder} {value:.2f} dB" for folder, value in record["psnr"].items())
+            score = f"{scores} ({record['protocol']})" if scores else ""
+            time = f"{record['seconds_per_megapixel']:.1f}"
+            table.add_row(*map(escape, (record["name"], score, time, record["summary"])))
+        console.print(table)
+        console.print()

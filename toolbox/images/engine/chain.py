@@ -1,0 +1,155 @@
+"""Networks in a row, each for the result of the one before: planned as one, without rounding between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from toolbox.errors import SpecError
+from toolbox.images.arrays import from_tensor, to_tensor
+from toolbox.images.engine.plan import Plan, make_plan, warn_if_approximate
+from toolbox.images.engine.request import Geometry, Request
+from toolbox.images.engine.run import Progress, restore_tensor
+from toolbox.images.inspection.choice import RESIZER
+from toolbox.resize import resize
+from toolbox.restorer import Restorer, check_conditions
+
+
+@dataclass(frozen=True)
+class ChainPlan:
+    """The plan of every network of a row, which together are one; without networks the picture stays as it is."""
+
+    size: tuple[int, int]  # (height, width) of the result
+    stages: tuple[Plan, ...]
+
+    @property
+    def tiles(self) -> int:
+        """The tiles of all networks."""
+        return sum(plan.tiles for plan in self.stages)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the tiles give the result of the whole picture."""
+        return all(plan.exact for plan in self.stages)
+
+    @property
+    def memory(self) -> float | None:
+        """Bytes of the whole process, at most; None if not estimated."""
+        return max((plan.memory for plan in self.stages if plan.memory is not None), default=None)
+
+    @property
+    def seconds(self) -> float:
+        """The estimated time, 0 if not estimated."""
+        return math.fsum(plan.seconds or 0 for plan in self.stages)
+
+
+def plan_chain(
+    restorers: Sequence[Restorer], shape: tuple[int, int, int], request: Request, *, estimate_small: bool = False
+) -> ChainPlan:
+    """The plan for a picture (channels, height, width), without alpha. Its errors are those of ``make_plan``."""
+    channels, height, width = shape
+    stages = []
+    for restorer, size in zip(restorers, _sizes(restorers, request.geometry, height, width), strict=True):
+        own = replace(request, geometry=Geometry(size=size))
+        stages.append(make_plan(restorer, (channels, height, width), own, estimate_small=estimate_small))
+        height, width = size
+    return ChainPlan((height, width), tuple(stages))
+
+
+def run_chain(
+    restorers: Sequence[Restorer],
+    array: np.ndarray[Any, Any],
+    plan: ChainPlan,
+    request: Request,
+    progress: Progress | None = None,
+) -> np.ndarray[Any, Any]:
+    """Restore an array (H, W) or (H, W, C) as planned; the result has the same type."""
+    return from_tensor(run_chain_on_tensor(restorers, to_tensor(array), plan, request, progress), array)
+
+
+def run_chain_on_tensor(
+    restorers: Sequence[Restorer], image: Tensor, plan: ChainPlan, request: Request, progress: Progress | None = None
+) -> Tensor:
+    """Restore (1, C, H, W) in [0, 1] to (1, C, *plan.size) in [0, 1], and blend it with the picture by the strength."""
+    restored = image
+    for number, (restorer, stage) in enumerate(zip(restorers, plan.stages, strict=True)):
+        conditions = conditions_of(restorer, request.conditions)
+        steps = part_of(progress, number, len(restorers))
+        restored = restore_tensor(restorer, restored, stage.size, steps, stage.tiling, conditions)
+    if request.strength == 1:
+        return restored
+    return resize(image, plan.size).clamp(0, 1).lerp(restored, request.strength)
+
+
+def warn_if_any_approximate(restorers: Sequence[Restorer], plan: ChainPlan, request: Request, name: str = "") -> None:
+    """Warn when lack of memory makes the tiles of a network approximate although nobody asked for a smaller halo."""
+    for restorer, stage in zip(restorers, plan.stages, strict=True):
+        warn_if_approximate(restorer, stage, request, name)
+
+
+def check_request(restorers: Sequence[Restorer], request: Request) -> None:
+    """Refuse conditions that no network has, missing ones, and a strength that is no share.
+
+    Raises:
+        SpecError: see above.
+    """
+    if not 0 <= request.strength <= 1:
+        raise SpecError(f"got strength {request.strength:g}, expected a number from 0 to 1")
+    taken = {name for restorer in restorers for name in restorer.spec.conditions}
+    for restorer in restorers:
+        unknown = {name: value for name, value in request.conditions.items() if name not in taken}
+        check_conditions(restorer.spec, {**conditions_of(restorer, request.conditions), **unknown})
+
+
+def conditions_of(restorer: Restorer, conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """Those conditions that the network takes."""
+    return {name: value for name, value in conditions.items() if name in restorer.spec.conditions}
+
+
+def part_of(progress: Progress | None, index: int, count: int) -> Progress | None:
+    """The progress of one part as a part of all of them."""
+    if progress is None or count == 1:
+        return progress
+    return lambda done, steps: progress(index * steps + done, count * steps)
+
+
+def _sizes(restorers: Sequence[Restorer], geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
+    """The (height, width) after each network: the last one that takes any size gives the requested one."""
+    if not restorers:
+        return []
+    wanted = geometry.wanted(height, width)
+    resizer = _resizer(restorers)
+    later = math.prod(each.sizes for each in restorers[resizer + 1 :] if isinstance(each.sizes, int))
+    if wanted is not None and later > 1 and any(length % later for length in wanted):
+        raise SpecError(
+            f"got output size {wanted[1]}x{wanted[0]}, but the later networks enlarge {later} times; "
+            f"expected multiples of {later}"
+        )
+    sizes: list[tuple[int, int]] = []
+    for number, restorer in enumerate(restorers):
+        size = wanted if number == resizer else None
+        if size is not None and later > 1:
+            size = size[0] // later, size[1] // later
+        own = restorer.sizes if isinstance(restorer.sizes, int) else 1
+        if size is not None and restorer.sizes != "any" and size != (own * height, own * width):
+            gives = "keeps the size" if own == 1 else f"enlarges {own} times"
+            raise SpecError(
+                f"got output size {size[1]}x{size[0]} for input {width}x{height}, but the model {gives}; "
+                f"use {RESIZER}, which gives any size, alone or after this one"
+            )
+        height, width = restorer.output_size(height, width, size)
+        sizes.append((height, width))
+    return sizes
+
+
+def _resizer(restorers: Sequence[Restorer]) -> int:
+    """The place of the network that gives the requested size."""
+    sizes = [restorer.sizes for restorer in restorers]
+    of_any_size = [number for number, each in enumerate(sizes) if each == "any"]
+    enlarging = [number for number, each in enumerate(sizes) if each != "same"]
+    return (of_any_size or enlarging or range(len(sizes)))[-1]
