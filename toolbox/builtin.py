@@ -8,6 +8,7 @@ from toolbox import catalog
 from toolbox.decoders.bicubic import BICUBIC
 from toolbox.decoders.conv import CONV
 from toolbox.decoders.features import FEATURES
+from toolbox.decoders.mixed_states import MIXED_STATES
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
 from toolbox.degradations.camera_noise import CAMERA_NOISE
@@ -18,6 +19,7 @@ from toolbox.degradations.noise import GAUSSIAN_NOISE
 from toolbox.degradations.one_of import ONE_OF
 from toolbox.degradations.reduction import BICUBIC_REDUCTION
 from toolbox.encoders.chain import CHAIN
+from toolbox.encoders.convolutions import CONVOLUTIONS
 from toolbox.encoders.edsr import EDSR_ENCODER
 from toolbox.encoders.identity import IDENTITY
 from toolbox.encoders.nonlocal_only import NONLOCAL_ONLY
@@ -58,10 +60,12 @@ def toolbox_components() -> Iterable[ComponentInfo]:
         BICUBIC,
         CHAIN,
         CONV,
+        CONVOLUTIONS,
         EDSR_ENCODER,
         ENCODER_TRANSITION,
         FEATURES,
         IDENTITY,
+        MIXED_STATES,
         NL_MEANS,
         NONLOCAL_ONLY,
         PARALLEL,
