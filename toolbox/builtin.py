@@ -10,6 +10,7 @@ from toolbox.decoders.conv import CONV
 from toolbox.decoders.features import FEATURES
 from toolbox.decoders.mixed_states import MIXED_STATES
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
+from toolbox.decoders.pixel_shuffle_direct import PIXEL_SHUFFLE_DIRECT
 from toolbox.decoders.residual_conv import RESIDUAL_CONV
 from toolbox.degradations.camera_noise import CAMERA_NOISE
 from toolbox.degradations.correlated_noise import CORRELATED_NOISE
@@ -70,6 +71,7 @@ def toolbox_components() -> Iterable[ComponentInfo]:
         NONLOCAL_ONLY,
         PARALLEL,
         PIXEL_SHUFFLE,
+        PIXEL_SHUFFLE_DIRECT,
         PIXEL_UNSHUFFLE,
         RDN_ENCODER,
         RECURRENT,
