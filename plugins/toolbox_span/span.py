@@ -41,11 +41,18 @@ class SPANBlock(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(folding_conv(config.channels, config.channels, GAIN, config.form) for _ in range(3))
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) → the result and the activated features of the first convolution, both of that shape."""
-        first = F.silu(self.convs[0](features))
-        gathered = self.convs[2](F.silu(self.convs[1](first)))
-        return (gathered + features) * (gathered.sigmoid() - 0.5), first
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) → the same shape."""
+        return self.attended(features, self.activated(features))
+
+    def activated(self, features: Tensor) -> Tensor:
+        """The activated features of the first convolution."""
+        return F.silu(self.convs[0](features))
+
+    def attended(self, features: Tensor, activated: Tensor) -> Tensor:
+        """The result of the block for its features and those of its first convolution."""
+        gathered = self.convs[2](F.silu(self.convs[1](activated)))
+        return (gathered + features) * (gathered.sigmoid() - 0.5)
 
 
 class SPAN(nn.Module):
@@ -66,12 +73,15 @@ class SPAN(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""
-        shallow = self.head(image)
-        early, inner = self.blocks[0](shallow)
-        features = early
-        for block in self.blocks[1:]:
-            features, inner = block(features)
-        fused: Tensor = self.fusion(torch.cat((shallow, self.tail(features), early, inner), 1))
+        features = shallow = self.head(image)
+        results = []
+        for block in self.blocks[:-1]:
+            features = block(features)
+            results.append(features)
+        last: SPANBlock = self.blocks[-1]  # type: ignore[assignment]  # a ModuleList
+        inner = last.activated(features)
+        deep = self.tail(last.attended(features, inner))
+        fused: Tensor = self.fusion(torch.cat((shallow, deep, results[0], inner), 1))
         return fused
 
 
