@@ -39,6 +39,7 @@ from toolbox.nonlocal_blocks import soft_block_matching
 from toolbox.nonlocal_blocks.attention import Correlation, attend
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
 from toolbox.resolve import resolve
+from toolbox.weights.fold import folded
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "speed.md"
 TABLE = re.compile(r"(?<=<!-- table of benchmarks/run.py -->\n\n).*?(?=\n\n<!-- end of table -->)", re.DOTALL)
@@ -192,6 +193,31 @@ def _plain(name: str) -> Callable[..., Tensor]:
     return info.plain or info.factory
 
 
+def encoders() -> list[Result]:
+    """Encoders against their plain versions, and folded for use against the same."""
+    found: dict[str, str] = {}
+    for name in shipped_providers():
+        info = resolve(name).encoder.info
+        if info.plain is not None:
+            found.setdefault(info.name, name)
+    results = []
+    for encoder, network in found.items():
+        restorer, image = toolbox.build(network).eval(), torch.rand(1, 3, 128, 128)
+        forms = {"as trained": restorer}
+        if (used := folded(restorer)) is not restorer:
+            forms["folded"] = used
+        plain = _plain(encoder)
+        pieces: dict[str, Callable[[], object]] = {"plain": partial(plain, restorer.encoder, image)}
+        pieces |= {form: partial(each.encoder, image) for form, each in forms.items()}
+        times = interleaved(pieces, 5, CPU)
+        for form, each in forms.items():
+            weights = sum(parameter.numel() for parameter in each.encoder.parameters())
+            detail = f"{1e6 * times[form].median / 128**2:.2f} µs a pixel; {weights:,} weights"
+            ratio = times["plain"].median / times[form].median
+            results.append(Result(f"{encoder}, 128 × 128, {form}", "plain", ratio, "faster", detail))
+    return results
+
+
 def networks() -> list[Result]:
     """DIINN on RDN as a whole, its decoder fast and plain."""
     restorer, image = toolbox.build("diinn").eval(), torch.rand(1, 3, 48, 48)
@@ -313,7 +339,7 @@ def start() -> list[Result]:
     return [Result(name, "`python -c pass`", timing.median - empty, "s more", "") for name, timing in times.items()]
 
 
-PARTS = (attention, nlrn, decoders, networks, memory, growth, training, start)
+PARTS = (attention, nlrn, decoders, encoders, networks, memory, growth, training, start)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ NEEDED = {"conv_in.0.weight", "feat_in.0.weight", "block.compress_in.0.weight", 
 class SRFBNHints(Config):
     """What a state dict cannot tell."""
 
-    steps: int = Field(default=4, gt=0, le=1000)  # T; the published networks have 4
+    steps: int = Field(default=4, gt=0, le=1000, description="number of states, T; the published networks have 4")
 
 
 def _plan(checkpoint: Checkpoint, hints: SRFBNHints) -> Conversion:

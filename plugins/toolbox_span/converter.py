@@ -28,8 +28,8 @@ PARTS = {"expand": "conv.0", "conv": "conv.1", "reduce": "conv.2", "skip": "sk"}
 class SPANHints(Config):
     """Settings that a SPAN state dict leaves open."""
 
-    form: Form = "folded"  # training keeps the parts of each convolution, to train on
-    img_range: float = Field(default=255.0, gt=0)  # the network sees (x − mean) · img_range
+    form: Form = Field(default="folded", description="training keeps the parts of each convolution, to train on")
+    img_range: float = Field(default=255.0, gt=0, description="the network sees (image − mean) · img_range")
 
 
 def _plan(checkpoint: Checkpoint, hints: SPANHints) -> Conversion:
