@@ -41,6 +41,7 @@ from toolbox.nonlocal_blocks.cross_scale import laid_down, shrunk
 from toolbox.nonlocal_blocks.neighborhood import Whole, Window
 from toolbox.nonlocal_blocks.plain import plain_laid_down
 from toolbox.resolve import resolve
+from toolbox.weights.fold import folded
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "speed.md"
 TABLE = re.compile(r"(?<=<!-- table of benchmarks/run.py -->\n\n).*?(?=\n\n<!-- end of table -->)", re.DOTALL)
@@ -202,25 +203,27 @@ def _plain(name: str) -> Callable[..., Tensor]:
 
 
 def encoders() -> list[Result]:
-    """Encoders that have a plain version against it."""
+    """Encoders against their plain versions, and folded for use against the same."""
     found: dict[str, str] = {}
     for name in shipped_providers():
         info = resolve(name).encoder.info
         if info.plain is not None:
             found.setdefault(info.name, name)
-    side, results = 128, []
-    for component, network in found.items():
-        encoder, plain = toolbox.build(network).eval().encoder, _plain(component)
-        image = torch.rand(1, 3, side, side)
-        pieces: dict[str, Callable[[], object]] = {
-            "fast": partial(encoder, image),
-            "plain": partial(plain, encoder, image),
-        }
+    results = []
+    for encoder, network in found.items():
+        restorer, image = toolbox.build(network).eval(), torch.rand(1, 3, 128, 128)
+        forms = {"as trained": restorer}
+        if (used := folded(restorer)) is not restorer:
+            forms["folded"] = used
+        plain = _plain(encoder)
+        pieces: dict[str, Callable[[], object]] = {"plain": partial(plain, restorer.encoder, image)}
+        pieces |= {form: partial(each.encoder, image) for form, each in forms.items()}
         times = interleaved(pieces, 5, CPU)
-        fast = times["fast"].median
-        detail = f"{1e6 * fast / side**2:.0f} µs a pixel, ±{times['fast'].spread:.0%}"
-        work = f"features of {network}, {side} × {side}"
-        results.append(Result(work, "plain", times["plain"].median / fast, "faster", detail))
+        for form, each in forms.items():
+            weights = sum(parameter.numel() for parameter in each.encoder.parameters())
+            detail = f"{1e6 * times[form].median / 128**2:.2f} µs a pixel; {weights:,} weights"
+            ratio = times["plain"].median / times[form].median
+            results.append(Result(f"{encoder}, 128 × 128, {form}", "plain", ratio, "faster", detail))
     return results
 
 

@@ -8,6 +8,7 @@ from toolbox import catalog
 from toolbox.decoders.bicubic import BICUBIC
 from toolbox.decoders.conv import CONV
 from toolbox.decoders.features import FEATURES
+from toolbox.decoders.mixed_states import MIXED_STATES
 from toolbox.decoders.nearest_conv import NEAREST_CONV
 from toolbox.decoders.pixel_shuffle import PIXEL_SHUFFLE
 from toolbox.decoders.pixel_shuffle_direct import PIXEL_SHUFFLE_DIRECT
@@ -20,6 +21,7 @@ from toolbox.degradations.noise import GAUSSIAN_NOISE
 from toolbox.degradations.one_of import ONE_OF
 from toolbox.degradations.reduction import BICUBIC_REDUCTION
 from toolbox.encoders.chain import CHAIN
+from toolbox.encoders.convolutions import CONVOLUTIONS
 from toolbox.encoders.edsr import EDSR_ENCODER
 from toolbox.encoders.identity import IDENTITY
 from toolbox.encoders.nonlocal_only import NONLOCAL_ONLY
@@ -60,10 +62,12 @@ def toolbox_components() -> Iterable[ComponentInfo]:
         BICUBIC,
         CHAIN,
         CONV,
+        CONVOLUTIONS,
         EDSR_ENCODER,
         ENCODER_TRANSITION,
         FEATURES,
         IDENTITY,
+        MIXED_STATES,
         NEAREST_CONV,
         NL_MEANS,
         NONLOCAL_ONLY,

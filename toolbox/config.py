@@ -32,6 +32,7 @@ class Config(BaseModel):
     )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     first_weights: ClassVar[frozenset[str]] = frozenset()  # fields that say where the weights come from before training
+    for_use: ClassVar[Mapping[str, Any]] = {}  # fields with their values in a network that is folded after training
 
     @model_validator(mode="before")
     @classmethod

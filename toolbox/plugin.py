@@ -36,6 +36,7 @@ from toolbox.decoders.corners import Corner, along, area_weights, center, corner
 from toolbox.decoders.implicit import Content, ImplicitDecoder, assembled
 from toolbox.decoders.plain import linear, plain_area_weights, plain_centers, plain_corners, sampled
 from toolbox.encoders.edsr import EDSRConfig
+from toolbox.encoders.folding import ExpandedConv2d, Foldable, Form, folding_conv, in_parts
 from toolbox.errors import SpecError, WeightsError
 from toolbox.hookspecs import API_VERSION, hookimpl
 from toolbox.learning import Degraded, Example, LossInput
@@ -87,6 +88,9 @@ __all__ = [
     "EncoderConfig",
     "EncoderSpec",
     "Example",
+    "ExpandedConv2d",
+    "Foldable",
+    "Form",
     "Grid",
     "ImplicitDecoder",
     "LossConfig",
@@ -121,9 +125,11 @@ __all__ = [
     "cross_scale_plan",
     "encoder_plan",
     "fault",
+    "folding_conv",
     "grid",
     "hint_needed",
     "hookimpl",
+    "in_parts",
     "laid_down",
     "linear",
     "located",

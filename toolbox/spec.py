@@ -6,7 +6,7 @@ import json
 import keyword
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -55,7 +55,11 @@ class ComponentSpec(Configured):
 
     def trained(self) -> ComponentSpec:
         """The same spec for existing weights, without the settings that say where first weights come from."""
-        return replace(self, config=_trained(self.config))
+        return _changed(self, lambda config: dict.fromkeys(config.first_weights))
+
+    def folded(self) -> ComponentSpec:
+        """The spec of the same component without the parts that exist for training alone."""
+        return _changed(self, lambda config: config.for_use)
 
     def parts(self) -> Iterator[ComponentSpec]:
         """This component and every component nested in its config."""
@@ -65,17 +69,17 @@ class ComponentSpec(Configured):
                 yield from part.parts()
 
 
-def _trained(value: Any) -> Any:
-    """A value of a config with every component in it, also in lists and mappings, for existing weights."""
+def _changed(value: Any, changes: Callable[[Config], Mapping[str, Any]]) -> Any:
+    """A value of a config with changed fields in every component in it, also in lists and mappings."""
     if isinstance(value, ComponentSpec):
-        return value.trained()
+        return replace(value, config=_changed(value.config, changes))
     if isinstance(value, Config):
-        changes = {field: _trained(getattr(value, field)) for field in type(value).model_fields}
-        return value.model_copy(update=changes | dict.fromkeys(value.first_weights))
+        fields = {field: _changed(getattr(value, field), changes) for field in type(value).model_fields}
+        return value.model_copy(update={**fields, **changes(value)})
     if isinstance(value, Mapping):
-        return {key: _trained(each) for key, each in value.items()}
+        return {key: _changed(each, changes) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_trained, value))
+        return type(value)(_changed(each, changes) for each in value)
     return value
 
 
@@ -225,6 +229,10 @@ class ArchitectureSpec(Config):
     def trained(self) -> ArchitectureSpec:
         """The same spec for existing weights: building it reads and fetches none."""
         return self.model_copy(update={"encoder": self.encoder.trained(), "decoder": self.decoder.trained()})
+
+    def folded(self) -> ArchitectureSpec:
+        """The spec of the same network without the parts that exist for training alone."""
+        return self.model_copy(update={"encoder": self.encoder.folded(), "decoder": self.decoder.folded()})
 
     def to_json(self) -> str:
         """Complete JSON. Reading it back gives an equal spec, even if defaults change."""

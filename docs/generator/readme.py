@@ -1,4 +1,4 @@
-"""The table of systems in README.md: one row for each paper of the catalog."""
+"""The table of systems in README.md: one row for each paper of the catalog, and one for all hybrids."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from generator.architectures import FOLDER
 from generator.installed import architectures, records, specs
 from generator.markdown import linked, table
 from toolbox.catalog import shipped_providers
-from toolbox.discovery import CORE
+from toolbox.discovery import CORE, list_components
 from toolbox.records import ArchitectureInfo, ConverterInfo
 
-HYBRIDS = "toolbox_hybrids"  # which combine the parts of other papers; the page of architectures lists them
 README = Path(__file__).parents[2] / "README.md"
 SYSTEMS = re.compile(
     r"(?<=<!-- systems: written by `python docs/generate.py` -->\n).*?(?=<!-- end of systems -->)", re.S
@@ -27,12 +26,16 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def _systems() -> str:
-    """Papers in the order of the catalog, each with the first of its networks and the names of the others."""
+    """Papers in the order of the catalog, each with the first of its networks and the names of the others.
+
+    The networks of a plugin without components are hybrids of several papers, in one row.
+    """
+    with_parts = {info.provider for info in list_components()}
     groups: dict[tuple[str, str], list[ArchitectureInfo]] = {}
     order = list(shipped_providers())
     for info in sorted(architectures(), key=lambda info: order.index(info.name)):
-        if info.provider != HYBRIDS:
-            groups.setdefault((info.provider, specs()[info.name].paper), []).append(info)
+        paper = specs()[info.name].paper if info.provider in with_parts else ""
+        groups.setdefault((info.provider, paper), []).append(info)
     converters: list[ConverterInfo] = [each for each in records("converters") if each.url]
     rows = []
     for (_, paper), (first, *others) in groups.items():
@@ -45,7 +48,7 @@ def _systems() -> str:
 
 def _row(paper: str, code: str, first: ArchitectureInfo, others: list[ArchitectureInfo]) -> tuple[str, ...]:
     cited = ", ".join(dict.fromkeys((paper.split(", ")[0], paper.split(", ")[-1])))  # authors and venue
-    links = [linked(cited, first.url), *([linked("code", code)] if code else [])]
+    links = [linked(cited, first.url) if paper else "several", *([linked("code", code)] if code else [])]
     name = f"[`{first.name}`](docs/{FOLDER}/{first.name}.md)"
     return name, first.summary, ", ".join(links), ", ".join(f"`{info.name}`" for info in others)
 

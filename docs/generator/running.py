@@ -64,7 +64,7 @@ def blocks(text: str) -> list[Block]:
     for match in FENCE.finditer(text):
         body = textwrap.dedent(match["text"])
         if match["language"] == "text":
-            if found and found[-1].file is None and not text[end : match.start()].strip():
+            if end >= 0 and found[-1].file is None and not text[end : match.start()].strip():
                 found[-1] = Block(found[-1].language, found[-1].text, found[-1].line, None, body)
             end = -1
             continue

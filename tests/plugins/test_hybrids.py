@@ -1,4 +1,4 @@
-"""Hybrids: NLRN's or EDSR's features through DIINN's decoder."""
+"""Hybrids: one paper's features through another's decoder. Each is built, run and taught one step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,50 @@ import torch
 import toolbox
 from tests import plain
 from toolbox.discovery import installed
+from toolbox.points import decode_at
 from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn
 
-HYBRIDS = ("edsr-diinn", "nlrn-diinn", "nlrn-diinn-lite")
+HYBRIDS = [info.name for info in toolbox.list_architectures() if info.provider == "toolbox_hybrids"]
+
+
+def restored_size(restorer: toolbox.Restorer, height: int, width: int) -> tuple[int, int]:
+    """A size that the hybrid gives: one that is no multiple, where it gives any."""
+    return restorer.output_size(height, width, scale=2.5 if restorer.sizes == "any" else None)
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_a_hybrid_restores_a_picture_in_a_size_that_it_promises(name: str) -> None:
+    torch.manual_seed(0)
+    restorer = toolbox.build(name).eval()
+    size = restored_size(restorer, 10, 12)
+    with torch.no_grad():
+        restored = restorer(torch.rand(1, restorer.channels, 10, 12), size=size)
+    assert restored.shape == (1, restorer.channels, *size)
+    assert restored.isfinite().all()
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_a_step_of_training_moves_every_part_of_a_hybrid(name: str) -> None:
+    torch.manual_seed(0)
+    restorer = toolbox.build(name).train()
+    image = torch.rand(2, restorer.channels, 10, 12)
+    features = restorer.encode(restorer.pad(image))
+    restored = decode_at(restorer, features, image, restored_size(restorer, 10, 12), None)
+    assert len(restored) % len(image) == 0
+    restored.square().mean().backward()
+    gradients = dict.fromkeys(("encoder", "decoder"), 0.0)
+    for parameter_name, parameter in restorer.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+        gradients[parameter_name.split(".")[0]] += float(parameter.grad.abs().sum())
+    assert min(gradients.values()) > 0
+
+
+def test_there_are_a_dozen_and_more() -> None:
+    assert len(HYBRIDS) >= 12
+    kinds = {(resolve(name).encoder.to_data()["name"], resolve(name).decoder.name) for name in HYBRIDS}
+    assert len(kinds) >= 12
 
 
 def test_nlrn_s_features_are_decoded_by_diinn() -> None:
@@ -37,10 +77,9 @@ def test_edsr_s_features_are_decoded_by_diinn() -> None:
     torch.testing.assert_close(restorer(image, size=(7, 9)), expected)
 
 
-@pytest.mark.parametrize("name", HYBRIDS)
-def test_hybrids_take_any_size_and_come_from_their_plugin(name: str) -> None:
+@pytest.mark.parametrize("name", ["edsr-diinn", "nlrn-diinn", "nlrn-lm-liif", "span-thera", "feedback-lm-liif"])
+def test_hybrids_with_an_implicit_decoder_take_any_size(name: str) -> None:
     assert resolve(name).decoder.config.sizes() == "any"
-    assert installed().architectures[name].provider == "toolbox_hybrids"
 
 
 def test_the_plugin_adds_names_and_no_component() -> None:

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from tests.parts import DECODERS, restorer_of
 from tests.training.runs import IMPLICIT, NLRN, implicit_recipe, pictures_of, recipe_of, write_pictures
 from toolbox.discovery import installed
+from toolbox.learning import LossInput
 from toolbox.points import at_points, decode_at
 from toolbox.restorer import Restorer
 from toolbox.training.data import Batches
 from toolbox.training.losses import WeightedLosses
 from toolbox.training.settings import Clip
-from toolbox.training.step import TrainedModule, clip, take_step
+from toolbox.training.step import TrainedModule, by_state, clip, take_step
 
 IMPLICIT_DECODERS = sorted(
     name for name in DECODERS if hasattr(installed().components["decoder"][name].factory, "query")
@@ -126,3 +127,56 @@ def test_a_step_returns_the_mean_loss_and_squared_error(tmp_path: Path) -> None:
     restored = restorer(batch.degraded)
     assert loss == pytest.approx(F.l1_loss(restored, batch.clean).item())
     assert squared_error == pytest.approx(F.mse_loss(restored, batch.clean).item())
+
+
+STATES = {
+    "channels": 3,
+    "global_skip": "bicubic",
+    "encoder": {
+        "name": "recurrent",
+        "steps": 3,
+        "collect": "all",
+        "stem": {"name": "convolutions", "channels": [4]},
+        "transition": {"name": "encoder", "channels": 4, "encoder": {"name": "convolutions", "channels": [4]}},
+    },
+    "decoder": "conv",
+}
+
+
+@pytest.mark.parametrize(("state_weight", "weights"), [(1.0, [1, 1, 1]), (0.25, [0.25, 0.25, 1]), (0.0, [0, 0, 1])])
+def test_the_loss_of_all_states_is_their_weighted_mean(state_weight: float, weights: list[float]) -> None:
+    restorer = restorer_of(STATES).float().train()
+    choice = recipe_of([{"name": "pictures", "folder": "."}], model=dict(STATES), loss="l1").loss
+    module = TrainedModule(restorer, WeightedLosses(choice, restorer), state_weight)
+    degraded, clean = torch.rand(2, 3, 7, 6), torch.rand(2, 3, 7, 6)
+    loss, squared_error = module(degraded, clean, None, {})
+    by_hand = [F.l1_loss(image, clean) for image in restorer(degraded).split(2)]
+    expected = sum(weight * value for weight, value in zip(weights, by_hand, strict=True)) / sum(weights)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(squared_error, F.mse_loss(restorer(degraded)[-2:], clean))
+
+
+def test_points_and_conditions_are_those_of_every_state() -> None:
+    clean, points = torch.rand(2, 3, 5), torch.arange(10).view(2, 5)
+    restored, sigma = torch.rand(6, 3, 5), torch.tensor([1.0, 2.0])
+    degraded, features = torch.rand(2, 3, 4, 4), torch.rand(2, 8, 4, 4)
+    earlier, last = by_state(LossInput(restored, clean, degraded, features, (8, 8), points, {"sigma": sigma}))
+    assert earlier is not None
+    assert torch.equal(torch.cat((earlier.restored, last.restored)), restored)
+    assert torch.equal(earlier.clean, clean.repeat(2, 1, 1))
+    assert torch.equal(last.clean, clean)
+    assert earlier.points is not None
+    assert torch.equal(earlier.points, points.repeat(2, 1))
+    assert earlier.conditions["sigma"].tolist() == [1, 2, 1, 2]
+    assert torch.equal(last.features, features)
+
+
+def test_features_of_every_state_go_with_their_images() -> None:
+    restored, features = torch.rand(6, 3, 4, 4), torch.rand(6, 8, 4, 4)
+    given = LossInput(restored, torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4), features, (4, 4))
+    earlier, last = by_state(given)
+    assert earlier is not None
+    assert torch.equal(earlier.features, features[:4])
+    assert torch.equal(last.features, features[4:])
+    alone = LossInput(restored, torch.rand(6, 3, 4, 4), torch.rand(6, 3, 4, 4), features, (4, 4))
+    assert by_state(alone) == (None, alone)

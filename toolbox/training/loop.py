@@ -29,6 +29,7 @@ from toolbox.training.step import agree, take_step
 from toolbox.training.trackers import tracking
 from toolbox.training.validation import leading_metric, mean_score, sample_picture
 from toolbox.weights.file import save
+from toolbox.weights.fold import folded
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"  # the weights with the best score, next to the last ones
@@ -38,7 +39,7 @@ EXPLODED = 1000.0  # times the running average of the loss
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a run: the network with averaged weights in eval mode, and its training record."""
+    """The end of a run: the network with averaged weights, folded for use and in eval mode, and its training record."""
 
     restorer: Restorer
     run: Run
@@ -73,7 +74,7 @@ def train(recipe: Recipe, folder: Path, name: str, *, resume: bool = False, work
     run.accelerator.wait_for_everyone()
     if fraction_used(recipe.budget, run.state.progress) < 1:
         return None
-    return Trained(run.average.module.eval(), run)
+    return Trained(folded(run.average.module.eval()), run)
 
 
 def _train(run: Run, name: str, workers: int) -> None:
@@ -135,7 +136,7 @@ def _validate(run: Run) -> None:
     sign = 1 if leading_metric(validation).higher_is_better else -1
     if progress.best is None or sign * progress.validation > sign * progress.best:
         progress.best, progress.best_step = progress.validation, progress.step
-        network = run.average.module
+        network = folded(run.average.module)
         network.training_record = training_record(run)
         save(network, run.folder / BEST)
 

@@ -112,6 +112,12 @@ class Recipe(Config):
     loss: Annotated[tuple[LossSpec, ...], BeforeValidator(_listed)] = Field(
         default="l1", validate_default=True, description="a loss, or several to sum up, each with its weight"
     )
+    state_weight: float = Field(
+        default=1.0,
+        ge=0,
+        description="weight of each state before the last in the loss of a network that gives all its states; "
+        "the last one has 1",
+    )
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     clip: Clip | None = None

@@ -89,7 +89,8 @@ def build_run(recipe: Recipe, folder: Path, checkpoint: Path | None = None) -> R
     batches.check()
     if checkpoint is not None:
         load_checkpoint(checkpoint, state)
-    module, prepared_optimizer = accelerator.prepare(TrainedModule(trainable(restorer, recipe), losses), optimizer)
+    trained = TrainedModule(trainable(restorer, recipe), losses, recipe.state_weight)
+    module, prepared_optimizer = accelerator.prepare(trained, optimizer)
     sample = pictures[0]
     if scored and recipe.degradation:
         sample = prepared(Example(read_pixels(scored[0])), restorer.channels, str(scored[0]))

@@ -21,26 +21,58 @@ from toolbox.training.settings import Clip
 class TrainedModule(nn.Module):
     """The forward pass of a training step with the losses, as one module, so that it can be distributed."""
 
-    def __init__(self, restorer: Restorer, losses: nn.Module) -> None:
+    def __init__(self, restorer: Restorer, losses: nn.Module, state_weight: float = 1.0) -> None:
         super().__init__()
-        self.restorer, self.losses = restorer, losses
+        self.restorer, self.losses, self.state_weight = restorer, losses, state_weight
 
     def forward(
         self, degraded: Tensor, clean: Tensor, points: Tensor | None, conditions: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The loss and the squared error of a batch: (B, C, h, w), (B, C, H, W), maybe only at points (B, N)."""
+        """The loss and the squared error of a batch: (B, C, h, w), (B, C, H, W), maybe only at points (B, N).
+
+        A recurrent network may give the images of all its states. The loss is then their weighted mean, in which the
+        last state weighs 1, and the squared error is that of the last state.
+        """
         size = (clean.shape[2], clean.shape[3])
         features = self.restorer.encode(self.restorer.pad(self.restorer.with_conditions(degraded, conditions)))
         restored = decode_at(self.restorer, features, degraded, size, points)
         expected = clean if points is None else at_points(clean, points)
-        states = len(restored) // len(expected)  # states of a recurrent encoder, one after the other
-        expected, degraded = (each.repeat(states, *[1] * (each.ndim - 1)) for each in (expected, degraded))
-        points = None if points is None else points.repeat(states, 1)
-        conditions = {name: value.repeat(states, *[1] * (value.ndim - 1)) for name, value in conditions.items()}
         with torch.autocast(degraded.device.type, enabled=False):  # losses need full precision
             restored, features = restored.to(clean), features.to(clean)
-            loss = self.losses(LossInput(restored, expected, degraded, features, size, points, conditions))
-        return loss, F.mse_loss(restored.detach(), expected)
+            given = LossInput(restored, expected, degraded, features, size, points, conditions)
+            earlier, last = by_state(given)
+            loss = self.losses(last)
+            if earlier is not None and self.state_weight:
+                weight = self.state_weight * len(earlier.restored) / len(last.restored)
+                loss = (weight * self.losses(earlier) + loss) / (weight + 1)
+        return loss, F.mse_loss(last.restored.detach(), last.clean)
+
+
+def by_state(given: LossInput) -> tuple[LossInput | None, LossInput]:
+    """The part of a loss's input for the earlier states, if there are any, and the part for the last state.
+
+    The restored images come state by state, (T·B, C, H, W). Tensors of B images are the same for all states.
+    """
+    batch, total = len(given.clean), len(given.restored)
+    if total == batch:
+        return None, given
+
+    def part(states: slice) -> LossInput:
+        def of(tensor: Tensor) -> Tensor:
+            repeated = tensor if len(tensor) == total else tensor.repeat(total // batch, *[1] * (tensor.ndim - 1))
+            return repeated[states]
+
+        return LossInput(
+            of(given.restored),
+            of(given.clean),
+            of(given.degraded),
+            of(given.features),
+            given.size,
+            None if given.points is None else of(given.points),
+            {name: of(value) for name, value in given.conditions.items()},
+        )
+
+    return part(slice(total - batch)), part(slice(total - batch, total))
 
 
 def take_step(
