@@ -100,19 +100,31 @@ class _Key:
 
 @functools.cache
 def _encoder(key: _Key, channels: int) -> Measured:
-    return _run(lambda: key.spec.build(channels=channels), channels, lambda module, image: module(image))
+    build = functools.partial(key.spec.build, channels=channels)
+    return _run(build, channels, lambda module, image: module(image), _padded(key.spec))
 
 
 @functools.cache
 def _decoder(key: _Key, features: int, channels: int, size: tuple[int, int]) -> Measured:
     build = functools.partial(key.spec.build, features=features, channels=channels)
-    return _run(build, features, lambda module, x: module(x, size))
+    side, sizes = _padded(key.spec), key.spec.config.sizes()
+    if side != SIDE and sizes != "any":
+        size = scaled_size(side, side, sizes if isinstance(sizes, int) else 1)
+    return _run(build, features, lambda module, x: module(x, size), side)
 
 
-def _run(build: Callable[[], nn.Module], channels: int, call: Callable[[nn.Module, Tensor], Tensor]) -> Measured:
+def _padded(spec: ComponentSpec) -> int:
+    """The side of the input, padded as the component needs it."""
+    multiple: int = spec.config.padding().multiple
+    return -(-SIDE // multiple) * multiple
+
+
+def _run(
+    build: Callable[[], nn.Module], channels: int, call: Callable[[nn.Module, Tensor], Tensor], side: int = SIDE
+) -> Measured:
     with torch.device("meta"):
         module = build().eval().to(memory_format=torch.channels_last)
-    given = torch.empty(1, channels, SIDE, SIDE, device="meta").contiguous(memory_format=torch.channels_last)
+    given = torch.empty(1, channels, side, side, device="meta").contiguous(memory_format=torch.channels_last)
     shapes: list[torch.Size] = []
 
     def computation() -> Tensor:
