@@ -108,13 +108,14 @@ def attend_across(queries: Tensor, keys: Tensor, values: Tensor, kernel: Tensor,
     """
     batch, _, height, width = queries.shape
     rows, columns = keys.shape[-2:]
-    patches = F.unfold(queries, 3, padding=1).unflatten(2, (height, width))
+    bordered = F.pad(queries, (1, 1, 1, 1))
     key_patches = SHARPNESS * normalized_keys(keys).unflatten(2, (rows, columns))
     convolved = _convolved(values, kernel, scale)
     laid_down = values.new_zeros(batch, height + 3, width + 3, kernel.shape[0])  # one pixel before the first
     step = max(1, KEYS // columns)
     for band in _bands(height, width):
-        query = patches[:, :, band.rows, band.columns].flatten(2).mT
+        seen = bordered[:, :, band.rows.start : band.rows.stop + 2, band.columns.start : band.columns.stop + 2]
+        query = F.unfold(seen, 3).mT
         pieces = (
             (
                 key_patches[:, :, start : start + step].flatten(2),
