@@ -205,11 +205,12 @@ def report(arguments: argparse.Namespace) -> None:
     times_file = arguments.results / "times.json"
     measured = json.loads(times_file.read_text(encoding="utf-8")) if times_file.exists() else None
     tables = [costs(measured), *(table(scores, pictures) for pictures in SETS)]
-    text = arguments.page.read_text(encoding="utf-8")
-    replaced = TABLES.sub(lambda _: "\n\n".join(tables), text)
-    arguments.page.write_text(replaced, encoding="utf-8")
     if measured is not None:
-        draw_plot(scores, measured["microseconds_per_output_pixel"], arguments.page.with_suffix(".svg"))
+        plot = arguments.page.with_suffix(".png")
+        draw_plot(scores, measured["microseconds_per_output_pixel"], plot)
+        tables.append(f"![PSNR over the time per output pixel, for each decoder]({plot.name})")
+    text = arguments.page.read_text(encoding="utf-8")
+    arguments.page.write_text(TABLES.sub(lambda _: "\n\n".join(tables), text), encoding="utf-8")
 
 
 def costs(measured: Mapping[str, Any] | None) -> str:
@@ -270,7 +271,7 @@ def draw_plot(scores: Sequence[Score], times: Mapping[str, Mapping[str, float]],
         panel.set(title=f"×{scale}", xscale="log", xlabel="µs per output pixel, ×4", ylabel="PSNR (dB)")
         panel.legend(fontsize="small")
     with written_beside(path) as partial_file:
-        figure.savefig(partial_file, format="svg", metadata={"Date": None})
+        figure.savefig(partial_file, format="png", dpi=110)
 
 
 def main() -> None:

@@ -61,11 +61,11 @@ class CrossScaleAttention(nn.Module):
         gathered = []
         for scale, shrink in zip(self.scales, self.shrink, strict=True):
             whole = padded(features, Padding(scale))
-            queries, keys, values = self.query(whole), self.key(shrunk(whole, scale)), self.value(whole)
+            embedded = [self.query(whole), self.key(shrunk(whole, scale)), self.value(whole)]
             if torch.compiler.is_compiling():
-                convolved = shrink(laid_down_at_once(queries, keys, values, scale))
+                convolved = shrink(laid_down_at_once(*embedded, scale))
             else:
-                convolved = attend_across(queries, keys, values, shrink.weight, scale) + shrink.bias[:, None, None]  # type: ignore[arg-type,index]  # tensors
+                convolved = attend_across(embedded, shrink.weight, scale) + shrink.bias[:, None, None]  # type: ignore[arg-type,index]  # tensors
             gathered.append(cropped(convolved, height, width) / OVERLAPS)
         return torch.cat(gathered, 1)
 
@@ -76,9 +76,9 @@ def shrunk(features: Tensor, scale: int) -> Tensor:
     return F.interpolate(features, size=(height // scale, width // scale), mode="bilinear", align_corners=False)
 
 
-def normalized_keys(keys: Tensor) -> Tensor:
-    """(B, C, h, w) → (B, 9 · C, h · w): the 3×3 patches, normalized unless they are almost zero."""
-    patches = F.unfold(keys, 3, padding=1)
+def normalized_keys(bordered: Tensor) -> Tensor:
+    """(B, C, h + 2, w + 2) → (B, 9 · C, h · w): the 3×3 patches, normalized unless they are almost zero."""
+    patches = F.unfold(bordered, 3)
     return patches / patches.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
 
 
@@ -87,38 +87,41 @@ def laid_down_at_once(queries: Tensor, keys: Tensor, values: Tensor, scale: int)
 
     All scores are in memory at once, and patches are laid down at full size: for a graph, which has no loops.
     """
-    scores = SHARPNESS * (F.unfold(queries, 3, padding=1).mT @ normalized_keys(keys))
+    scores = SHARPNESS * (F.unfold(queries, 3, padding=1).mT @ normalized_keys(with_border(keys)))
     patches = F.unfold(values, 3 * scale, padding=scale, stride=scale)
     size = scale * queries.shape[2], scale * queries.shape[3]
     return F.fold(patches @ scores.softmax(2).mT, size, 3 * scale, padding=scale, stride=scale)
 
 
-def attend_across(queries: Tensor, keys: Tensor, values: Tensor, kernel: Tensor, scale: int) -> Tensor:
+def with_border(image: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, C, H + 2, W + 2), with zeros around."""
+    return F.pad(image, (1, 1, 1, 1))
+
+
+def attend_across(embedded: list[Tensor], kernel: Tensor, scale: int) -> Tensor:
     """Gather patches of values, lay them over one another at ``scale`` times the size, and convolve with that stride.
 
     Args:
-        queries: (B, L, H, W).
-        keys: (B, L, H / scale, W / scale).
-        values: (B, C, H, W).
+        embedded: queries (B, L, H, W), keys (B, L, H / scale, W / scale) and values (B, C, H, W). The list is emptied,
+            so that each is freed as soon as it is not needed: together they would take more than the rest.
         kernel: (C', C, 3, 3), of the convolution that follows.
         scale: how much smaller the keys are, at least 2.
 
     Returns:
         (B, C', H, W), without the convolution's bias.
     """
-    batch, _, height, width = queries.shape
-    rows, columns = keys.shape[-2:]
-    bordered = F.pad(queries, (1, 1, 1, 1))
-    key_patches = SHARPNESS * normalized_keys(keys).unflatten(2, (rows, columns))
-    convolved = _convolved(values, kernel, scale)
-    laid_down = values.new_zeros(batch, height + 3, width + 3, kernel.shape[0])  # one pixel before the first
+    batch, _, height, width = embedded[0].shape
+    rows, columns = embedded[1].shape[-2:]
+    convolved = _convolved(embedded.pop(), kernel, scale)
+    keys, queries = with_border(embedded.pop()), with_border(embedded.pop())
+    laid_down = convolved.new_zeros(batch, height + 3, width + 3, kernel.shape[0])  # one pixel before the first
     step = max(1, KEYS // columns)
     for band in _bands(height, width):
-        seen = bordered[:, :, band.rows.start : band.rows.stop + 2, band.columns.start : band.columns.stop + 2]
-        query = F.unfold(seen, 3).mT
+        seen = queries[:, :, band.rows.start : band.rows.stop + 2, band.columns.start : band.columns.stop + 2]
+        query = SHARPNESS * F.unfold(seen, 3).mT
         pieces = (
             (
-                key_patches[:, :, start : start + step].flatten(2),
+                normalized_keys(keys[:, :, start : min(start + step, rows) + 2]),
                 _reached(convolved, start, min(start + step, rows), columns, band.at_top, band.at_left).flatten(1, 2),
             )
             for start in range(0, rows, step)
