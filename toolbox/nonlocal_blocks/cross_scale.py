@@ -152,7 +152,7 @@ def _bands(height: int, width: int) -> Iterator[_Band]:
 
 
 def _convolved(values: Tensor, kernel: Tensor, scale: int) -> Tensor:
-    """(B, 3, 3, h + 3, w + 3, C'): the values convolved with stride ``scale``, by the parts of the kernel.
+    """(B, h + 3, w + 3, 3, 3, C'): the values convolved with stride ``scale``, by the parts of the kernel.
 
     Numbers 3 are ``INSIDE``, ``FROM_FIRST`` and ``TO_LAST`` for rows and for columns. Positions begin one before
     the first pixel.
@@ -160,15 +160,16 @@ def _convolved(values: Tensor, kernel: Tensor, scale: int) -> Tensor:
     seen = kernel.new_tensor(SEEN)
     kernels = kernel * (seen[:, None, :, None] * seen[None, :, None, :])[:, :, None, None]
     padded = F.pad(values, (scale + 1, scale + 2, scale + 1, scale + 2))
-    maps = F.conv2d(padded, kernels.flatten(0, 2), stride=scale)
-    return maps.unflatten(1, (3, 3, -1)).permute(0, 1, 2, 4, 5, 3).contiguous()
+    # Channels last, as they are read: the nine maps are large, and would be copied.
+    maps = F.conv2d(padded.contiguous(memory_format=torch.channels_last), kernels.flatten(0, 2), stride=scale)
+    return maps.permute(0, 2, 3, 1).contiguous().unflatten(3, (3, 3, -1))
 
 
 def _reached(convolved: Tensor, start: int, stop: int, columns: int, at_top: bool, at_left: bool) -> Tensor:
     """(B, stop − start, columns, 16 · C'): the values that the patch of each key adds to the 4×4 pixels it reaches."""
     down, right = CUT if at_top else REACHED, CUT if at_left else REACHED
     parts = [
-        convolved[:, down[y], right[x], start + y : stop + y, x : x + columns] for y, x in product(range(4), range(4))
+        convolved[:, start + y : stop + y, x : x + columns, down[y], right[x]] for y, x in product(range(4), range(4))
     ]
     return torch.cat(parts, -1)
 
