@@ -1,6 +1,6 @@
 """Measure every speed and memory of docs/reference/speed.md in one run.
 
-    python benchmarks/run.py                      # everything, about ten minutes
+    python benchmarks/run.py                      # everything, an hour or two, most of it for CiaoSR's memory
     python benchmarks/run.py attention decoders   # some of it
 
 The script prints a table and writes benchmarks.json and benchmarks.png to the folder `out`. When it
@@ -55,6 +55,7 @@ BLOCKS: dict[str, dict[str, object]] = {  # with settings for 128 channels
     "enlca": {"embedding_channels": 32},
     "mdta": {"heads": 4},
 }
+ENLARGED = ("edsr-diinn", "liif", "metasr-edsr", "lte", "srno", "lm-liif", "lm-lte", "lm-ciaosr", "thera", "ciaosr")
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
 
 
@@ -169,7 +170,7 @@ def _networks_with_a_plain_decoder() -> list[str]:
 
 
 def decoders() -> list[Result]:
-    """Implicit decoders against their plain versions at output resolution, and against LIIF's."""
+    """Implicit decoders against their plain versions and against LIIF's, with weights and memory."""
     liif = toolbox.build("liif").eval().decoder
     results = []
     for network in _networks_with_a_plain_decoder():
@@ -193,8 +194,13 @@ def _against_plain(restorer: toolbox.Restorer, liif: nn.Module, low: int, high: 
     fast = times["fast"].median
     details = f"{1e6 * fast / high**2:.2f} µs an output pixel, ±{times['fast'].spread:.0%}"
     share = f"{fast / times['liif'].median:.2g} of LIIF's"
+    with measured(CPU) as cost:
+        decoder(features, size)
+    memory = "" if cost.peak_memory is None else f", {cost.peak_memory / 1e6:.0f} MB"
     weights = sum(parameter.numel() for parameter in decoder.parameters())
-    return Result(work, "plain", times["plain"].median / fast, "faster", f"{details}, {share}; {weights:,} weights")
+    return Result(
+        work, "plain", times["plain"].median / fast, "faster", f"{details}, {share}; {weights:,} weights{memory}"
+    )
 
 
 def _plain(name: str) -> Callable[..., Tensor]:
@@ -307,8 +313,7 @@ print(cost.peak_memory, peak, cost.seconds, plan.tiles, plan.exact)
 def memory() -> list[Result]:
     """The most memory of a process that restores a large picture."""
     results = []
-    enlarged = ("edsr-diinn", "liif", "lm-ciaosr", "lm-liif", "lm-lte", "lte")
-    cases = [*((name, 540, 960, 4, "none") for name in enlarged), ("nlrn", 512, 512, 1, "2GB")]
+    cases = [*((name, 540, 960, 4, "none") for name in ENLARGED), ("nlrn", 512, 512, 1, "2GB")]
     cases += [("swinir-light-x2", 270, 480, 2, limit) for limit in ("none", "500MB")]
     for name, height, width, scale, limit in cases:
         command = [sys.executable, "-W", "ignore", "-c", RESTORED, name, *map(str, (height, width, scale)), limit]

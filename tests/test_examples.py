@@ -24,6 +24,7 @@ import toolbox
 from tests.parts import architecture, restorer_of
 from tests.training.runs import write_pictures
 from toolbox.cli import app
+from toolbox.decoders.implicit import ImplicitDecoder
 
 ROOT = Path(__file__).parents[1]
 
@@ -179,6 +180,52 @@ def test_the_ablation_goes_on_and_writes_its_tables_and_plot(tmp_path: Path, mon
     monkeypatch.setitem(main.__globals__, "train", lambda *_, **__: pytest.fail("trained again"))
     main()
     assert (tmp_path / "out" / "results.md").read_text(encoding="utf-8") == table
+
+
+def test_the_comparison_of_decoders_goes_on_and_writes_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = runpy.run_path(str(ROOT / "examples" / "decoders" / "compare.py"))["main"]
+    every = main.__globals__["DECODERS"]
+    implicit = {
+        info.name
+        for info in toolbox.list_components("decoder")
+        if isinstance(info.factory, type) and issubclass(info.factory, ImplicitDecoder)
+    }
+    assert {decoder["name"] for decoder in every.values()} == implicit
+
+    monkeypatch.setitem(main.__globals__, "SIDE", 24)
+    data = write_pictures(tmp_path / "data", side=100)
+    kept = write_pictures(tmp_path / "kept", count=1, side=48)
+    page = tmp_path / "decoders.md"
+    page.write_text(
+        "A.\n\n<!-- tables of examples/decoders/compare.py -->\n\nx\n\n<!-- end of tables -->\n\nB.\n", "utf-8"
+    )
+
+    def run(*words: object) -> None:
+        monkeypatch.setattr(sys, "argv", [str(each) for each in ("compare.py", "--results", tmp_path, *words)])
+        main()
+
+    folders = ("--data", data, "--set5", kept, "--kept", kept, "--runs", tmp_path / "runs")
+    run("train", *folders, "--steps", 1, "--seeds", 1)
+    run("report", "--page", page)
+    assert not page.with_suffix(".png").exists()  # without times there is nothing to plot over
+    run("time", "--repeats", 1)
+    run("report", "--page", page)
+    text = page.read_text(encoding="utf-8")
+    rows = [row.split(" | ")[0].strip("| ") for row in text.splitlines()]
+    assert [row for row in rows if row in every] == 3 * list(every)  # weights and times, and two sets of pictures
+    assert rows.count("bicubic") == 2
+    assert text.startswith("A.\n\n<!--")
+    assert text.endswith("-->\n\nB.\n")
+    with Image.open(page.with_suffix(".png")) as plot:
+        assert plot.width > plot.height
+
+    scores = (tmp_path / "scores.csv").read_text(encoding="utf-8")
+    assert scores.count("\n") == 1 + 11 * 2 * 5
+    monkeypatch.setitem(main.__globals__, "train", lambda *_, **__: pytest.fail("trained again"))
+    run("train", *folders, "--steps", 1, "--seeds", 1)
+    assert (tmp_path / "scores.csv").read_text(encoding="utf-8") == scores
 
 
 DOWNSTREAM = """
