@@ -17,6 +17,7 @@ from toolbox.cli import (
     convert,
     doctor,
     eval_,
+    export,
     list_,
     plugin,
     restore,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("restore")(restore.restore)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
+app.command("export")(export.export)
 app.command("eval")(eval_.eval_)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)

@@ -48,7 +48,8 @@ def restore(
             "--model",
             "-m",
             metavar="MODEL",
-            help="A name (see `toolbox list`) or a weights file. Default: photo to denoise, diinn-lite to enlarge.",
+            help="A name (see `toolbox list`), a weights file, or an ONNX file of `toolbox export`. "
+            "Default: photo to denoise, diinn-lite to enlarge.",
         ),
     ] = None,
     scale: Annotated[

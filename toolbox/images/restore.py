@@ -20,7 +20,7 @@ from toolbox.images.files.metadata import Metadata
 from toolbox.images.files.picture import page_of, read_picture, with_info_of, write_array
 from toolbox.images.restore_file import Settings, restore_file
 from toolbox.restorer import Restorer, check_conditions
-from toolbox.weights.file import load
+from toolbox.weights.find import find_trained
 
 DENOISER = "photo"  # the default model without a size
 ENLARGER = "diinn-lite"  # the default model with a size
@@ -103,8 +103,8 @@ def restore(
 
     Args:
         image: see above; it is not changed.
-        model: a name that ships with weights, a weights file, or a restorer; by default
-            ``photo`` without a size, ``diinn-lite`` with one.
+        model: a name that ships with weights, a weights file, an ONNX file of ``toolbox export``, or a restorer; by
+            default ``photo`` without a size, ``diinn-lite`` with one.
         scale: output over input size, one number or (vertical, horizontal).
         size: output (height, width).
         output: a file for the result; its suffix decides the format. Arrays of uint16 and float become
@@ -156,10 +156,10 @@ def restore(
 
 
 def pick_model(model: Model, enlarges: bool) -> Restorer:
-    """The restorer itself, the restorer of a name or weights file, or the default for the task."""
+    """The restorer itself, the restorer of a name or file, or the default for the task."""
     if isinstance(model, Restorer):
         return model
-    return load(model or (ENLARGER if enlarges else DENOISER))
+    return find_trained(model or (ENLARGER if enlarges else DENOISER))
 
 
 def _are_bands(restorer: Restorer) -> bool:
