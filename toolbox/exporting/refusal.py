@@ -25,20 +25,18 @@ def refusal(restorer: Restorer, error: Exception, program: ExportedProgram | Non
     """
     if isinstance(error, ToolboxError):
         return error
-    path = _called(restorer, error) if program is None else _translated(program, error)
+    if program is None:
+        path, why = _called(restorer, error), "fails on sizes and values that are not known yet"
+    else:
+        path, why = _translated(program, error), "has an operation that ONNX lacks"
     reason = re.split(r"(?<=\w)[.;:] |\n", str(_first(error)).strip() or type(error).__name__)[0]
     if path is None:
         return SpecError(f"the network cannot be exported: {reason}")
     role = path.split(".")[0]
     spec = {"encoder": restorer.spec.encoder, "decoder": restorer.spec.decoder}.get(role)
-    part = restorer.get_submodule(path)
     name = f"{role} {spec.name!r} of plugin {spec.info.provider}" if spec else role
-    return SpecError(f"{name} cannot be exported: {path}, a {type(part).__name__}, {_does(reason)}")
-
-
-def _does(reason: str) -> str:
-    """The reason as the end of a sentence."""
-    return f"fails in the trace with {reason!r}; its author can write it without Python that depends on values"
+    part = f"{path} ({type(restorer.get_submodule(path)).__name__})"
+    return SpecError(f"{name} cannot be exported: {part} {why}: {reason}; use another part, or tell its author")
 
 
 def _first(error: BaseException) -> BaseException:

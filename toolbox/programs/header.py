@@ -34,9 +34,9 @@ class ProgramHeader:
 
     def texts(self) -> dict[str, str]:
         """The facts as the file's metadata."""
-        scale = self.scale[0] if self.scale[0] == self.scale[1] else self.scale
+        is_one_number = self.scale != "any" and self.scale[0] == self.scale[1]
         values = {
-            "scale": self.scale if self.scale == "any" else scale,
+            "scale": self.scale[0] if is_one_number else self.scale,
             "receptive_field": self.receptive_field,
             "halo": self.halo,
             "alignment": self.alignment,

@@ -31,6 +31,7 @@ SMALL_PICTURE = 2**19  # pixels of picture and result; fewer always fit
 LIBRARIES = 160e6  # bytes that PyTorch's libraries use once they work
 ANYTHING = Request()
 SLACK = 1.15  # the allocator does not reuse all freed memory
+ARENA = 2  # ONNX Runtime's memory grows by doubling
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _program_estimator(
         before, after = restorer.header.memory
         tile = tiling.largest(height) * tiling.largest(width) * (before + after * ratio)
         pictures = channels * height * width * (2 + 2 * ratio) * like.element_size()
-        return LIBRARIES + SLACK * (tile + pictures), seconds
+        return LIBRARIES + ARENA * tile + SLACK * pictures, seconds
 
     return estimate
 
