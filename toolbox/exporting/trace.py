@@ -28,10 +28,12 @@ class Baked(nn.Module):
             vertical, horizontal = (int(each) if each == int(each) else each for each in header.scale)
             self.scale = vertical if vertical == horizontal else (vertical, horizontal)
 
-    def forward(self, image: Tensor, height: Any = None, width: Any = None, **conditions: Tensor) -> Tensor:
+    def forward(
+        self, image: Tensor, height: Any = None, width: Any = None, conditions: dict[str, Tensor] | None = None
+    ) -> Tensor:
         """(B, C, H, W) in [0, 1] → (B, C, H', W'); conditions have the shape (B,)."""
         size = None if height is None else (height, width)
-        restored: Tensor = self.network(image, size, self.scale, **conditions)
+        restored: Tensor = self.network(image, size, self.scale, **(conditions or {}))
         return restored
 
 
@@ -52,7 +54,7 @@ def traced(restorer: Restorer, header: ProgramHeader) -> ExportedProgram:
     if restorer.spec.conditions:
         conditions = {name: torch.ones(batch).to(image) for name in restorer.spec.conditions}
         shapes["conditions"] = dict.fromkeys(conditions, dynamic and {0: Dim.DYNAMIC})
-        more |= conditions
+        more["conditions"] = conditions
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its own parts
