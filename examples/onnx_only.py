@@ -44,7 +44,7 @@ class Program:
         if (scale is None) == (self.scale == "any"):
             has = "any scale; give --scale" if scale is None else f"the scale {self.scale} in it; leave out --scale"
             raise SystemExit(f"the network has {has}")
-        own = scale if self.scale == "any" else self.scale
+        own: Any = scale if self.scale == "any" else self.scale
         vertical, horizontal = own if isinstance(own, list) else (own, own)
         return floor(height * vertical + 0.5), floor(width * horizontal + 0.5)
 
@@ -92,7 +92,7 @@ def restore(program: Program, picture: Image.Image, scale: float | None) -> Imag
     values = np.asarray(picture.convert("L" if picture.mode in ("1", "L") else "RGB"), np.float32) / 255
     planes = values.reshape(1, *values.shape[:2], -1).transpose(0, 3, 1, 2)
     gray = planes.shape[1] == 1
-    size = program.size_for(*planes.shape[2:], scale)
+    size = program.size_for(planes.shape[2], planes.shape[3], scale)
     if program.channels == 1:
         parts = [program.restore(planes[:, channel : channel + 1], size) for channel in range(planes.shape[1])]
         restored = np.concatenate(parts, 1)

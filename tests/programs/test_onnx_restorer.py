@@ -62,7 +62,8 @@ def same(got: Tensor, expected: Tensor) -> None:
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "told"])
 def test_it_restores_like_the_network(pairs: Pairs, name: str) -> None:
     network, program = pairs[name]
-    image, asked = torch.rand(2, network.channels, 21, 18), {"scale": 1.5} if network.sizes == "any" else {}
+    image = torch.rand(2, network.channels, 21, 18)
+    asked: dict[str, Any] = {"scale": 1.5} if network.sizes == "any" else {}
     with torch.no_grad():
         same(program(image, **asked), network(image, **asked))
     assert program.receptive_field == network.receptive_field
