@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import warnings
 from pathlib import Path
 
 import torch
@@ -71,7 +73,11 @@ def export(
     try:
         with written_beside(path) as partial:
             if model is None:
-                torch.export.save(program, partial, extra_files=texts)
+                buffer = io.BytesIO()  # because PyTorch warns about a path of another suffix
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # about weights that are channels last
+                    torch.export.save(program, buffer, extra_files=texts)
+                partial.write_bytes(buffer.getbuffer())
             else:
                 write_onnx(model, partial, texts)
     except OSError as error:
