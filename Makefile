@@ -32,6 +32,7 @@ portable: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/browser/fetch.py
 	$(BIN)/python -m mkdocs build --strict
 
 # The wheel and the sdist; then the wheel in an empty environment, outside the checkout, with plugins of other packages.

@@ -25,6 +25,8 @@ from tests.parts import architecture, restorer_of
 from tests.training.runs import write_pictures
 from toolbox.cli import app
 from toolbox.decoders.implicit import ImplicitDecoder
+from toolbox.exporting.export import export
+from toolbox.exporting.request import ExportRequest
 
 ROOT = Path(__file__).parents[1]
 
@@ -274,3 +276,30 @@ def test_the_estimator_of_noise_is_trained(
     torch.set_num_threads(threads)
     shapes = {key: value.shape for key, value in load_file(weights).items()}
     assert shapes == {key: value.shape for key, value in load_file(noise.WEIGHTS).items()}
+
+
+@pytest.mark.parametrize(("scale", "asked"), [(None, ["--scale", "1.5"]), (2, [])])
+def test_a_program_runs_with_onnx_runtime_alone(
+    scale: int | None, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    network = restorer_of(architecture("edsr", "dual-interactive", global_skip="bicubic")).float()
+    export(network, tmp_path / "net.onnx", ExportRequest(scale, any_size=scale is None))
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    monkeypatch.setattr(sys, "argv", ["onnx_only.py", *(str(tmp_path / name) for name in NAMES), *asked])
+    runpy.run_path(str(ROOT / "examples" / "onnx_only.py"), run_name="__main__")
+    expected = toolbox.restore(pixels, model=network, scale=scale or 1.5).astype(int)
+    with Image.open(tmp_path / "out.png") as restored:
+        assert np.abs(np.asarray(restored) - expected).max() <= 1
+
+
+NAMES = ("net.onnx", "photo.png", "out.png")
+
+
+def test_the_program_without_toolbox_imports_none_of_it() -> None:
+    source = (ROOT / "examples" / "onnx_only.py").read_text(encoding="utf-8")
+    imported = re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE)
+    third_party = set(imported) - sys.stdlib_module_names
+    assert third_party == {"numpy", "onnxruntime", "PIL"}

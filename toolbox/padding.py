@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,6 +41,7 @@ def _multiple(length: int, multiple: int) -> int:
 
 def reflected(length: int, after: int, image: Tensor, before: int = 0) -> Tensor:
     """For each pixel of the padded axis, the pixel of the axis that it repeats."""
-    period: Any = torch.sym_max(2 * length - 2, 1)
-    position = torch.arange(-before, length + after, device=image.device) % period
+    # Both operands are tensors, because ONNX has no remainder of a tensor by a symbol.
+    period = torch.full((), torch.sym_max(2 * length - 2, 1), dtype=torch.int64, device=image.device)
+    position = torch.arange(-before, length + after, device=image.device).remainder(period)
     return torch.minimum(position, period - position)

@@ -315,7 +315,7 @@ def without_a_spec(path: Path) -> None:
         (cut_in_half, "not a readable safetensors file: "),
         (of_a_wrong_shape, "of another shape encoder.head.bias (got [7], expected [4])"),
         (claims_ten_gigabytes, "its header claims 10000000000; it is cut off or of another format"),
-        (without_a_spec, "no spec in its header; expected a file that toolbox.save wrote"),
+        (without_a_spec, "no spec in its header; expected a file that Toolbox wrote"),
         (text_file, "not a readable safetensors file: "),
     ],
 )

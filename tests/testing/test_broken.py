@@ -538,6 +538,12 @@ BROKEN = [
         forward(lambda self, image: self.conv(image) + torch.compiler.is_compiling()),
         r"the program for 1 pictures of 11x5 and the network differ by",
     ),
+    Broken(
+        "an operation that ONNX lacks",
+        "onnx",
+        forward(lambda self, image: torch.special.bessel_j0(self.conv(image))),
+        r"encoder .* cannot be exported: encoder \(",
+    ),
     Broken("seeded", "global-state", built(seeded), r"building it seeds torch's random numbers"),
     Broken(
         "draws",

@@ -17,6 +17,7 @@ from toolbox.cli import (
     convert,
     doctor,
     eval_,
+    export,
     inspect_,
     list_,
     models,
@@ -45,6 +46,7 @@ app.command("restore")(restore.restore)
 app.command("inspect")(inspect_.inspect_)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
+app.command("export")(export.export)
 app.command("eval")(eval_.eval_)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)

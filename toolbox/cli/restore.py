@@ -53,8 +53,9 @@ def restore(
             "--model",
             "-m",
             metavar="MODEL",
-            help="A name (see `toolbox models`) or a weights file; repeat it to run several in a row. Default: by "
-            "what Toolbox sees, photo to clean, diinn-lite to resize, and none for a clean picture.",
+            help="A name (see `toolbox models`), a weights file, or an ONNX file of `toolbox export`; repeat it to run "
+            "several in a row. Default: by what Toolbox sees, photo to clean, diinn-lite to resize, and none for a "
+            "clean picture.",
         ),
     ] = None,
     scale: Annotated[

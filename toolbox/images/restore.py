@@ -29,7 +29,7 @@ from toolbox.images.inspection.inspect import inspect
 from toolbox.images.models import ChosenNetworks, named_networks, sigma_alone
 from toolbox.images.restore_file import Networks, Settings, restore_file
 from toolbox.restorer import Restorer
-from toolbox.weights.file import load
+from toolbox.weights.find import find_trained
 
 InMemory = TypeVar("InMemory", np.ndarray[Any, Any], Image.Image, Tensor)
 AnyPath = TypeVar("AnyPath", str, Path)
@@ -112,9 +112,10 @@ def restore(
 
     Args:
         image: see above; it is not changed.
-        model: a name that ships with weights, a weights file, a restorer, or a list of them to run in a row. By
-            default Toolbox looks at the picture, as ``toolbox.inspect`` does: ``photo`` cleans one with noise or JPEG
-            artifacts, ``diinn-lite`` gives another size, and a clean picture of the same size stays as it is.
+        model: a name that ships with weights, a weights file, an ONNX file of ``toolbox export``, a restorer, or a
+            list of them to run in a row. By default Toolbox looks at the picture, as ``toolbox.inspect`` does:
+            ``photo`` cleans one with noise or JPEG artifacts, ``diinn-lite`` gives another size, and a clean picture
+            of the same size stays as it is.
         scale: output over input size, one number or (vertical, horizontal).
         size: output (height, width).
         output: a file for the result; its suffix decides the format. Arrays of uint16 and float become
@@ -172,9 +173,9 @@ def _pick(model: Model, request: Request) -> Networks | ChosenNetworks:
     if model is None:
         check_request((), request)
         sigma = sigma_alone(request.conditions)
-        return ChosenNetworks(load, resizes=request.geometry.given, sigma=sigma)
+        return ChosenNetworks(find_trained, resizes=request.geometry.given, sigma=sigma)
     names = [model] if isinstance(model, (str, Path, Restorer)) else model
-    networks = named_networks(names, load)
+    networks = named_networks(names, find_trained)
     check_request(networks.restorers, request)
     return networks
 

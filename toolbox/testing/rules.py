@@ -25,7 +25,7 @@ from toolbox.testing.measure import compare_tensors
 from toolbox.testing.nesting import parts
 from toolbox.testing.process import process_state
 from toolbox.testing.subject import Subject
-from toolbox.testing.tracing import export
+from toolbox.testing.tracing import export, onnx
 from toolbox.weights.file import load, save
 
 UNCHANGED = 1e-12  # tolerance in float64 for another order of additions
@@ -355,6 +355,7 @@ RULES = tuple(
             weights_file,
             gradients,
             export,
+            onnx,
             global_state,
             plain,
         ),

@@ -44,6 +44,21 @@ def save(restorer: Restorer, path: str | Path) -> None:
     Raises:
         WeightsError: the file cannot be written; what was there before is untouched.
     """
+    metadata = metadata_of(restorer, path)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in restorer.state_dict().items()}
+    try:
+        with written_beside(Path(path)) as partial:
+            save_file(tensors, partial, metadata)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: cannot be written: {_reason(error)}") from None
+
+
+def metadata_of(restorer: Restorer, path: str | Path) -> dict[str, str]:
+    """The texts in the header of a file at ``path``: the complete spec, the plugins and the training record.
+
+    Raises:
+        WeightsError: they do not fit in a header.
+    """
     providers = sorted({part.info.provider for part in restorer.spec.parts()})
     spec = restorer.spec.trained().to_json()
     if len(spec) > SPEC_LIMIT:
@@ -60,12 +75,7 @@ def save(restorer: Restorer, path: str | Path) -> None:
             raise WeightsError(f"{path}: cannot be written: its training record is not JSON: {error}") from None
     if license_of_weights := restorer.training_record.get("license"):
         metadata["modelspec.license"] = str(license_of_weights)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in restorer.state_dict().items()}
-    try:
-        with written_beside(Path(path)) as partial:
-            save_file(tensors, partial, metadata)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be written: {_reason(error)}") from None
+    return metadata
 
 
 def load(path_or_name: str | Path, *, registries: Registries | None = None) -> Restorer:
@@ -81,7 +91,7 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
         return restorer
     path = find_weights(path_or_name, registries)
     header = read_header(path)
-    spec = _checked_spec(path, header, registries)
+    spec = checked_spec(path, header, registries)
     _check_shapes(path, header.shapes, spec)
     with torch.random.fork_rng(devices=[]):  # building draws weights, but the caller's random state must stay
         restorer = Restorer(spec)
@@ -148,11 +158,20 @@ def read_header(path: Path) -> Header:
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118  # no mapping
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file: {_reason(error)}") from None
+    return header_from(path, metadata, shapes)
+
+
+def header_from(path: Path, metadata: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]) -> Header:
+    """The header in the texts of a file, whose tensors have those shapes.
+
+    Raises:
+        WeightsError: the texts are not those of a file of ours.
+    """
     if "toolbox.format" not in metadata or "toolbox.spec" not in metadata:
-        raise WeightsError(f"{path}: no spec in its header; expected a file that toolbox.save wrote")
+        raise WeightsError(f"{path}: no spec in its header; expected a file that Toolbox wrote")
     if (number := metadata["toolbox.format"]) != str(FORMAT):
         raise WeightsError(
-            f"{path}: got format {_printable(number, 20)!r}, expected {FORMAT}; upgrade toolbox to read it"
+            f"{path}: got format {printable(number, 20)!r}, expected {FORMAT}; upgrade toolbox to read it"
         )
     if len(metadata["toolbox.spec"]) > SPEC_LIMIT:
         raise WeightsError(
@@ -162,7 +181,7 @@ def read_header(path: Path) -> Header:
         _json_object(path, key, metadata.get(key, "{}"))
         for key in ("toolbox.spec", "toolbox.plugins", "toolbox.training")
     )
-    return Header(spec, plugins, training, shapes)
+    return Header(spec, plugins, training, dict(shapes))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -210,17 +229,22 @@ def describe_mismatch(given: Mapping[str, tuple[int, ...]], expected: Mapping[st
     return "; ".join(complaints) or None
 
 
-def _checked_spec(path: Path, header: Header, registries: Registries) -> ArchitectureSpec:
+def checked_spec(path: Path, header: Header, registries: Registries) -> ArchitectureSpec:
+    """The spec of a file, valid with these registries.
+
+    Raises:
+        WeightsError: one of its plugins is not active, or the spec is invalid.
+    """
     for plugin, version in sorted(header.plugins.items()):
         if plugin not in registries.versions:
             why = registries.why_inactive(plugin)
-            needed = _printable(f"{plugin} (written with version {version})")
+            needed = printable(f"{plugin} (written with version {version})")
             raise WeightsError(f"{path}: needs plugin {needed}, but {why}")
     try:
         # The weights are in this file, so the header cannot make Toolbox fetch any.
         return resolve(header.spec, registries=registries).trained()
     except SpecError as error:
-        raise WeightsError(f"{path}: the spec in its header is not valid here: {_printable(str(error))}") from None
+        raise WeightsError(f"{path}: the spec in its header is not valid here: {printable(str(error))}") from None
 
 
 def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], spec: ArchitectureSpec) -> None:
@@ -287,16 +311,16 @@ def _json_object(path: Path, key: str, text: str) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else _printable(str(error))
+    return error.strerror if isinstance(error, OSError) and error.strerror else printable(str(error))
 
 
-def _printable(text: str, most: int = 1000) -> str:
+def printable(text: str, most: int = 1000) -> str:
     """Text from a file on one line, without control characters, cut to a helpful length."""
     text = text if text.isprintable() else text.encode("unicode_escape").decode()
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _listed(names: Iterable[str], most: int = 8) -> str:
-    names = [_printable(name, 100) for name in names]
+    names = [printable(name, 100) for name in names]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -9,16 +9,24 @@ import torch
 
 from toolbox.discovery import installed
 from toolbox.files import is_file
+from toolbox.programs.onnx_restorer import SUFFIX, open_onnx
 from toolbox.registry import Registries
 from toolbox.restorer import Restorer, build
 from toolbox.weights.file import load
+
+
+def find_trained(name: str | Path, registries: Registries | None = None) -> Restorer:
+    """The trained model of a name, a weights file or an ONNX file. The errors are those of ``load``."""
+    if Path(name).suffix.lower() == SUFFIX:
+        return open_onnx(Path(name), registries=registries)
+    return load(name, registries=registries)
 
 
 def find_model(name: str, registries: Registries) -> Restorer:
     """The trained model. A model of the user's own catalog may be untrained, with a warning."""
     theirs = name in registries.architectures and name not in installed().architectures
     if is_file(Path(name)) or not theirs or registries.architectures[name].weights is not None:
-        return load(name, registries=registries)
+        return find_trained(name, registries)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         restorer = build(name, registries=registries).eval()

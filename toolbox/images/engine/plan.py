@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -19,18 +19,19 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from toolbox.cost import Cost, cost
 from toolbox.errors import ImageError
+from toolbox.images.engine.reach import reach_of
 from toolbox.images.engine.request import Request
-from toolbox.images.engine.tiling import Tiling, alignment_of, exact_tiling, usual_tile
+from toolbox.images.engine.tiling import Tiling, alignment_of
+from toolbox.programs.onnx_restorer import OnnxRestorer
 from toolbox.restorer import Restorer
 
-TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # sizes to try, from the usual one on
-HALOS = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)  # sizes to try when the receptive field is too large
-NEAR, FAR = 64, 104  # measured sides, without alignment; beyond them, cost is linear in rows and in columns
+NEAR, FAR = 64, 104  # measured sides; beyond them, cost is linear in rows and in columns
 DECODED = 24_576  # measured pixels of features for the decoder: three of its bands, one of them inside
 SMALL_PICTURE = 2**19  # pixels of picture and result; fewer always fit
 LIBRARIES = 160e6  # bytes that PyTorch's libraries use once they work
 ANYTHING = Request()
 SLACK = 1.15  # the allocator does not reuse all freed memory
+ARENA = 2  # ONNX Runtime's memory grows by doubling
 
 
 @dataclass(frozen=True)
@@ -67,24 +68,29 @@ def make_plan(
     """
     size = request.geometry.size_for(restorer, *shape[1:])
     max_memory, halo, workers = request.max_memory, request.halo, request.workers
-    encoder = restorer.spec.encoder.config
-    field = encoder.receptive_field()
+    decoded = decoded_size(restorer, shape, size)
+    reach = reach_of(restorer, shape[1:], decoded)
+    field = reach.field
     if halo is not None and (halo < 0 or field is None):
         expected = "at least 0" if halo < 0 else "none: this network sees the whole picture, which cannot be cut"
         raise ImageError(f"got a halo of {halo} px, expected {expected}")
     if max_memory is None and not estimate_small and shape[1] * shape[2] + size[0] * size[1] < SMALL_PICTURE:
-        tiling = next(_tilings(restorer, halo, may_approximate=False)).within(*shape[1:])
-        return Plan(size, tiling, tiling.count(*shape[1:]), _is_exact(tiling, shape, field), None, None)
+        tiling = next(reach.tilings(halo)).within(*shape[1:])
+        return Plan(size, tiling, tiling.count(*shape[1:]), reach.is_exact(tiling, *shape[1:]), None, None)
     limit = math.inf if max_memory is None else parse_memory(max_memory)
-    estimate = _estimator(restorer, shape, decoded_size(restorer, shape, size), blends=request.strength < 1)
+    blends = request.strength < 1
+    if isinstance(restorer, OnnxRestorer):
+        estimate = _program_estimator(restorer, shape, decoded, blends=blends)
+    else:
+        estimate = _estimator(restorer, shape, decoded, blends=blends)
     smallest = math.inf
-    for each in _tilings(restorer, halo, may_approximate=max_memory is not None):
+    for each in reach.tilings(halo, may_approximate=max_memory is not None):
         tiling = each.within(*shape[1:])
         memory, seconds = estimate(tiling)
         taken, free = _memory(restorer.mean.device)
         limit = min(limit, taken + free)
         if taken + workers * memory <= limit:
-            exact, tiles = _is_exact(tiling, shape, field), tiling.count(*shape[1:])
+            exact, tiles = reach.is_exact(tiling, *shape[1:]), tiling.count(*shape[1:])
             tidy = replace(tiling, trims=max_memory is not None)
             return Plan(size, tidy, tiles, exact, taken + memory, seconds)
         smallest = min(smallest, taken + workers * memory)
@@ -105,7 +111,7 @@ def make_plan(
 def warn_if_approximate(restorer: Restorer, plan: Plan, request: Request, name: str = "") -> None:
     """Warn when lack of memory makes tiles approximate although nobody asked for a smaller halo."""
     if not plan.exact and request.halo is None:
-        field = restorer.spec.encoder.config.receptive_field()
+        field = reach_of(restorer, plan.size, plan.size).field
         warnings.warn(
             f"{name}the result is approximate: tiles have a halo of {plan.tiling.halo} px, since tiles with the "
             f"network's {field} px do not fit into {request.max_memory}",
@@ -134,26 +140,6 @@ def parse_memory(text: float | str) -> float:
         return float(TypeAdapter(ByteSize).validate_python(int(text) if isinstance(text, float) else text))
     except ValidationError:
         raise ImageError(f"got {text!r} for the memory, expected bytes or text such as 2GB or 512MiB") from None
-
-
-def _is_exact(tiling: Tiling, shape: tuple[int, int, int], field: int | None) -> bool:
-    return tiling.count(*shape[1:]) == 1 or (field is not None and tiling.halo >= field)
-
-
-def _tilings(restorer: Restorer, halo: int | None, *, may_approximate: bool) -> Iterator[Tiling]:
-    """Tilings from the best to the smallest: exact ones first, then ones with smaller and smaller halos."""
-    encoder = restorer.spec.encoder.config
-    field, alignment = encoder.receptive_field(), alignment_of(encoder)
-    if field is None:
-        yield exact_tiling(encoder)
-        return
-    given = field if halo is None else min(halo, field)
-    usual = usual_tile(given)
-    yield Tiling(usual, given, alignment)
-    yield from (Tiling(tile, given, alignment) for tile in TILES if given <= tile < usual)
-    if may_approximate and halo is None:  # a tile smaller than two halos costs more than it saves
-        pairs = ((tile, smaller) for smaller in HALOS if smaller < field for tile in TILES if tile >= 2 * smaller)
-        yield from (Tiling(tile, smaller, alignment) for tile, smaller in pairs)
 
 
 def _estimator(
@@ -211,6 +197,26 @@ def _estimator(
         )
         speed, bandwidth = _machine(restorer.mean.device)
         return LIBRARIES + SLACK * (memory + pictures), multiply_adds / speed + traffic / bandwidth
+
+    return estimate
+
+
+def _program_estimator(
+    restorer: OnnxRestorer, shape: tuple[int, int, int], size: tuple[int, int], *, blends: bool
+) -> Callable[[Tiling], tuple[float, float]]:
+    """The same for a program: the work is that of its network, the memory is what the file says."""
+    channels, height, width = shape
+    like, ratio = restorer.mean, size[0] * size[1] / (height * width)
+    network = _estimator(restorer, shape, size, blends=blends)
+
+    def estimate(tiling: Tiling) -> tuple[float, float]:
+        memory, seconds = network(tiling)
+        if restorer.header.memory is None:
+            return memory, seconds
+        before, after = restorer.header.memory
+        tile = tiling.largest(height) * tiling.largest(width) * (before + after * ratio)
+        pictures = channels * height * width * (2 + (2 + blends) * ratio) * like.element_size()
+        return LIBRARIES + ARENA * tile + SLACK * pictures, seconds
 
     return estimate
 

@@ -12,8 +12,11 @@ from torch import Tensor
 from toolbox.errors import ImageError
 from toolbox.images.arrays import from_tensor, to_tensor
 from toolbox.images.engine.alpha import without_hidden_colors
+from toolbox.images.engine.pieces import restore_in_pieces
 from toolbox.images.engine.plan import Plan, decoded_size
-from toolbox.images.engine.tiling import Tiling, encode_in_tiles, exact_tiling
+from toolbox.images.engine.reach import reach_of
+from toolbox.images.engine.tiling import Tiling, encode_in_tiles
+from toolbox.programs.onnx_restorer import OnnxRestorer
 from toolbox.resize import resize
 from toolbox.restorer import Restorer
 
@@ -51,8 +54,9 @@ def restore_tensor(
 
     If the network has another number of channels, the last of two or four channels is alpha, and a gray network
     restores each of three colors by itself. Without a size the network's own decides. Without a tiling the tiles
-    are exact. ``part_of_result`` takes the place of encoder and decoder: from the picture as the network takes it, and
-    the same with its conditions, it computes a part of the result of a picture without alpha.
+    are exact. A program runs tile by tile as a whole; any other network encodes tiles, and decodes all features.
+    ``part_of_result`` takes the place of encoder and decoder: from the picture as the network takes it, and the same
+    with its conditions, it computes a part of the result of a picture without alpha.
 
     Raises:
         ImageError: the network needs another number of channels, or gives values that are not finite.
@@ -62,7 +66,7 @@ def restore_tensor(
     target = restorer.output_size(height, width, size)
     colors, alpha = (image[:, :-1], image[:, -1:]) if has_alpha(channels, restorer) else (image, None)
     decoded = decoded_size(restorer, (channels, height, width), target)
-    tiling = tiling or exact_tiling(restorer.spec.encoder.config).within(height, width)
+    tiling = tiling or reach_of(restorer, (height, width), decoded).exact().within(height, width)
     if alpha is not None:
         colors = without_hidden_colors(colors, alpha)
     colors = colors.to(restorer.mean)  # the network's device and type
@@ -75,7 +79,8 @@ def restore_tensor(
     else:
         raise ImageError(f"got a picture of {colors.shape[1]} channels, expected {restorer.channels} for this model")
 
-    steps, done = len(passes) * (tiling.count(height, width) + 1), 0
+    decodes_at_the_end = not isinstance(restorer, OnnxRestorer)
+    steps, done = len(passes) * (tiling.count(height, width) + decodes_at_the_end), 0
 
     def step() -> None:
         nonlocal done
@@ -89,6 +94,10 @@ def restore_tensor(
     try:
         with torch.no_grad():
             for part in passes:
+                if isinstance(restorer, OnnxRestorer):
+                    result = restore_in_pieces(restorer, part, decoded, tiling, conditions, step)
+                    restored.append(resize(result, target))
+                    continue
                 seen = restorer.with_conditions(part, conditions)
                 if part_of_result is not None:
                     restored.append(part_of_result(part, seen))

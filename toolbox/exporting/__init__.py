@@ -1,0 +1,1 @@
+"""Networks become programs: ONNX files, and exported programs of PyTorch."""

@@ -1,0 +1,85 @@
+"""Export a network into a file that other programs run."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import warnings
+from pathlib import Path
+
+import torch
+
+from toolbox.errors import SpecError, WeightsError
+from toolbox.exporting.memory import memory_of
+from toolbox.exporting.onnx_format import OPSETS, to_onnx, write_onnx
+from toolbox.exporting.request import ExportRequest
+from toolbox.exporting.trace import inputs_of, traced
+from toolbox.files import written_beside
+from toolbox.programs.header import ProgramHeader
+from toolbox.programs.onnx_restorer import OnnxRestorer
+from toolbox.restorer import Restorer
+from toolbox.weights.file import metadata_of
+
+FORMATS = {"onnx": ".onnx", "pt2": ".pt2"}
+
+
+def format_for(path: Path, name: str | None) -> str:
+    """The format of a name in FORMATS, or of the path's suffix.
+
+    Raises:
+        SpecError: neither names a format.
+    """
+    if name is None:
+        name = path.suffix.lower().removeprefix(".")
+    if name not in FORMATS:
+        suffixes, names = " or ".join(FORMATS.values()), " or ".join(FORMATS)
+        raise SpecError(f"got the format {name!r}, expected a file that ends with {suffixes}, or --to {names}")
+    return name
+
+
+def export(
+    restorer: Restorer,
+    path: Path,
+    request: ExportRequest,
+    *,
+    to: str | None = None,
+    opset: int = OPSETS[0],
+    license_: str | None = None,
+) -> ProgramHeader:
+    """Write the network as a program with one float input, (B, C, H, W) in [0, 1], and one output, not clamped.
+
+    Args:
+        restorer: the network; its type is that of the program.
+        path: the file to write.
+        request: the sizes that the program takes and gives.
+        to: the format, one of FORMATS; by default the suffix decides.
+        opset: version of ONNX's operations.
+        license_: the license of the weights, for the metadata.
+
+    Raises:
+        SpecError: the network does not do these sizes, or a part of it cannot be exported.
+        WeightsError: the file cannot be written.
+    """
+    kind = format_for(path, to)
+    if isinstance(restorer, OnnxRestorer):
+        raise SpecError(f"{restorer.path} is a program already; export the weights file that it comes from")
+    if not path.parent.is_dir():
+        raise WeightsError(f"{path}: the folder {path.parent} does not exist; create it first")
+    header = request.header(restorer, license_)
+    program = traced(restorer.eval(), header)
+    header = dataclasses.replace(header, memory=memory_of(program, header))
+    texts = metadata_of(restorer, path) | header.texts()
+    model = to_onnx(restorer, program, inputs_of(restorer, header), opset) if kind == "onnx" else None
+    try:
+        with written_beside(path) as partial:
+            if model is None:
+                buffer = io.BytesIO()  # because PyTorch warns about a path of another suffix
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # about weights that are channels last
+                    torch.export.save(program, buffer, extra_files=texts)
+                partial.write_bytes(buffer.getbuffer())
+            else:
+                write_onnx(model, partial, texts)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be written: {error.strerror}") from None
+    return header

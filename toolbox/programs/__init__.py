@@ -1,0 +1,1 @@
+"""Networks as programs in files, which run where there is no Toolbox."""
