@@ -85,7 +85,7 @@ def export(
         request,
         to=kind,
         opset=opset or OPSETS[0],
-        license_=license_ or license_of(model, registries),
+        license_=license_ or restorer.training_record.get("license") or license_of(model, registries),
     )
     seconds = round(time.monotonic() - started, 1)
     report: dict[str, Any] = {
