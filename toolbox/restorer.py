@@ -188,9 +188,7 @@ class Restorer(nn.Module):
             features = cropped(features, image.shape[-2], image.shape[-1])
         elif pads:
             decoded_size = self._own_scale * features.shape[-2], self._own_scale * features.shape[-1]
-        # In training, the states of a recurrent encoder one after the other.
-        if features.shape[0] > image.shape[0]:
-            image = image.repeat(features.shape[0] // image.shape[0], 1, 1, 1)
+        image = _for_each_state(image, features)
         more = {}
         if self.spec.decoder.config.takes_image:  # of the size of the features
             more["image"] = self._seen(image if self.sizes == "any" else self.pad(image))
@@ -198,6 +196,7 @@ class Restorer(nn.Module):
         if pads:
             decoded = cropped(decoded, *size)
         restored = decoded * self.std
+        image = _for_each_state(image, restored)
         skip = self.spec.global_skip
         # Either the skip adds the mean with the input, or it was subtracted before and is added here.
         return restored.add_(self.mean if skip == "none" else resized(image, size, skip))
@@ -208,6 +207,11 @@ class Restorer(nn.Module):
             return (image - self.mean) / self.std
         image, maps = image[:, : self.channels], image[:, self.channels :]
         return torch.cat(((image - self.mean) / self.std, maps), 1)
+
+
+def _for_each_state(image: Tensor, states: Tensor) -> Tensor:
+    """The image once for each state of a recurrent network, which come one after the other in training."""
+    return image.repeat(len(states) // len(image), 1, 1, 1) if states.shape[0] > image.shape[0] else image
 
 
 def check_conditions(spec: ArchitectureSpec, conditions: Mapping[str, object]) -> None:

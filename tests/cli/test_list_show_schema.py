@@ -96,13 +96,15 @@ def test_every_architecture_is_shown(name: str, run: Run) -> None:
     assert facts["receptive_field"] == restorer.receptive_field
     assert facts["sizes"] == restorer.sizes
     assert facts["summary"] == restorer.spec.summary
-    assert (facts["input"], facts["output"][0]) == ([restorer.channels, 8, 9], restorer.spec.decoded_channels)
-    assert facts["output"][1:] == list(restorer.output_size(8, 9, scale=2 if restorer.sizes == "any" else None))
+    height, width = (side + -side % restorer.padding.multiple for side in (8, 9))
+    assert facts["input"] == [restorer.channels, height, width]
+    size = restorer.output_size(height, width, scale=2 if restorer.sizes == "any" else None)
+    assert facts["output"] == [restorer.spec.decoded_channels, *size]
     assert [part["name"] for part in facts["parts"]] == [part.name for part in restorer.spec.parts()]
     assert all(part["calls"] for part in facts["parts"])
     encoder, decoder = ({part["path"]: part for part in facts["parts"]}[path] for path in ("encoder", "decoder"))
     assert (encoder["takes"], decoder["gives"]) == (facts["input"], facts["output"])
-    assert encoder["gives"] == decoder["takes"] == [restorer.encoder.out_channels, 8, 9]
+    assert encoder["gives"] == decoder["takes"] == [restorer.encoder.out_channels, height, width]
     assert encoder["parameters"] + decoder["parameters"] == facts["parameters"]
     text = run("show", name, "--size", "9x8").out
     for part in restorer.spec.parts():

@@ -17,7 +17,7 @@ from tests import plain
 from tests.parts import Spec, restorer_of
 from toolbox.errors import ImageError, SpecError, ToolboxError, WeightsError
 from toolbox.images.arrays import to_image
-from toolbox.images.engine import plan
+from toolbox.images.engine import reach
 from toolbox.images.engine.run import restore_tensor
 from toolbox.images.files.picture import read_picture
 from toolbox.restorer import Restorer
@@ -293,7 +293,7 @@ def test_a_model_in_training_is_not_changed_by_restoring() -> None:
 
 @pytest.mark.parametrize(("channels", "passes"), [(3, 1), (1, 3)])
 def test_progress_counts_to_its_end(channels: int, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "usual_tile", lambda _: 16)
+    monkeypatch.setattr(reach, "usual_tile", lambda _: 16)
     steps: list[tuple[int, int]] = []
     toolbox.restore(picture(40, 20, 3), model(channels), progress=lambda done, total: steps.append((done, total)))
     total = passes * (3 * 2 + 1)  # the tiles, and the decoder
@@ -303,7 +303,7 @@ def test_progress_counts_to_its_end(channels: int, passes: int, monkeypatch: pyt
 def test_tiles_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     restorer, image = model(3), picture(40, 30, 3)
     whole = toolbox.restore(image, restorer, scale=1.5)
-    monkeypatch.setattr(plan, "usual_tile", lambda _: 16)
+    monkeypatch.setattr(reach, "usual_tile", lambda _: 16)
     assert np.abs(toolbox.restore(image, restorer, scale=1.5).astype(int) - whole).max() <= 1
 
 

@@ -18,7 +18,7 @@ import toolbox
 from tests.images.samples import cmyk_profile, exif, first_page, identity, noise
 from tests.images.test_restore import breaking, model, picture
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.engine import plan
+from toolbox.images.engine import reach
 from toolbox.images.engine.hardware import large_pictures
 from toolbox.images.engine.request import Geometry, Request
 from toolbox.images.files.reading import opened
@@ -44,7 +44,7 @@ def test_tiles_give_sixteen_bits_of_the_whole(channels: int, tmp_path: Path, mon
     network = model(channels)
     values = deep(tmp_path / "in.tif", 40, 30, 3)
     whole = toolbox.restore(values, network, scale=1.5)
-    monkeypatch.setattr(plan, "usual_tile", lambda _: 16)
+    monkeypatch.setattr(reach, "usual_tile", lambda _: 16)
     report = restore_file(tmp_path / "in.tif", tmp_path / "out.png", settings(network, scale=1.5))
     assert report.tiles == 6
     assert report.exact

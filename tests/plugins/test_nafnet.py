@@ -146,7 +146,7 @@ def test_another_hint_misses_the_golden(hints: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
-        ("nafnet", 29_159_715),
+        ("nafnet-sidd", 29_159_715),
         ("nafnet-wide", 115_982_915),
         ("nafnet-deblur", 17_111_907),
         ("nafnet-local", 17_111_907),

@@ -140,7 +140,7 @@ def test_it_composes_with_nlrn_s_recurrence() -> None:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("restormer", 26_126_644), ("restormer-denoise", 26_111_668), ("restormer-denoise-gray", 26_109_076)],
+    [("restormer-derain", 26_126_644), ("restormer-denoise", 26_111_668), ("restormer-denoise-gray", 26_109_076)],
 )
 def test_the_catalog_has_the_published_networks(name: str, parameters: int) -> None:
     with torch.device("meta"):

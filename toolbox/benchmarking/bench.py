@@ -123,12 +123,12 @@ def _case(
     info = registries.components[kind][name]
     config = validated(info.config, {}, registries, name)
     if kind == "decoder":
-        height, width = size or (48, 48)
+        features = padded(torch.rand(1, CHANNELS, *(size or (48, 48))), config.padding())
+        height, width = features.shape[-2:]
         module = info.factory(config, features=CHANNELS, channels=3)
         own = config.sizes() if isinstance(config, DecoderConfig) else "same"
         factor = own if isinstance(own, int) else 1 if own == "same" else scale or 4
-        inputs = (torch.rand(1, CHANNELS, height, width), scaled_size(height, width, factor))
-        return _Case(_drawn(module), inputs, info.plain)
+        return _Case(_drawn(module), (features, scaled_size(height, width, factor)), info.plain)
     channels = 3 if kind == "encoder" else CHANNELS
     module = info.factory(config, channels=channels)
     padding = config.padding() if isinstance(config, ComponentConfig) else Padding()
