@@ -120,14 +120,21 @@ def test_the_metadata_tell_a_runtime_how_to_cut_a_picture(tmp_path: Path) -> Non
     assert (memory > 3 * 4, more) == (True, 0)
 
 
-@pytest.mark.parametrize("scale", [2, 2.5])
-def test_an_exported_program_of_pytorch_gives_the_same(restorer: Restorer, scale: float, tmp_path: Path) -> None:
-    export(restorer, tmp_path / "net.pt2", ExportRequest(scale))
+def test_an_exported_program_of_pytorch_gives_the_same(restorer: Restorer, tmp_path: Path) -> None:
+    export(restorer, tmp_path / "net.pt2", ExportRequest(2))
     extra = {"toolbox.scale": ""}
     program = torch.export.load(tmp_path / "net.pt2", extra_files=extra)
     image = torch.rand(2, 3, 13, 21)
-    torch.testing.assert_close(program.module()(image), restorer(image, scale=scale), atol=1e-5, rtol=1e-5)
-    assert json.loads(extra["toolbox.scale"]) == scale
+    torch.testing.assert_close(program.module()(image), restorer(image, scale=2), atol=1e-5, rtol=1e-5)
+    assert json.loads(extra["toolbox.scale"]) == 2
+
+
+def test_a_program_that_pytorch_cannot_write_is_refused(restorer: Restorer, tmp_path: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"PyTorch cannot write this program to .pt2 .*; use an integer scale, --any-size"
+    ):
+        export(restorer, tmp_path / "net.pt2", ExportRequest(2.5))
+    assert not list(tmp_path.iterdir())
 
 
 def test_half_precision_is_that_of_input_and_output(restorer: Restorer, tmp_path: Path) -> None:

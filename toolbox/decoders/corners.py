@@ -63,9 +63,11 @@ def area_weights(around: Sequence[Corner], like: Tensor) -> list[Tensor]:
 
     They have the shape of the positions and the dtype of ``like``.
     """
-    areas = [(corner.down * corner.right).abs().to(like.dtype) + SMALLEST_AREA for corner in around]
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    # In units of the smallest area, because the optimizer of ONNX programs drops a sum with 1e-9.
+    areas = [(corner.down * corner.right).abs().to(dtype) / SMALLEST_AREA + 1 for corner in around]
     total = torch.stack(torch.broadcast_tensors(*areas)).sum(0)
-    return [opposite / total for opposite in reversed(areas)]
+    return [(opposite / total).to(like.dtype) for opposite in reversed(areas)]
 
 
 def published(position: Tensor, count: int) -> Tensor:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch._export.serde.serialize import SerializeError
+from torch.export import ExportedProgram
 
 from toolbox.errors import SpecError, WeightsError
 from toolbox.exporting.memory import memory_of
@@ -73,13 +76,24 @@ def export(
     try:
         with written_beside(path) as partial:
             if model is None:
-                buffer = io.BytesIO()  # because PyTorch warns about a path of another suffix
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # about weights that are channels last
-                    torch.export.save(program, buffer, extra_files=texts)
-                partial.write_bytes(buffer.getbuffer())
+                partial.write_bytes(_as_pt2(program, texts))
             else:
                 write_onnx(model, partial, texts)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be written: {error.strerror}") from None
     return header
+
+
+def _as_pt2(program: ExportedProgram, texts: Mapping[str, str]) -> bytes:
+    """The bytes of a .pt2 file with texts as its extra files."""
+    buffer = io.BytesIO()  # because PyTorch warns about a path of another suffix
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about weights that are channels last
+            torch.export.save(program, buffer, extra_files=dict(texts))
+    except SerializeError as error:
+        reason = str(error).split(" in graph", 1)[0]
+        raise SpecError(
+            f"PyTorch cannot write this program to .pt2 ({reason}); use an integer scale, --any-size, or .onnx"
+        ) from error
+    return buffer.getvalue()
