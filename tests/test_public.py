@@ -97,8 +97,16 @@ def test_a_network_of_the_catalog_is_changed_where_it_is_said() -> None:
     assert before == after
 
 
-@pytest.mark.parametrize("decoder", [name for name in DECODERS if fits("edsr", name)])
-@pytest.mark.parametrize("encoder", ENCODERS)
+# NAFNet and CSNLN pad in different ways, which is refused.
+PAIRS = [
+    (encoder, decoder)
+    for encoder in ENCODERS
+    for decoder in DECODERS
+    if fits("edsr", decoder) and fits(encoder, decoder)
+]
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 def test_a_hybrid_that_nobody_listed_is_built_and_run(encoder: str, decoder: str) -> None:
     restorer = toolbox.build(architecture(encoder, decoder, channels=3)).eval()
     image = torch.rand(2, 3, 6, 5)

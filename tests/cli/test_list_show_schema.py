@@ -96,15 +96,18 @@ def test_every_architecture_is_shown(name: str, run: Run) -> None:
     assert facts["receptive_field"] == restorer.receptive_field
     assert facts["sizes"] == restorer.sizes
     assert facts["summary"] == restorer.spec.summary
-    height, width = (side + -side % restorer.padding.multiple for side in (8, 9))
-    assert facts["input"] == [restorer.channels, height, width]
-    size = restorer.output_size(height, width, scale=2 if restorer.sizes == "any" else None)
-    assert facts["output"] == [restorer.spec.decoded_channels, *size]
+    scale = 2 if restorer.sizes == "any" else None
+    assert (facts["input"], facts["output"][0]) == ([restorer.channels, 8, 9], restorer.spec.decoded_channels)
+    assert facts["output"][1:] == list(restorer.output_size(8, 9, scale=scale))
     assert [part["name"] for part in facts["parts"]] == [part.name for part in restorer.spec.parts()]
     assert all(part["calls"] for part in facts["parts"])
     encoder, decoder = ({part["path"]: part for part in facts["parts"]}[path] for path in ("encoder", "decoder"))
-    assert (encoder["takes"], decoder["gives"]) == (facts["input"], facts["output"])
-    assert encoder["gives"] == decoder["takes"] == [restorer.encoder.out_channels, height, width]
+    height, width = (side + -side % restorer.padding.multiple for side in (8, 9))  # the parts see the padded image
+    decoded = restorer.output_size(height, width) if scale is None else facts["output"][1:]
+    assert encoder["takes"] == [restorer.channels, height, width]
+    assert decoder["gives"] == [restorer.spec.decoded_channels, *decoded]
+    assert encoder["gives"] == [restorer.encoder.out_channels, height, width]
+    assert decoder["takes"] == [restorer.encoder.out_channels, *((height, width) if scale is None else (8, 9))]
     assert encoder["parameters"] + decoder["parameters"] == facts["parameters"]
     text = run("show", name, "--size", "9x8").out
     for part in restorer.spec.parts():
@@ -255,6 +258,7 @@ def accepts(schema: Any, value: Any, root: Any) -> bool:
         "exclusiveMinimum": lambda bound: value > bound,
         "minimum": lambda bound: value >= bound,
         "maximum": lambda bound: value <= bound,
+        "multipleOf": lambda step: value % step == 0,
         "minItems": lambda count: len(value) >= count,
         "maxItems": lambda count: len(value) <= count,
         "items": lambda items: all(accepts(items, item, root) for item in value),

@@ -18,7 +18,7 @@ import toolbox
 from tests.images.samples import cmyk_profile, exif, first_page, identity, noise
 from tests.images.test_restore import breaking, model, picture
 from toolbox.errors import ImageError, SpecError
-from toolbox.images.engine import reach
+from toolbox.images.engine import plan, reach
 from toolbox.images.engine.hardware import large_pictures
 from toolbox.images.engine.request import Geometry, Request
 from toolbox.images.files.reading import opened
