@@ -42,7 +42,7 @@ class ExpandedConv2d(Foldable):
         weight = torch.einsum("om,mnyx,ni->oiyx", reduce, self.conv.weight, expand)
         weight = weight + F.pad(skip[:, :, None, None], (1, 1, 1, 1))
         parts = (self.expand, self.conv, self.reduce, self.skip)
-        expanded, inner, reduced, skipped = (part.get_parameter("bias") for part in parts)
+        expanded, inner, reduced, skipped = (part.bias for part in parts if part.bias is not None)
         bias = reduce @ (self.conv.weight.sum((2, 3)) @ expanded + inner) + reduced + skipped
         return weight, bias
 
