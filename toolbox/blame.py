@@ -15,7 +15,7 @@ from toolbox.errors import PluginError, ToolboxError
 def blamed(what: str, provider: str, *passed: type[Exception]) -> Iterator[None]:
     """Turn errors of a plugin's code into a PluginError of one sentence.
 
-    Errors of Toolbox and out-of-memory errors pass through unchanged.
+    Errors of Toolbox pass through unchanged, and so do those of too little memory and of too deep recursion.
 
     Args:
         what: the name of the called part, such as ``degradation 'rain'``.
@@ -27,7 +27,7 @@ def blamed(what: str, provider: str, *passed: type[Exception]) -> Iterator[None]
     """
     try:
         yield
-    except (ToolboxError, MemoryError):
+    except (ToolboxError, MemoryError, RecursionError):
         raise
     except Exception as error:
         if isinstance(error, passed) or "allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError":

@@ -87,7 +87,7 @@ class NLSA(nn.Module):
     def _round(self, codes: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (B, N) and (B, N, channels) each → gathered (B, N, C), and the log of the sum of weights (B, N, 1)."""
         chunk, count = self.config.chunk, codes.shape[1]
-        order = codes.argsort(dim=1, stable=True)
+        order = (codes * count + _counted(codes)).argsort(dim=1)  # stable, which ONNX has no sort for
         place, outside = self._places(count, queries)
         filled = order.index_select(1, place)  # (B, chunks · chunk)
         queries = _picked(queries, filled).unflatten(1, (-1, chunk))

@@ -209,7 +209,7 @@ class Inner(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         if self.by_values:
             return image if image.mean() > 0 else -image
-        return torch.special.bessel_j0(image)
+        return torch.lgamma(image)
 
 
 class Encoder(nn.Module):

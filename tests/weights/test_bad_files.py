@@ -109,12 +109,12 @@ def test_weights_that_are_no_floats_are_refused(dtype: torch.dtype, path: Path) 
 @pytest.mark.parametrize("key", ["toolbox.format", "toolbox.spec"])
 def test_a_file_without_a_spec_is_refused(key: str, path: Path) -> None:
     rewrite(path, lambda _, metadata: metadata.pop(key))
-    refused(path, r": no spec in its header; expected a file that toolbox\.save wrote$")
+    refused(path, r": no spec in its header; expected a file that Toolbox wrote$")
 
 
 def test_a_safetensors_file_of_somebody_else_is_refused(path: Path) -> None:
     save_file({"a": torch.zeros(2)}, path)
-    refused(path, r": no spec in its header; expected a file that toolbox\.save wrote$")
+    refused(path, r": no spec in its header; expected a file that Toolbox wrote$")
 
 
 @pytest.mark.parametrize("number", ["2", "0", "one", "", "1.0"])

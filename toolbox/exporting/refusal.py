@@ -41,9 +41,12 @@ def refusal(restorer: Restorer, error: Exception, program: ExportedProgram | Non
 
 def _first(error: BaseException) -> BaseException:
     """The cause of an error, of its cause, and so on."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+    return _chain(error)[-1]
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error, its cause, the cause's cause, and so on."""
+    return [error, *(_chain(error.__cause__) if error.__cause__ is not None else [])]
 
 
 def _called(restorer: Restorer, error: BaseException) -> str | None:
@@ -66,8 +69,7 @@ def _innermost(names: dict[int, str], trace: TracebackType | None) -> str | None
 
 def _translated(program: ExportedProgram, error: BaseException) -> str | None:
     """The path of the part whose operation the message names, such as ``node %remainder``."""
-    messages = [str(error), str(_first(error))]
-    found = re.search(r"node %?(\w+)", " ".join(messages))
+    found = re.search(r"node %?(\w+)", " ".join(map(str, _chain(error))))
     nodes = {node.name: node for node in program.graph.nodes}
     node = nodes.get(found[1]) if found else None
     stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()] if node is not None else []

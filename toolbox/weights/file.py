@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from toolbox.discovery import in_use, installed
-from toolbox.errors import SpecError, WeightsError
+from toolbox.errors import PluginError, SpecError, WeightsError
 from toolbox.files import is_file, written_beside
 from toolbox.registry import Registries
 from toolbox.resolve import resolve
@@ -254,16 +254,19 @@ def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], spec: Archi
             expected = {key: tuple(tensor.shape) for key, tensor in Restorer(spec).state_dict().items()}
     except _TooManyError:
         raise WeightsError(f"{path}: its spec describes a far larger network than its {len(shapes)} tensors") from None
-    # Torch raises these for sizes beyond any address space.
-    except (RuntimeError, TypeError, OverflowError) as error:
-        reason = str(error).split("\n", 1)[0]
+    # Torch raises these for sizes beyond any address space, and a component's build blames its plugin for them.
+    except (PluginError, RuntimeError, TypeError, OverflowError) as error:
+        cause = error.__cause__ if isinstance(error, PluginError) else error
+        if not isinstance(cause, (RuntimeError, TypeError, OverflowError)):
+            raise
+        reason = str(cause).split("\n", 1)[0]
         raise WeightsError(f"{path}: the network of the spec in its header cannot be built: {reason}") from None
     if complaint := describe_mismatch(shapes, expected):
         raise WeightsError(f"{path}: its tensors do not fit its spec: {complaint}")
 
 
-class _TooManyError(Exception):
-    pass
+class _TooManyError(BaseException):
+    """No Exception, so that no component catches it and none is blamed for it."""
 
 
 class _AtMost(TorchFunctionMode):
