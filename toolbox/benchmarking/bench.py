@@ -122,8 +122,9 @@ def _case(
         )
     info = registries.components[kind][name]
     config = validated(info.config, {}, registries, name)
+    padding = config.padding() if isinstance(config, ComponentConfig) else Padding()
     if kind == "decoder":
-        features = padded(torch.rand(1, CHANNELS, *(size or (48, 48))), config.padding())
+        features = padded(torch.rand(1, CHANNELS, *(size or (48, 48))), padding)
         height, width = features.shape[-2:]
         module = info.factory(config, features=CHANNELS, channels=3)
         own = config.sizes() if isinstance(config, DecoderConfig) else "same"
@@ -131,7 +132,6 @@ def _case(
         return _Case(_drawn(module), (features, scaled_size(height, width, factor)), info.plain)
     channels = 3 if kind == "encoder" else CHANNELS
     module = info.factory(config, channels=channels)
-    padding = config.padding() if isinstance(config, ComponentConfig) else Padding()
     image = padded(torch.rand(1, channels, *(size or (128, 128))), padding)
     return _Case(_drawn(module), (image,), info.plain)
 
