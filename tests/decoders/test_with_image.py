@@ -14,6 +14,7 @@ import toolbox
 from tests.parts import component, installed_and, restorer_of
 from tests.test_padding import Windowed, WindowedConfig
 from toolbox.config import DecoderConfig
+from toolbox.images.engine import reach
 from toolbox.padding import padded
 from toolbox.points import at_points, decode_at
 from toolbox.resolve import resolve
@@ -97,12 +98,13 @@ def test_every_state_of_a_recurrent_encoder_goes_with_its_image() -> None:
     torch.testing.assert_close(every[-2:], last)
 
 
-def test_a_picture_is_restored_in_tiles_as_at_once() -> None:
+def test_a_picture_is_restored_in_tiles_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     restorer = network("windowed").float()
     picture = np.random.default_rng(0).random((45, 38, 2), dtype=np.float32)
     with torch.no_grad():
         expected = restorer(torch.from_numpy(picture).permute(2, 0, 1)[None]).clamp(0, 1)[0].permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(toolbox.restore(picture, model=restorer, max_memory="1GB"), expected, atol=1e-5)
+    monkeypatch.setattr(reach, "usual_tile", lambda _: 16)
+    np.testing.assert_allclose(toolbox.restore(picture, model=restorer), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("resizes", [False, True])
