@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,17 +56,10 @@ class RuleCase:
     registries: Registries | None = None
 
     def __call__(self) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            try:
-                self.rule.check(subject(self.info, self.settings, self.registries))
-            # A third-party component can fail in any way.
-            except Exception as error:
-                raise ConformanceError(_broken(self.info.kind, self.info.name, self.rule, error)) from error
+        _check(self.rule, self.info.kind, self.info.name, lambda: subject(self.info, self.settings, self.registries))
 
     def __str__(self) -> str:
-        number = f"-{self.number}" if self.number else ""
-        return f"{self.info.kind}-{self.info.name}{number}-{self.rule.name}"
+        return _title(self.info.kind, self.info.name, self.number, self.rule)
 
 
 @dataclass(frozen=True)
@@ -85,17 +78,30 @@ class HookCase:
     registries: Registries | None = None
 
     def __call__(self) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            try:
-                self.rule.check(HookSubject(self.kind, self.info, self.settings, in_use(self.registries)))
-            # A third-party function can fail in any way.
-            except Exception as error:
-                raise ConformanceError(_broken(self.kind, self.info.name, self.rule, error)) from error
+        _check(
+            self.rule,
+            self.kind,
+            self.info.name,
+            lambda: HookSubject(self.kind, self.info, self.settings, in_use(self.registries)),
+        )
 
     def __str__(self) -> str:
-        number = f"-{self.number}" if self.number else ""
-        return f"{self.kind.replace(' ', '-')}-{self.info.name}{number}-{self.rule.name}"
+        return _title(self.kind, self.info.name, self.number, self.rule)
+
+
+def _check(rule: Rule, kind: str, name: str, make: Callable[[], Any]) -> None:
+    """Check a rule on what ``make`` gives, always with the same random numbers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            rule.check(make())
+        # A third-party component or function can fail in any way.
+        except Exception as error:
+            raise ConformanceError(_broken(kind, name, rule, error)) from error
+
+
+def _title(kind: str, name: str, number: int, rule: Rule) -> str:
+    return f"{kind.replace(' ', '-')}-{name}{f'-{number}' if number else ''}-{rule.name}"
 
 
 def _broken(kind: str, name: str, rule: Rule, error: Exception) -> str:
