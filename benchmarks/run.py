@@ -47,7 +47,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "speed.md"
 TABLE = re.compile(r"(?<=<!-- table of benchmarks/run.py -->\n\n).*?(?=\n\n<!-- end of table -->)", re.DOTALL)
 CPU = torch.device("cpu")
 DECODED = 256  # approximate side of the pictures for decoders
-SCALES = (2, 2.5, 3.5, 4, 8)  # scales for decoders
+SCALES = (2, 3.5, 4)  # scales for decoders
 BLOCKS: dict[str, dict[str, object]] = {  # with settings for 128 channels
     "cross-scale": {},
     "pyramid": {"embedding_channels": 64},
@@ -159,21 +159,11 @@ def _plain_attend(
     return gathered.unflatten(2, queries.shape[-2:]), (score,) if propagates else None
 
 
-def _networks_with_a_plain_decoder() -> list[str]:
-    """The first network of the catalog for each decoder that has a plain version."""
-    found: dict[str, str] = {}
-    for name in shipped_providers():
-        info = resolve(name).decoder.info
-        if info.plain is not None:
-            found.setdefault(info.name, name)
-    return list(found.values())
-
-
 def decoders() -> list[Result]:
     """Implicit decoders against their plain versions and against LIIF's, with weights and memory."""
     liif = toolbox.build("liif").eval().decoder
     results = []
-    for network in _networks_with_a_plain_decoder():
+    for network in ENLARGED:
         restorer = toolbox.build(network).eval()
         for scale in SCALES:
             side = 2 * round(DECODED / scale / 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("encoder", "recurrent-wrapper", "transition", "nonlocal-block", "decoder")
-FILES = ("contracts.md", "spec.md", "recipe.md", "weights-file.md", "scores.md", "speed.md", "decoders.md")
+FILES = ("contracts.md", "spec.md", "recipe.md", "weights-file.md", "scores.md", "speed.md", "front.md", "decoders.md")
 FIRST = ("python", "command-line.md", "components", "architectures", *FILES, *KINDS)
 TITLES = {
     "architectures": "Architectures",

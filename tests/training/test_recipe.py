@@ -16,7 +16,7 @@ from toolbox.discovery import installed
 from toolbox.errors import SpecError
 from toolbox.training.recipe import Recipe, read_recipe
 
-RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").glob("*.yaml"))
+RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").rglob("*.yaml"))
 
 
 def read(folder: Path, *overrides: str, **changes: Any) -> Recipe:
@@ -26,7 +26,7 @@ def read(folder: Path, *overrides: str, **changes: Any) -> Recipe:
     return read_recipe(path, overrides, installed())
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_recipes_of_the_shipped_networks_are_valid(path: Path) -> None:
     recipe = read_recipe(path, [], installed())
     assert recipe.model == recipe_of(Path("x"), model=path.stem, scale=recipe.scale, degradation="bicubic").model
@@ -37,6 +37,7 @@ def test_every_network_that_is_meant_to_be_trained_here_has_a_recipe() -> None:
         "nlrn-lite",
         "nlrn-lite-blind",
         "diinn-lite",
+        "lm-liif-lite",
         "nlrn-diinn-lite",
         "photo",
     }
