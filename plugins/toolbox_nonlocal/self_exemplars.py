@@ -12,6 +12,7 @@ from toolbox.plugin import ComponentInfo, DecoderConfig, Padding, Whole, attend,
 from toolbox_nonlocal.plain import self_exemplars
 
 OVERLAPS = 6.0  # divisor of the patches that lie over one another
+WHOLE = Whole()  # made once, since torch.compile cannot trace the checks of a config
 
 
 class SelfExemplarsConfig(DecoderConfig):
@@ -53,7 +54,7 @@ class Exemplars(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, s · H, s · W)."""
-        gathered, _ = attend(self.query(features), self.key(features), self.value(features), Whole())
+        gathered, _ = attend(self.query(features), self.key(features), self.value(features), WHOLE)
         low: Tensor = self.enlarge(gathered)
         error = self.across(features) - low
         return low + error + self.error(error)
