@@ -79,6 +79,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     ),
     "nafnet-sr": architecture("naf", "pixel-shuffle-direct", global_skip="bilinear"),
     "naf-liif": architecture("naf", "local-ensemble"),
+    "csnln": architecture("edsr", {"name": "self-exemplars", "steps": 2}),
 }
 ANY_SIZE = [name for name, spec in FAMILIES.items() if resolve(spec).decoder.config.sizes() == "any"]
 SHIPPED = ("nlrn-lite", "nlrn-lite-blind", "diinn-lite")
