@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ def architecture(encoder: str | Spec, decoder: str | Spec, **more: Any) -> Spec:
     }
 
 
+@functools.cache  # since several files go over all pairs while they are collected
 def fits(encoder: str, decoder: str) -> bool:
     """Whether a decoder takes an encoder's features."""
     try:

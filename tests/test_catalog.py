@@ -24,6 +24,7 @@ from toolbox.testing.rules import check_url
 from toolbox.testing.subject import subject
 
 ARCHITECTURES = [info.name for info in toolbox.list_architectures()]
+ENTRIES = read_yaml(shipped_catalog())
 TESTS = Path(__file__).parent
 SMALL = 50_000  # weights of a network that is built and run in no time
 
@@ -79,7 +80,7 @@ def test_an_architecture_builds_with_what_its_spec_promises(name: str) -> None:
 
 @architecture
 def test_an_architecture_s_record_is_that_of_the_yaml_file(name: str) -> None:
-    entry = read_yaml(shipped_catalog())[name]
+    entry = ENTRIES[name]
     record = installed().architectures[name]
     assert record.summary == entry["summary"]
     assert record.provider == entry["plugin"]
@@ -109,7 +110,7 @@ def test_a_published_architecture_has_its_published_size(name: str, parameters: 
 
 
 def test_registry_yaml_is_all_that_is_listed() -> None:
-    assert sorted(read_yaml(shipped_catalog())) == ARCHITECTURES
+    assert sorted(ENTRIES) == ARCHITECTURES
 
 
 def test_what_links_to_a_paper_or_its_code_can_be_followed() -> None:

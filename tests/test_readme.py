@@ -33,11 +33,12 @@ def section(title: str) -> str:
 def here(tmp_path: Path) -> Iterator[PageRunner]:
     """A folder with what the README's blocks need: a photo, a folder of photos, and the files that it shows."""
     with page_runner(tmp_path) as made:
-        shutil.copy("photos/coffee.png", "photo.png")
+        with Image.open("photos/coffee.png") as photo:
+            part = photo.crop((200, 100, 264, 148))
         shutil.rmtree("photos")
         Path("photos").mkdir()
-        with Image.open("photo.png") as photo:
-            photo.crop((200, 100, 264, 148)).save("photos/part.png")
+        for path in ("photo.png", "photos/part.png"):
+            part.save(path)
         for block in blocks(README):
             if block.file is not None:
                 made.run(block)

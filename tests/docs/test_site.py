@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
@@ -32,24 +33,26 @@ class Page(HTMLParser):
             self.loaded.append(values["src"])
 
 
+read = cache(Page)  # every page is long, since each has the whole navigation
+
+
 def pages(site: Path) -> Iterator[Path]:
     yield from (path for path in sorted(site.rglob("*.html")) if path.name != "404.html")  # whose links are absolute
 
 
 def broken_links(site: Path) -> list[str]:
     """What the pages lead to within the site, and that is not there."""
-    read = cache(Page)
+    files = {str(path) for path in site.rglob("*") if path.is_file()}
     broken = []
     for path in pages(site):
         for link in (*read(path).links, *read(path).loaded):
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
                 continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            target = target / "index.html" if target.is_dir() else target
-            if not target.is_file() or (
-                parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in read(target).anchors
-            ):
+            target = os.path.normpath(path.parent / unquote(parts.path)) if parts.path else str(path)
+            target = target if target in files else f"{target}/index.html"
+            fragment = unquote(parts.fragment) if target.endswith(".html") else ""
+            if target not in files or (fragment and fragment not in read(Path(target)).anchors):
                 broken.append(f"{path.relative_to(site)}: {link}")
     return broken
 
@@ -69,7 +72,7 @@ def test_a_broken_link_is_seen(tmp_path: Path) -> None:
 
 
 def test_nothing_is_loaded_from_another_host(site: Path) -> None:
-    elsewhere = {url for path in pages(site) for url in Page(path).loaded if urlsplit(url).netloc}
+    elsewhere = {url for path in pages(site) for url in read(path).loaded if urlsplit(url).netloc}
     assert elsewhere == set()
 
 

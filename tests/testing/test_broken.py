@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,16 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 from torch import Tensor, nn
 
+from tests.testing.broken import Broken
 from toolbox.config import DecoderConfig, EncoderConfig, NonLocalConfig, TransitionConfig
 from toolbox.decoders.coordinates import Positions, nearest
 from toolbox.decoders.implicit import Content, ImplicitDecoder
 from toolbox.errors import ConformanceError
 from toolbox.records import ComponentInfo
 from toolbox.spec import EncoderSpec
-from toolbox.testing import RULES, check_component
+from toolbox.testing import RULES, RuleCase, check_component
+
+pytestmark = pytest.mark.usefixtures("process_restored")
 
 
 class GoodConfig(EncoderConfig):
@@ -232,7 +234,7 @@ def drawn_elsewhere(self: Good) -> None:
 
 
 def environment(self: Good, image: Tensor) -> Tensor:
-    os.environ["BROKEN_COMPONENT"] = str(random.random())  # noqa: S311
+    os.environ["BROKEN"] = str(random.random())  # noqa: S311
     return self.conv(image)
 
 
@@ -350,17 +352,6 @@ class Hiding(GoodConfig):
     """Settings with a component in a model that is no Config."""
 
     holder: Holder
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A record, the rule that it breaks, and how the message goes on."""
-
-    what: str
-    rule: str
-    info: ComponentInfo
-    message: str
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 BROKEN = [
@@ -558,22 +549,22 @@ BROKEN = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """What broken components do to the process is undone."""
-    state = random.getstate()
-    yield
-    random.setstate(state)
-    os.environ.pop("BROKEN_COMPONENT", None)
+RULE = {rule.name: rule for rule in RULES}
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: f"{broken.rule}-{broken.what.replace(' ', '-')}")
+@pytest.mark.parametrize("broken", BROKEN, ids=str)
 def test_a_broken_component_is_told_the_rule_that_it_breaks(broken: Broken) -> None:
+    broken.is_told_by(RuleCase(RULE[broken.rule], broken.info, broken.settings), broken.info.kind)
+
+
+def test_each_rule_that_a_component_breaks_has_a_line() -> None:
     with pytest.raises(ConformanceError) as caught:
-        check_component(broken.info, broken.settings)
-    start = rf"{broken.info.kind} '{broken.info.name}' breaks the rule {broken.rule}: {broken.message}"
-    lines = str(caught.value).splitlines()
-    assert any(re.match(start, line) for line in lines), str(caught.value)
+        check_component(encoder(NoShapes, Lenient))
+    told = re.findall(r"^encoder 'broken' breaks the rule ([\w-]+): ", str(caught.value), re.MULTILINE)
+    assert told == ["docstring", "strict-config"]
+    with pytest.raises(ConformanceError) as caught:
+        check_component(encoder(NoShapes, name="My Encoder"))  # with a wrong record the other rules say nothing
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_every_rule_is_broken_by_one_of_them() -> None:

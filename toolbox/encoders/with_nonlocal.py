@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 from toolbox.close_names import did_you_mean
 from toolbox.config import EncoderConfig
 from toolbox.records import ComponentInfo
-from toolbox.spec import EncoderSpec, NonLocalSpec
+from toolbox.spec import ComponentSpec, EncoderSpec, NonLocalSpec
 
 SIDE = 16  # pixels of the picture without data that the modules are tried on
 
@@ -52,26 +55,43 @@ class WithNonLocalConfig(EncoderConfig):
         """
         if not self.after:
             return [self.encoder.config.out_channels(channels)]
-        side = SIDE * self.encoder.config.padding().multiple
-        with torch.device("meta"):
-            encoder: nn.Module = self.encoder.build(channels=channels)
-            found: dict[str, list[Any]] = {name: [] for name in self.after}
-            modules = dict(encoder.named_modules())
-            for name, calls in found.items():
-                if name not in modules:
-                    close = did_you_mean(name, modules) or f"such as {', '.join(list(modules)[1:4])}"
-                    raise ValueError(f"{self.encoder.name!r} has no module {name!r}; {close}")
-                modules[name].register_forward_hook(lambda _, __, output, calls=calls: calls.append(output))
-            with torch.no_grad():
-                encoder(torch.empty(1, channels, side, side))
-        for name, outputs in found.items():
-            maps = [each for each in outputs if isinstance(each, Tensor) and each.shape[2:] == (side, side)]
-            if len(outputs) != 1 or len(maps) != 1:
-                raise ValueError(
-                    f"module {name!r} of {self.encoder.name!r} does not give features of all pixels once; a block "
-                    "behind it would see another distance than is declared"
-                )
-        return [outputs[0].shape[1] for outputs in found.values()]
+        settings = self.encoder.config.model_dump_json()
+        return list(_widths(_Built(self.encoder.info.factory, settings, self.encoder), self.after, channels))
+
+
+@dataclass(frozen=True)
+class _Built:
+    """An encoder that equals another with the same settings, since a spec asks for its widths many times."""
+
+    factory: Callable[..., Any]
+    settings: str
+    spec: ComponentSpec = field(compare=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _widths(built: _Built, names: tuple[str, ...], channels: int) -> tuple[int, ...]:
+    """The channels of the features that the modules of these names give."""
+    spec = built.spec
+    side = SIDE * spec.config.padding().multiple
+    with torch.device("meta"):
+        encoder: nn.Module = spec.build(channels=channels)
+        found: dict[str, list[Any]] = {name: [] for name in names}
+        modules = dict(encoder.named_modules())
+        for name, calls in found.items():
+            if name not in modules:
+                close = did_you_mean(name, modules) or f"such as {', '.join(list(modules)[1:4])}"
+                raise ValueError(f"{spec.name!r} has no module {name!r}; {close}")
+            modules[name].register_forward_hook(lambda _, __, output, calls=calls: calls.append(output))
+        with torch.no_grad():
+            encoder(torch.empty(1, channels, side, side))
+    for name, outputs in found.items():
+        maps = [each for each in outputs if isinstance(each, Tensor) and each.shape[2:] == (side, side)]
+        if len(outputs) != 1 or len(maps) != 1:
+            raise ValueError(
+                f"module {name!r} of {spec.name!r} does not give features of all pixels once; a block behind it would "
+                "see another distance than is declared"
+            )
+    return tuple(outputs[0].shape[1] for outputs in found.values())
 
 
 class Followed(nn.Module):
