@@ -51,15 +51,23 @@ def attend_patches(queries: Tensor, grids: Sequence[Grid]) -> Tensor:
     """
     if torch.compiler.is_compiling():  # also by torch.export
         return attend_patches_at_once(queries, grids)
+    return torch.cat(list(attended_strips(queries, grids)), 3)
+
+
+def attended_strips(queries: Tensor, grids: Sequence[Grid], before: int = 0) -> Iterator[Tensor]:
+    """``attend_patches`` in strips from left to right, (B, C, H, columns).
+
+    All but the first strip begin with the last ``before`` columns of the one before, for a convolution behind.
+    """
     batch, _, _, width = queries.shape
     flat = _Flat.of(grids)
+    del grids  # the flat ones are as large
     columns = max(NARROWEST, PAIRS_AT_A_TIME // (batch * flat.keys.shape[2]))
-    strips = []
     for start in range(0, width, columns):
-        first, stop = max(0, start - HALO), min(start + columns, width)
+        begin, stop = max(0, start - before), min(start + columns, width)
+        first = max(0, begin - HALO)
         strip = queries[..., first : min(stop + HALO, width)]
-        strips.append(_Strip(strip, flat).gathered()[:, :, start - first : stop - first])
-    return torch.cat(strips, 2).permute(0, 3, 1, 2)
+        yield _Strip(strip, flat).gathered()[:, :, begin - first : stop - first].permute(0, 3, 1, 2)
 
 
 def attend_patches_at_once(queries: Tensor, grids: Sequence[Grid]) -> Tensor:
@@ -93,10 +101,9 @@ class _Flat(NamedTuple):
             row = keys.shape[3] + 1
             parts.append((stop, stop + keys.shape[2] * row, row))
             stop += keys.shape[2] * row
-        keys, values = (
-            torch.cat([F.pad(each, (0, 1)).flatten(2) for each in kind], 2) for kind in zip(*grids, strict=True)
-        )
-        return cls(keys, values.mT.contiguous(), torch.cat(factors, 1)[:, None, None], tuple(parts))
+        keys = torch.cat([F.pad(grid.keys, (0, 1)).flatten(2) for grid in grids], 2)
+        values = torch.cat([F.pad(grid.values, (0, 1)).flatten(2).mT for grid in grids], 1).contiguous()
+        return cls(keys, values, torch.cat(factors, 1)[:, None, None], tuple(parts))
 
 
 class _Strip:
