@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from toolbox.config import Padding
 from toolbox.nonlocal_blocks.patches import Grid, attend_patches, attended_strips
+from toolbox.nonlocal_blocks.scratch import side_by_side
 from toolbox.padding import cropped, padded
 
 OVERLAPS = 6.0  # divisor of the laid down patches
@@ -58,10 +59,9 @@ class CrossScaleAttention(nn.Module):
             return reduced / OVERLAPS
         # The convolution sees one cell to the left. The cells have no name here, so that they can be freed.
         strips = attended_strips(queries, [Grid(keys, F.pixel_unshuffle(self.value(features), scale))], before=1)
-        parts: list[Tensor] = []
-        for strip in strips:
-            parts.append(shrink(F.pixel_shuffle(strip, scale))[..., min(1, len(parts)) :] / OVERLAPS)
-        return torch.cat(parts, 3)
+        convolved = (shrink(F.pixel_shuffle(strip, scale)) / OVERLAPS for strip in strips)
+        own = (part[..., min(1, number) :] for number, part in enumerate(convolved))
+        return side_by_side(own, features.shape[3])
 
 
 def shrunk(features: Tensor, scale: int) -> Tensor:

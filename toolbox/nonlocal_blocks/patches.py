@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.nonlocal_blocks.scratch import Scratch, reusable
+from toolbox.nonlocal_blocks.scratch import Scratch, reusable, side_by_side
 
 SHARPNESS = 10.0  # factor of the scores before the softmax
 SMALLEST_NORM = 1e-4  # least norm of a patch of keys, which is divided by it
@@ -51,7 +51,7 @@ def attend_patches(queries: Tensor, grids: Sequence[Grid]) -> Tensor:
     """
     if torch.compiler.is_compiling():  # also by torch.export
         return attend_patches_at_once(queries, grids)
-    return torch.cat(list(attended_strips(queries, grids)), 3)
+    return side_by_side(attended_strips(queries, grids), queries.shape[3])
 
 
 def attended_strips(queries: Tensor, grids: Sequence[Grid], before: int = 0) -> Iterator[Tensor]:
@@ -119,10 +119,19 @@ class _Strip:
 
     def gathered(self) -> Tensor:
         """(B, H, W, C)."""
-        width = self.queries.shape[3]
+        batch, _, height, width = self.queries.shape
+        values = self.flat.values
         scores = self._summed(self._products(), self.along_scores)
         spread = self._summed(map(self._weights, scores), self.along_weights)
-        return torch.cat([(band.flatten(1, 2) @ self.flat.values).unflatten(1, (-1, width)) for band in spread], 1)
+        if not self.reuses:
+            return torch.cat([(band.flatten(1, 2) @ values).unflatten(1, (-1, width)) for band in spread], 1)
+        # Small results that stay between large ones that go would leave holes in the heap, larger than both.
+        result, top = values.new_empty(batch, height, width, values.shape[2]), 0
+        for band in spread:
+            stop = top + band.shape[1]
+            torch.bmm(band.flatten(1, 2), values, out=result[:, top:stop].flatten(1, 2))
+            top = stop
+        return result
 
     def _products(self) -> Iterator[Tensor]:
         """The products of pixels, in bands (B, rows, W, K)."""
