@@ -88,7 +88,7 @@ class ProtocolInfo:
     shave: tuple[int, int] = (0, 0)  # (a, b): a · scale + b pixels are left out on each side
     noise_seed: int | None = None  # of the noise; None: the protocol adds none
     noise_on_low_resolution: bool = False  # whether the input is a low-resolution picture with noise
-    patches: tuple[int, int] | None = None  # (side, stride) of patches that are restored one by one and averaged
+    patches: tuple[int, int] | None = None  # (side, stride) of patches of the input, restored one by one and averaged
     compresses: bool = False  # whether the input is the original after JPEG
     same_size_pairs: bool = False  # whether the input is another picture of the size of the original
     conditions: Mapping[str, float] = field(default_factory=dict, hash=False)  # for networks, besides sigma, quality

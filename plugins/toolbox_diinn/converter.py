@@ -164,4 +164,5 @@ DIINN_FORMAT = ConverterInfo(
     hints=DIINNHints,
     summary="DIINN's Lightning checkpoints and state dicts",
     url="https://github.com/robotic-vision-lab/Dual-Interactive-Implicit-Neural-Network",
+    license="Apache-2.0",
 )

@@ -91,4 +91,5 @@ SRFBN_FORMAT = ConverterInfo(
     hints=SRFBNHints,
     summary="SRFBN's .pth files and state dicts",
     url="https://github.com/Paper99/SRFBN_CVPR19",
+    license="MIT",
 )

@@ -91,4 +91,5 @@ LIIF_FORMAT = ConverterInfo(
     hints=LIIFHints,
     summary="LIIF's .pth files and state dicts, on EDSR or RDN",
     url="https://github.com/yinboc/liif",
+    license="BSD-3-Clause",
 )

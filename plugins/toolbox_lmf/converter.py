@@ -157,4 +157,5 @@ LMF_FORMAT = ConverterInfo(
     hints=LMFHints,
     summary="LM-LIIF's, LM-LTE's and LM-CiaoSR's .pth files and state dicts, on EDSR or RDN",
     url="https://github.com/HeZongyao/LMF",
+    license="Apache-2.0",
 )

@@ -77,4 +77,5 @@ LTE_FORMAT = ConverterInfo(
     hints=LTEHints,
     summary="LTE's and LTE+'s .pth files and state dicts, on EDSR or RDN",
     url="https://github.com/jaewon-lee-b/lte",
+    license="BSD-3-Clause",
 )

@@ -41,4 +41,5 @@ METASR_FORMAT = ConverterInfo(
     hints=MetaSRHints,
     summary="Meta-SR state dicts of the LIIF and DIINN repositories, on EDSR or RDN",
     url="https://github.com/yinboc/liif",
+    license="BSD-3-Clause",
 )

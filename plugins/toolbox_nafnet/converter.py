@@ -1,9 +1,11 @@
-"""NAFNet's checkpoints: the U-net, and NAFSSR's network for one view, recognized by their tensor names."""
+"""NAFNet's checkpoints: the U-net, NAFSSR's network for one view, and a block alone, told by their tensor names."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor
 
@@ -14,6 +16,7 @@ Sources = dict[str, str | TensorSource]
 LAYERS = {"conv1": "expand1", "conv3": "project1", "sca.1": "attention", "conv4": "expand2", "conv5": "project2"}
 KINDS = ("weight", "bias")
 SR_BLOCK = "body.{}.module.blk"
+ALONE = frozenset(("beta", "gamma", "conv1.weight", "sca.1.weight"))
 
 
 class NAFNetHints(Config):
@@ -23,6 +26,8 @@ class NAFNetHints(Config):
 
 
 def _plan(checkpoint: Checkpoint, hints: NAFNetHints) -> Conversion:
+    if checkpoint.tensors.keys() >= ALONE:
+        return _block_alone(checkpoint, hints.local)
     plan = _sr_plan if f"{SR_BLOCK.format(0)}.conv1.weight" in checkpoint.tensors else _unet_plan
     return plan(checkpoint, hints.local)
 
@@ -82,23 +87,47 @@ def _sr_plan(checkpoint: Checkpoint, local: tuple[int, int] | None) -> Conversio
     return Conversion(spec, sources)
 
 
+def _block_alone(checkpoint: Checkpoint, local: tuple[int, int] | None) -> Conversion:
+    channels = checkpoint.shape("conv3.weight")[1]
+    intro: Sources = {
+        "encoder.intro.weight": TensorSource((), (), lambda: _unchanged(channels)),
+        "encoder.intro.bias": TensorSource((), (), lambda: torch.zeros(channels)),
+    }
+    spec: dict[str, Any] = {
+        "summary": "converted from a block of NAFNet, behind a convolution that changes nothing",
+        "channels": channels,
+        "encoder": {"name": "naf", "channels": channels, "blocks": 1, "local": local},
+        "decoder": "features",
+    }
+    return Conversion(spec, intro | _block("encoder.blocks.0.", "", channels))
+
+
 def _blocks(checkpoint: Checkpoint, ours: str, pattern: str, channels: int) -> tuple[int, Sources]:
     """The number of blocks with published names of a pattern, at least one, and the sources of their tensors."""
     number = max(1, checkpoint.count(pattern + ".conv1.weight"))
     sources: Sources = {}
     for i in range(number):
-        theirs = pattern.format(i)
-        for kind in KINDS:
-            for norm in ("norm1", "norm2"):
-                sources[f"{ours}.{i}.{norm}.{kind}"] = f"{theirs}.{norm}.{kind}"
-            sources[f"{ours}.{i}.depthwise.{kind}"] = f"{theirs}.conv2.{kind}"
-        for gain in ("beta", "gamma"):
-            sources[f"{ours}.{i}.{gain}"] = TensorSource((f"{theirs}.{gain}",), ((1, channels, 1, 1),), _vector)
-        for published, layer in LAYERS.items():
-            shape = (2 * channels if layer.startswith("expand") else channels, channels, 1, 1)
-            sources[f"{ours}.{i}.{layer}.weight"] = TensorSource((f"{theirs}.{published}.weight",), (shape,), _matrix)
-            sources[f"{ours}.{i}.{layer}.bias"] = f"{theirs}.{published}.bias"
+        sources |= _block(f"{ours}.{i}.", f"{pattern.format(i)}.", channels)
     return number, sources
+
+
+def _block(ours: str, theirs: str, channels: int) -> Sources:
+    """The tensors of a block, below a prefix of our names and one of the published ones."""
+    sources: Sources = {}
+    for own, name in {"norm1": "norm1", "norm2": "norm2", "depthwise": "conv2"}.items():
+        sources |= {f"{ours}{own}.{kind}": f"{theirs}{name}.{kind}" for kind in KINDS}
+    for gain in ("beta", "gamma"):
+        sources[f"{ours}{gain}"] = TensorSource((f"{theirs}{gain}",), ((1, channels, 1, 1),), _vector)
+    for published, layer in LAYERS.items():
+        shape = (2 * channels if layer.startswith("expand") else channels, channels, 1, 1)
+        sources[f"{ours}{layer}.weight"] = TensorSource((f"{theirs}{published}.weight",), (shape,), _matrix)
+        sources[f"{ours}{layer}.bias"] = f"{theirs}{published}.bias"
+    return sources
+
+
+def _unchanged(channels: int) -> Tensor:
+    """A 3×3 kernel that gives what it gets."""
+    return F.pad(torch.eye(channels)[:, :, None, None], (1, 1, 1, 1))
 
 
 def _vector(gain: Tensor) -> Tensor:
@@ -114,7 +143,8 @@ def _recognize(checkpoint: Checkpoint) -> bool:
         name.startswith(("encoders.", "middle_blks.")) and name.endswith((".beta", ".gamma"))
         for name in checkpoint.tensors
     )
-    return unet or {"intro.weight", f"{SR_BLOCK.format(0)}.conv1.weight"} <= checkpoint.tensors.keys()
+    nets = ({"intro.weight", f"{SR_BLOCK.format(0)}.conv1.weight"}, ALONE)
+    return unet or any(names <= checkpoint.tensors.keys() for names in nets)
 
 
 NAFNET_FORMAT = ConverterInfo(
@@ -122,7 +152,7 @@ NAFNET_FORMAT = ConverterInfo(
     recognize=_recognize,
     plan=_plan,
     hints=NAFNetHints,
-    summary="NAFNet's .pth files, and NAFSSR's for one view",
+    summary="NAFNet's .pth files, NAFSSR's for one view, and a block's state dict",
     url="https://github.com/megvii-research/NAFNet",
     license="MIT",
 )

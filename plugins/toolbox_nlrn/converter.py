@@ -92,4 +92,5 @@ NLRN_FORMAT = ConverterInfo(
     hints=NLRNHints,
     summary="NLRN's TensorFlow variables, as .npz or a TensorFlow checkpoint",
     url="https://github.com/Ding-Liu/NLRN_v0",
+    license="none stated by its authors",
 )

@@ -10,17 +10,17 @@ from toolbox.plugin import ArchitectureInfo, ComponentInfo, ConverterInfo, hooki
 
 @hookimpl
 def toolbox_components() -> Iterable[ComponentInfo]:
-    """Four non-local blocks, and the encoders and the decoder of networks that are no EDSR with such blocks."""
+    """Four non-local blocks, and the encoders and decoders of networks that are no EDSR with such blocks."""
     from toolbox_nonlocal.cross_scale import CROSS_SCALE
     from toolbox_nonlocal.enlca import ENLCA_BLOCK
+    from toolbox_nonlocal.exemplars import EXEMPLARS
     from toolbox_nonlocal.nlsa import NLSA_BLOCK
     from toolbox_nonlocal.panet import PANET
-    from toolbox_nonlocal.prelu_convs import PRELU_CONVS
     from toolbox_nonlocal.pyramid import PYRAMID
     from toolbox_nonlocal.rnan import RNAN_ENCODER
     from toolbox_nonlocal.self_exemplars import SELF_EXEMPLARS
 
-    return [CROSS_SCALE, ENLCA_BLOCK, NLSA_BLOCK, PANET, PRELU_CONVS, PYRAMID, RNAN_ENCODER, SELF_EXEMPLARS]
+    return [CROSS_SCALE, ENLCA_BLOCK, EXEMPLARS, NLSA_BLOCK, PANET, PYRAMID, RNAN_ENCODER, SELF_EXEMPLARS]
 
 
 @hookimpl

@@ -86,7 +86,7 @@ def self_exemplars(decoder: Any, features: Tensor, size: tuple[int, int]) -> Ten
     for _ in range(decoder.steps):
         found = state
         for stage in decoder.stages:
-            found = exemplars(stage.exemplars, found)
+            found = _found(stage.exemplars, found)
             found = found + stage.enlarge(state - stage.reduce(found))
         larger.append(found)
         state = decoder.next(decoder.reduce(found))
@@ -94,11 +94,19 @@ def self_exemplars(decoder: Any, features: Tensor, size: tuple[int, int]) -> Ten
     return image
 
 
-def exemplars(module: Any, features: Tensor) -> Tensor:
-    """An ``Exemplars``."""
+def _found(module: Any, features: Tensor) -> Tensor:
     query, key, value = (each(features).flatten(2) for each in (module.query, module.key, module.value))
     gathered = (value @ (query.mT @ key).softmax(2).mT).unflatten(2, features.shape[2:])
     low: Tensor = module.enlarge(gathered)
-    keys = module.cross_key(shrunk(features, module.scale))
-    high = plain_laid_down(module.cross_query(features), keys, module.cross_value(features), module.scale) / 6
+    high = _across(module.across, features)
     return low + (high - low) + module.error(high - low)
+
+
+def exemplars(decoder: Any, features: Tensor, size: tuple[int, int]) -> Tensor:
+    """An ``ExemplarsDecoder`` with unfolded patches."""
+    return _across(decoder.across, features)
+
+
+def _across(module: Any, features: Tensor) -> Tensor:
+    keys = module.key(shrunk(features, module.scale))
+    return plain_laid_down(module.query(features), keys, module.value(features), module.scale) / 6

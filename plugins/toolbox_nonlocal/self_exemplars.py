@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from toolbox.plugin import ComponentInfo, DecoderConfig, Padding, Whole, attend, laid_down, shrunk
+from toolbox.plugin import ComponentInfo, DecoderConfig, Padding, Whole, attend
+from toolbox_nonlocal.exemplars import Across, embedding
 from toolbox_nonlocal.plain import self_exemplars
 
-OVERLAPS = 6.0  # divisor of the patches that lie over one another
 WHOLE = Whole()  # made once, since torch.compile cannot trace the checks of a config
 
 
@@ -31,21 +31,13 @@ class SelfExemplarsConfig(DecoderConfig):
         return Padding(3 if self.scale == 3 else 2, "reflect")
 
 
-def embedding(channels: int, outputs: int) -> nn.Sequential:
-    """A 1×1 convolution with a PReLU."""
-    return nn.Sequential(nn.Conv2d(channels, outputs, 1), nn.PReLU())
-
-
 class Exemplars(nn.Module):
     """Features (B, C, H, W) → (B, C, s · H, s · W), by attention across scales and within the scale."""
 
     def __init__(self, channels: int, scale: int) -> None:
         super().__init__()
-        self.scale = scale
         embedded = max(1, channels // 2)
-        self.cross_query, self.cross_key, self.cross_value = (
-            embedding(channels, width) for width in (embedded, embedded, channels)
-        )
+        self.across = Across(channels, scale)
         self.query, self.key, self.value = (embedding(channels, width) for width in (embedded, embedded, channels))
         self.enlarge = _resized(nn.ConvTranspose2d, channels, scale)
         self.error = nn.Sequential(
@@ -58,11 +50,6 @@ class Exemplars(nn.Module):
         low: Tensor = self.enlarge(gathered)
         error = self.across(features) - low
         return low + error + self.error(error)
-
-    def across(self, features: Tensor) -> Tensor:
-        """The attention across scales: (B, C, H, W) → (B, C, s · H, s · W)."""
-        keys = self.cross_key(shrunk(features, self.scale))
-        return laid_down(self.cross_query(features), keys, self.cross_value(features), self.scale) / OVERLAPS
 
 
 class Stage(nn.Module):

@@ -10,11 +10,12 @@ from toolbox.plugin import ArchitectureInfo, ComponentInfo, ConverterInfo, hooki
 
 @hookimpl
 def toolbox_components() -> Iterable[ComponentInfo]:
-    """Restormer's U-net, and its attention as a non-local block."""
+    """Restormer's U-net, and its attention and its transformer block as non-local blocks."""
+    from toolbox_restormer.block import RESTORMER_BLOCK
     from toolbox_restormer.mdta import MDTA_BLOCK
     from toolbox_restormer.restormer import RESTORMER
 
-    return [MDTA_BLOCK, RESTORMER]
+    return [MDTA_BLOCK, RESTORMER, RESTORMER_BLOCK]
 
 
 @hookimpl

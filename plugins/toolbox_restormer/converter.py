@@ -1,4 +1,4 @@
-"""Restormer's published checkpoints, and the state dict of its attention alone.
+"""Restormer's published checkpoints, and the state dicts of its attention and of its transformer block alone.
 
 The authors' code and weights are under an Academic Public License, for uses that are not commercial.
 """
@@ -12,6 +12,7 @@ from toolbox.plugin import Checkpoint, Config, Conversion, ConverterInfo, Weight
 
 NORM = "encoder_level1.0.norm1.body.weight"
 ALONE = frozenset(("temperature", "qkv.weight", "qkv_dwconv.weight", "project_out.weight"))
+BLOCK_ALONE = frozenset(("norm1.body.weight", "attn.temperature", "ffn.project_in.weight"))
 ATTENTION = {
     "temperature": "temperature",
     "qkv.weight": "qkv.weight",
@@ -27,6 +28,8 @@ class RestormerHints(Config):
 def _plan(checkpoint: Checkpoint, hints: RestormerHints) -> Conversion:
     if checkpoint.tensors.keys() >= ALONE:
         return _attention_alone(checkpoint)
+    if checkpoint.tensors.keys() >= BLOCK_ALONE:
+        return _block_alone(checkpoint)
     channels, colors = checkpoint.shape("patch_embed.proj.weight")[:2]
     levels = 1 + sum(bool(re.fullmatch(r"down\d+_\d+\.body\.0\.weight", name)) for name in checkpoint.tensors)
     names = [f"encoder_level{level}" for level in range(1, levels)] + ["latent"]
@@ -80,12 +83,36 @@ def _attention_alone(checkpoint: Checkpoint) -> Conversion:
     return Conversion(spec, {f"encoder.nonlocal_block.attention.{own}": name for own, name in ATTENTION.items()})
 
 
+def _block_alone(checkpoint: Checkpoint) -> Conversion:
+    channels, heads = checkpoint.shape("norm1.body.weight", 1)[0], checkpoint.shape("attn.temperature", 3)[0]
+    bias = "norm1.body.bias" in checkpoint.tensors
+    block = {
+        "name": "restormer-block",
+        "heads": heads,
+        "expansion": _expansion(channels, checkpoint.shape("ffn.project_in.weight")[0] // 2),
+        "norm": "with-bias" if bias else "without-bias",
+    }
+    spec = {
+        "summary": "converted from a block of Restormer",
+        "channels": channels,
+        "encoder": {"name": "nonlocal", "nonlocal": block},
+        "decoder": "features",
+    }
+    return Conversion(spec, {f"encoder.nonlocal_block.block.{own}": name for own, name in _layers(bias).items()})
+
+
 def _expansion(channels: int, hidden: int) -> float:
     """A factor that gives the hidden channels of every level: the published one if it does."""
     return 2.66 if int(channels * 2.66) == hidden else hidden / channels
 
 
 def _blocks(ours: str, theirs: str, count: int, bias: bool) -> dict[str, str]:
+    layers = _layers(bias)
+    return {f"{ours}.{i}.{own}": f"{theirs}.{i}.{name}" for i in range(count) for own, name in layers.items()}
+
+
+def _layers(bias: bool) -> dict[str, str]:
+    """The tensors of a transformer block, ours and theirs."""
     layers = {f"attention.{own}": f"attn.{name}" for own, name in ATTENTION.items()}
     layers |= {
         "feed_forward.expand.weight": "ffn.project_in.weight",
@@ -94,14 +121,17 @@ def _blocks(ours: str, theirs: str, count: int, bias: bool) -> dict[str, str]:
     }
     for own, name in (("norm_a", "norm1"), ("norm_b", "norm2")):
         layers |= {f"{own}.{kind}": f"{name}.body.{kind}" for kind in ("weight", "bias")[: 1 + bias]}
-    return {f"{ours}.{i}.{own}": f"{theirs}.{i}.{name}" for i in range(count) for own, name in layers.items()}
+    return layers
 
 
 RESTORMER_FORMAT = ConverterInfo(
     name="restormer",
-    recognize=lambda checkpoint: NORM in checkpoint.tensors or checkpoint.tensors.keys() >= ALONE,
+    recognize=lambda checkpoint: (
+        NORM in checkpoint.tensors or any(checkpoint.tensors.keys() >= alone for alone in (ALONE, BLOCK_ALONE))
+    ),
     plan=_plan,
     hints=RestormerHints,
     summary="Restormer's .pth files and state dicts; its authors' weights are not for commercial use",
     url="https://github.com/swz30/Restormer",
+    license="Academic Public License, not for commercial use",
 )

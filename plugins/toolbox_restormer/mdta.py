@@ -8,7 +8,6 @@ values of every pixel.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -78,60 +77,6 @@ class MDTABlock(nn.Module):
         """(features, anything) → (features, None)."""
         gathered: Tensor = self.attention(features)
         return features + gathered if self.skip else gathered, None
-
-
-class LayerNorm(nn.Module):
-    """Layer norm over the channels of each pixel, (B, C, H, W) → the same shape.
-
-    Without a bias the mean is not subtracted either, but the variance is that around the mean.
-    """
-
-    epsilon = 1e-5
-
-    def __init__(self, channels: int, *, bias: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) → the same shape."""
-        if self.bias is not None:
-            pixels = features.permute(0, 2, 3, 1)
-            return F.layer_norm(pixels, self.weight.shape, self.weight, self.bias, self.epsilon).permute(0, 3, 1, 2)
-        deviation = (features.var(1, correction=0, keepdim=True) + self.epsilon).rsqrt()
-        return features * deviation * self.weight[:, None, None]
-
-
-class GDFN(nn.Module):
-    """Gated-Dconv feed-forward network: conv(GELU(a) · b) of a depthwise convolution's halves a and b."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.expand = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
-        self.depthwise = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
-        self.project = nn.Conv2d(hidden, channels, 1, bias=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) → the same shape."""
-        gate, value = self.depthwise(self.expand(features)).chunk(2, 1)
-        projected: Tensor = self.project(F.gelu(gate) * value)
-        return projected
-
-
-class TransformerBlock(nn.Module):
-    """x + MDTA(norm(x)), then x + GDFN(norm(x)); (B, C, H, W) → the same shape."""
-
-    def __init__(self, channels: int, heads: int, expansion: float, *, bias: bool) -> None:
-        super().__init__()
-        self.norm_a, self.norm_b = (LayerNorm(channels, bias=bias) for _ in range(2))
-        self.attention = MDTA(channels, heads)
-        self.feed_forward = GDFN(channels, int(channels * expansion))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) → the same shape."""
-        features = features + self.attention(self.norm_a(features))
-        result: Tensor = features + self.feed_forward(self.norm_b(features))
-        return result
 
 
 MDTA_BLOCK = ComponentInfo(

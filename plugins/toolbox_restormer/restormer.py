@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from toolbox.plugin import ComponentInfo, EncoderConfig, Padding, fault
-from toolbox_restormer.mdta import TransformerBlock
+from toolbox_restormer.block import Norm, TransformerBlock
 from toolbox_restormer.plain import restormer
 
 
@@ -24,9 +24,7 @@ class RestormerConfig(EncoderConfig):
     refinement: int = Field(default=4, ge=0, description="further blocks at full resolution")
     heads: tuple[PositiveInt, ...] = Field(default=(1, 2, 4, 8), description="heads of the attention of each level")
     expansion: float = Field(default=2.66, ge=1, description="hidden channels of a feed-forward network per channel")
-    norm: Literal["with-bias", "without-bias"] = Field(
-        default="with-bias", description="without-bias does not subtract the mean either"
-    )
+    norm: Norm = Field(default="with-bias", description="without-bias does not subtract the mean either")
 
     def out_channels(self, channels: int) -> int:
         return 2 * self.channels

@@ -102,4 +102,5 @@ SPAN_FORMAT = ConverterInfo(
     hints=SPANHints,
     summary="SPAN's state dicts, whose convolutions are stored in parts",
     url="https://github.com/hongyuanyu/SPAN",
+    license="Apache-2.0",
 )

@@ -89,4 +89,5 @@ SRNO_FORMAT = ConverterInfo(
     hints=SRNOHints,
     summary="SRNO's .pth files and state dicts, on EDSR or RDN",
     url="https://github.com/2y7c3/Super-Resolution-Neural-Operator",
+    license="MIT",
 )

@@ -184,4 +184,5 @@ THERA_FORMAT = ConverterInfo(
     hints=TheraHints,
     summary="Thera's parameters as an .npz, air and plus, on EDSR or RDN; its pickles are refused",
     url="https://github.com/prs-eth/thera",
+    license="Apache-2.0",
 )

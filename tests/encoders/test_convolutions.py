@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import toolbox
 from tests.parts import encoder_of, encoder_radius
 from toolbox.errors import SpecError
 from toolbox.resolve import resolve
@@ -34,6 +35,13 @@ def test_or_comes_before_it() -> None:
     encoder = encoder_of({"name": "convolutions", "channels": [5, 4], "activate": "before"})
     expected = convolved(convolved(IMAGE.clamp(min=0), encoder.layers[1]).clamp(min=0), encoder.layers[3])
     torch.testing.assert_close(encoder(IMAGE), expected)
+
+
+@pytest.mark.parametrize(("settings", "slope"), [({}, 0.2), ({"slope": 0.25}, 0.25)])
+def test_slopes_begin_where_the_settings_say(settings: dict[str, object], slope: float) -> None:
+    spec = {"name": "convolutions", "channels": [2], "activation": "prelu", **settings}
+    encoder = toolbox.build({"channels": 2, "encoder": spec, "decoder": "features"}).encoder
+    torch.testing.assert_close(encoder.layers[1].weight.detach(), torch.tensor([slope]))
 
 
 @pytest.mark.parametrize(("sizes", "radius"), [([], 3), ([1], 2), ([7, 1], 4), ([1, 1, 1], 0)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import nn
+
 from tests.weights.published import Arrays, Published, array, as_stored, network
 
 UNET = {"name": "nafnet", "channels": 4, "encoder_blocks": [1, 2], "middle_blocks": 1, "decoder_blocks": [2, 1]}
@@ -45,6 +47,14 @@ def nafssr(scale: int) -> Published:
     return Published(restorer, arrays)
 
 
+def block_alone() -> Published:
+    """A block by itself, for which ours has a convolution that changes nothing."""
+    restorer = network({"channels": 4, "encoder": {"name": "naf", "channels": 4, "blocks": 1}, "decoder": "features"})
+    nn.init.dirac_(restorer.encoder.intro.weight)
+    nn.init.zeros_(restorer.encoder.intro.bias)
+    return Published(restorer, naf_block(restorer.encoder.blocks[0]))
+
+
 def naf_block(block: Any, prefix: str = "") -> Arrays:
     """A block's tensors: linear layers are 1×1 convolutions in the file, and the gains have four axes."""
     arrays = as_stored([(f"{prefix}{name}", getattr(block, name)) for name in ("norm1", "norm2")])
@@ -64,4 +74,5 @@ VARIANTS: dict[str, Callable[[], Published]] = {
     "nafnet-local": lambda: nafnet((12, 16)),
     "nafssr-x2": lambda: nafssr(2),
     "nafssr-x4": lambda: nafssr(4),
+    "naf-block": block_alone,
 }

@@ -103,7 +103,7 @@ def panet() -> Published:
 
 def csnln(scale: int = 2) -> Published:
     decoder = {"name": "self-exemplars", "scale": scale, "steps": 2}
-    encoder = {"name": "prelu-convs", "channels": 4, "layers": 2}
+    encoder = {"name": "convolutions", "channels": [4, 4], "activation": "prelu", "slope": 0.25}
     restorer = network({"channels": 3, "encoder": encoder, "decoder": decoder})
     cell, convs = restorer.decoder, restorer.encoder.layers
     layers = [("head.0", convs[0:2]), ("head.1", convs[2:4]), ("SEM.post_conv", cell.next)]
@@ -115,9 +115,9 @@ def csnln(scale: int = 2) -> Published:
         prefix, ours = f"SEM.{exemplars}.", stage.exemplars
         layers += [(f"SEM.{reduce}", stage.reduce), (f"SEM.{enlarge}", stage.enlarge)]
         layers += [
-            (f"{prefix}up_attention.conv_match_1", ours.cross_query),
-            (f"{prefix}up_attention.conv_match_2", ours.cross_key),
-            (f"{prefix}up_attention.conv_assembly", ours.cross_value),
+            (f"{prefix}up_attention.conv_match_1", ours.across.query),
+            (f"{prefix}up_attention.conv_match_2", ours.across.key),
+            (f"{prefix}up_attention.conv_assembly", ours.across.value),
             (f"{prefix}down_attention.conv_match1", ours.query),
             (f"{prefix}down_attention.conv_match2", ours.key),
             (f"{prefix}down_attention.conv_assembly", ours.value),
@@ -126,6 +126,14 @@ def csnln(scale: int = 2) -> Published:
         arrays |= as_stored((f"{prefix}encoder.body.{i}", ours.error[i]) for i in (0, 2))
         arrays[f"{prefix}encoder.body.1.weight"] = array(ours.error[1].weight)
     return Published(restorer, arrays | with_slopes(layers) | as_stored([("tail.0", cell.conv)]))
+
+
+def exemplars(scale: int = 2) -> Published:
+    """Attention across scales by itself."""
+    restorer = network({"channels": 4, "encoder": "identity", "decoder": {"name": "exemplars", "scale": scale}})
+    across = restorer.decoder.across
+    layers = [("conv_match_1", across.query), ("conv_match_2", across.key), ("conv_assembly", across.value)]
+    return Published(restorer, with_slopes(layers), {} if scale == 2 else {"scale": scale})
 
 
 def rnan(channels: int = 1) -> Published:
@@ -211,6 +219,8 @@ VARIANTS: dict[str, Callable[[], Published]] = {
     "csnln-x2": csnln,
     "csnln-x3": lambda: csnln(3),
     "csnln-x4": lambda: csnln(4),
+    "exemplars-x2": exemplars,
+    "exemplars-x3": lambda: exemplars(3),
     "rnan-denoise-gray": rnan,
     "rnan-denoise": lambda: rnan(3),
     "rnan-x2": rnan_sr,

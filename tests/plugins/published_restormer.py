@@ -52,6 +52,14 @@ def mdta_alone() -> Published:
     return Published(restorer, _attention("", restorer.encoder.nonlocal_block.attention))
 
 
+def block_alone(norm: str = "with-bias") -> Published:
+    """A transformer block by itself."""
+    block = {"name": "restormer-block", "heads": 2, "norm": norm}
+    restorer = network({"channels": 4, "encoder": {"name": "nonlocal", "nonlocal": block}, "decoder": "features"})
+    arrays = {name.removeprefix("."): array for name, array in _block("", restorer.encoder.nonlocal_block.block)}
+    return Published(restorer, arrays)
+
+
 def _block(name: str, block: Any) -> Iterator[tuple[str, Any]]:
     yield from _attention(f"{name}.attn.", block.attention).items()
     network = block.feed_forward
@@ -82,4 +90,6 @@ VARIANTS: dict[str, Callable[[], Published]] = {
     "restormer-denoise-gray": lambda: restormer("without-bias", 1),
     "restormer-without-refinement": lambda: restormer(refinement=0),
     "mdta": mdta_alone,
+    "restormer-block": block_alone,
+    "restormer-block-without-bias": lambda: block_alone("without-bias"),
 }

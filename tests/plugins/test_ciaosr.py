@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import product
 from typing import Any
 
@@ -16,12 +17,16 @@ from torch import Tensor
 
 import toolbox
 from tests.golden_decoders import FOLDER, case_of
-from tests.parts import decoder_of
+from tests.parts import decoder_of, restorer_of
 from tests.plugins.published_ciaosr import ciaosr
 from tests.shared import reference
 from toolbox.decoders.coordinates import pixel_centers
 from toolbox.discovery import installed
 from toolbox.errors import SpecError, WeightsError
+from toolbox.evaluation.cases import Sample
+from toolbox.evaluation.protocols import describe
+from toolbox.evaluation.scoring import score_picture
+from toolbox.imresize import imresize
 from toolbox.resolve import resolve
 from toolbox.testing.measure import farthest
 
@@ -216,3 +221,17 @@ def test_the_licence_of_the_authors_weights_is_told() -> None:
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         resolve({"channels": 1, "encoder": "edsr", "decoder": {"name": "implicit-attention", **settings}})
+
+
+def test_its_protocol_restores_each_tile_by_itself() -> None:
+    protocol = installed().protocols["ciaosr-tiles"]
+    assert protocol.patches == (192, 192 - 32)
+    assert describe(protocol)["run"] == "patches of 192x192 at stride 160, averaged"
+    decoder = {"name": "implicit-attention", "hidden": [4]}
+    restorer = restorer_of({"channels": 3, "encoder": {"name": "edsr", "channels": 2, "blocks": 1}, "decoder": decoder})
+    original = torch.rand(1, 3, 24, 30)
+    sample = Sample(original, imresize(original, size=(12, 15)), 2.0, ())
+    small = dataclasses.replace(protocol, patches=(8, 5))
+    _, restored = score_picture(restorer.float(), "0.png", sample, small)
+    tile = restorer(sample.degraded[..., :8, :8], scale=2).clamp(0, 1)
+    torch.testing.assert_close(restored[..., :8, :10], tile[..., :8, :10].detach())  # where no other tile is

@@ -19,7 +19,7 @@ import toolbox
 from tests.golden_encoders import TOLERANCE, distance, golden
 from tests.learning import assert_learns
 from tests.parts import encoder_of, restorer_of
-from tests.plugins.published_nafnet import LINEAR, nafnet, nafssr
+from tests.plugins.published_nafnet import nafnet, nafssr
 from toolbox.config import Padding
 from toolbox.errors import SpecError, WeightsError
 from toolbox.images.engine.tiling import Tiling, alignment_of, encode_in_tiles
@@ -108,22 +108,8 @@ def test_windows_are_one_and_a_half_training_patches(
 # The published code.
 
 
-def test_the_block_equals_the_published_code_s() -> None:
-    case = golden("nafblock")
-    block = NAFBlock(case.meta["args"]["c"])
-    published = {"norm1": "norm1", "norm2": "norm2", "conv2": "depthwise", **LINEAR}
-    state = block.state_dict()
-    for name, array in case.weights().items():
-        layer, _, kind = name.rpartition(".")
-        ours = f"{published[layer]}.{kind}" if layer else name
-        state[ours] = torch.from_numpy(array).reshape(state[ours].shape)
-    block.load_state_dict(state)
-    with torch.inference_mode():
-        assert distance(block(torch.from_numpy(case.input)), case.outputs["features"]) <= TOLERANCE
-
-
 @pytest.mark.parametrize(
-    ("name", "hints"), [("nafnet", {}), ("nafnet_local", {"local": (12, 16)}), ("nafnet_sr_x2", {})]
+    ("name", "hints"), [("nafblock", {}), ("nafnet", {}), ("nafnet_local", {"local": (12, 16)}), ("nafnet_sr_x2", {})]
 )
 def test_every_output_equals_the_published_code_s(name: str, hints: dict[str, Any]) -> None:
     case = golden(name)

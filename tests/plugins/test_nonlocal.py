@@ -13,12 +13,11 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from toolbox_nonlocal import nlsa, plain
-from toolbox_nonlocal.self_exemplars import Exemplars
 from torch import Tensor
 
 import toolbox
-from tests.fifty_steps import assert_learns
 from tests.golden_encoders import assert_close, golden, with_buffers
+from tests.learning import assert_learns
 from tests.parts import encoder_of, reach
 from tests.plugins import published_nonlocal as published
 from toolbox.errors import SpecError, WeightsError
@@ -28,6 +27,7 @@ from toolbox.testing.measure import drawn
 
 # Goldens: name, hints, tolerance.
 GOLDENS: dict[str, dict[str, Any]] = {
+    "csnla_x2": {},
     "csnln_x2": {},
     "enlca": {},
     "nlsa_features": {"chunk": 16},
@@ -47,18 +47,8 @@ def test_every_output_equals_the_published_code_s(name: str) -> None:
     image, tolerance = torch.from_numpy(case.input), 1e-4 if name == "rnan_denoise_gray" else 1e-5
     with torch.inference_mode():
         for key, expected in case.outputs.items():
-            whole = key == "image" or restorer.spec.decoder.name == "features"
+            whole = key == "image" or restorer.spec.decoder.name in ("features", "exemplars")
             assert_close(restorer(image) if whole else restorer.encode(image), expected, tolerance)
-
-
-def test_attention_across_scales_equals_the_published_code_s() -> None:
-    case, module = golden("csnla_x2"), Exemplars(16, 2)
-    weights = {name: torch.from_numpy(array) for name, array in case.weights().items()}
-    for ours, theirs in (("cross_query", "match_1"), ("cross_key", "match_2"), ("cross_value", "assembly")):
-        names = ("0.weight", "0.bias", "1.weight")
-        getattr(module, ours).load_state_dict({name: weights[f"conv_{theirs}.{name}"] for name in names})
-    with torch.inference_mode():
-        assert_close(module.across(torch.from_numpy(case.input)), case.outputs["features"])
 
 
 @pytest.mark.parametrize(
@@ -251,12 +241,26 @@ def test_a_cell_equals_its_plain_version(scale: int) -> None:
     ],
 )
 def test_a_small_one_learns(make: Callable[[], Any]) -> None:
-    assert_learns(make().restorer.spec.model_dump(mode="json"), side=8)
+    restorer = make().restorer
+    assert_learns(restorer.spec, restorer.sizes if isinstance(restorer.sizes, int) else 1)
 
 
 def test_attention_across_scales_learns_within_edsr() -> None:
     encoder = {"name": "edsr", "channels": 6, "blocks": 2, "nonlocal_after": [0], "nonlocal": "cross-scale"}
-    assert_learns({"channels": 3, "encoder": encoder, "decoder": "conv"}, side=8)
+    assert_learns({"channels": 3, "encoder": encoder, "decoder": "conv"})
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_larger_copies_equal_the_plain_version(scale: int) -> None:
+    spec = {"channels": 3, "encoder": "identity", "decoder": {"name": "exemplars", "scale": scale}}
+    decoder = drawn(toolbox.build(spec)).decoder
+    features = torch.randn(2, 3, 2 * scale, 3 * scale, dtype=torch.float64)
+    size = 2 * scale**2, 3 * scale**2
+    assert_equal(decoder(features, size), plain.exemplars(decoder, features, size))
+
+
+def test_a_picture_is_enlarged_by_its_own_larger_copies() -> None:
+    assert_learns("exemplars-x2", scale=2)
 
 
 # Checkpoints.

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from toolbox_restormer.mdta import TransformerBlock
 
 import toolbox
-from tests.fifty_steps import assert_learns
 from tests.golden_encoders import assert_close, golden, with_buffers
+from tests.learning import assert_learns
 from tests.parts import encoder_of, reach
 from tests.plugins.published_restormer import restormer
 from toolbox.errors import SpecError, WeightsError
@@ -19,34 +18,13 @@ from toolbox.resolve import resolve
 SMALL: dict[str, Any] = {"name": "restormer", "channels": 4, "blocks": [1, 1], "heads": [1, 2], "refinement": 1}
 
 
-@pytest.mark.parametrize("name", ["restormer", "restormer_biasfree_gray", "mdta"])
+@pytest.mark.parametrize("name", ["restormer", "restormer_biasfree_gray", "restormer_block", "mdta"])
 def test_every_output_equals_the_published_code_s(name: str) -> None:
     case = golden(name)
     restorer = toolbox.convert(with_buffers(case))
     with torch.inference_mode():
         (published,) = case.outputs.values()
         assert_close(restorer(torch.from_numpy(case.input)), published)
-
-
-def test_a_block_equals_the_published_code_s() -> None:
-    case = golden("restormer_block")
-    weights = {name: torch.from_numpy(array) for name, array in case.weights().items()}
-    names = {
-        "norm_a": "norm1.body",
-        "norm_b": "norm2.body",
-        "attention.qkv": "attn.qkv",
-        "attention.depthwise": "attn.qkv_dwconv",
-        "attention.project": "attn.project_out",
-        "feed_forward.expand": "ffn.project_in",
-        "feed_forward.depthwise": "ffn.dwconv",
-        "feed_forward.project": "ffn.project_out",
-    }
-    state = {f"{ours}.weight": weights[f"{theirs}.weight"] for ours, theirs in names.items()}
-    state |= {f"{ours}.bias": weights[f"{names[ours]}.bias"] for ours in ("norm_a", "norm_b")}
-    block = TransformerBlock(16, 2, 2.66, bias=True)
-    block.load_state_dict({**state, "attention.temperature": weights["attn.temperature"]})
-    with torch.inference_mode():
-        assert_close(block(torch.from_numpy(case.input)), case.outputs["features"])
 
 
 def test_the_other_norm_misses_the_golden() -> None:
@@ -132,7 +110,20 @@ def test_it_composes_with_nlrn_s_recurrence() -> None:
     assert restorer.receptive_field is None
     image = torch.rand(2, 1, 9, 7)
     assert restorer(image).shape == image.shape
-    assert_learns({**restorer.spec.model_dump(mode="json")}, side=8)
+    assert_learns(restorer.spec)
+
+
+def test_a_block_refuses_channels_that_its_heads_do_not_divide() -> None:
+    spec = {"name": "nonlocal", "nonlocal": {"name": "restormer-block", "heads": 2}}
+    with pytest.raises(SpecError, match=r"restormer-block got 3 channels, expected a multiple of its 2 heads"):
+        resolve({"channels": 3, "encoder": spec, "decoder": "features"})
+
+
+@pytest.mark.parametrize("norm", ["with-bias", "without-bias"])
+def test_a_block_learns_within_edsr(norm: str) -> None:
+    block = {"name": "restormer-block", "heads": 2, "norm": norm}
+    encoder = {"name": "edsr", "channels": 6, "blocks": 2, "nonlocal_after": [0], "nonlocal": block}
+    assert_learns({"channels": 3, "encoder": encoder, "decoder": "conv"})
 
 
 # The network.
@@ -151,7 +142,7 @@ def test_the_catalog_has_the_published_networks(name: str, parameters: int) -> N
 
 def test_a_small_one_learns() -> None:
     spec = {"channels": 1, "global_skip": "bicubic", "encoder": SMALL, "decoder": {"name": "conv", "bias": False}}
-    assert_learns(spec, side=8)
+    assert_learns(spec)
 
 
 def test_the_converter_says_that_the_license_is_not_commercial() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tests.learning import assert_learns
 from tests.parts import DECODERS, restorer_of
 from tests.training.runs import IMPLICIT, NLRN, implicit_recipe, pictures_of, recipe_of, write_pictures
 from toolbox.discovery import installed
@@ -41,6 +42,15 @@ def test_points_are_pixels_of_the_whole_picture(size: tuple[int, int], skip: str
     expected = at_points(restorer(image, size=size), points)
     features = restorer.encode(restorer.pad(image))
     torch.testing.assert_close(decode_at(restorer, features, image, size, points), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decoder", IMPLICIT_DECODERS)
+def test_a_sample_of_points_is_enough_to_learn(decoder: str) -> None:
+    spec, rate = {**IMPLICIT, "decoder": {"name": decoder, **DECODERS[decoder]}}, 1e-2
+    if decoder == "heat-field":  # sines learn what the nearest pixel lacks, as published
+        spec |= {"global_skip": "nearest", "encoder": {"name": "edsr", "channels": 16, "blocks": 1}}
+        rate = 5e-3
+    assert_learns(spec, scale=2, rate=rate, points=64)
 
 
 def test_points_are_numbered_row_by_row() -> None:

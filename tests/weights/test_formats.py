@@ -68,6 +68,14 @@ def test_a_format_is_recognized_from_its_names_alone(name: str) -> None:
     assert [each.name for each in installed().converters if each.recognize(recognized.checkpoint)] == [name]
 
 
+@formats
+def test_the_license_of_the_authors_weights_goes_along(name: str) -> None:
+    stated = installed().converters[name].license
+    assert stated
+    case = FORMATS[name]()
+    assert toolbox.convert(case.arrays, **case.hints).training_record["license"] == stated
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_published_network_is_converted_weight_for_weight(variant: str) -> None:
     case = VARIANTS[variant]()

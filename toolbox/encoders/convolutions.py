@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from toolbox.config import EncoderConfig, located
 from toolbox.records import ComponentInfo
 
-SLOPE = 0.2  # the first slope of a PReLU, as in the published SRFBN
-
 
 class ConvolutionsConfig(EncoderConfig):
     """Settings of a stack of convolutions."""
@@ -23,6 +21,7 @@ class ConvolutionsConfig(EncoderConfig):
         default=(), description="pixels along a side of each kernel, beginning with the first; 3 for the others"
     )
     activation: Literal["relu", "prelu"] = Field(default="relu", description="a PReLU has one slope for all channels")
+    slope: float = Field(default=0.2, ge=0, le=1, description="slope of each PReLU before training")
     activate: Literal["after", "before"] = Field(
         default="after", description="place of the activation: behind or in front of each convolution"
     )
@@ -61,7 +60,7 @@ class Convolutions(nn.Module):
         self.out_channels = config.out_channels(channels)
         layers: list[nn.Module] = []
         for width, size in config.layers():
-            activation = nn.PReLU(init=SLOPE) if config.activation == "prelu" else nn.ReLU()
+            activation = nn.PReLU(init=config.slope) if config.activation == "prelu" else nn.ReLU()
             convolution = nn.Conv2d(channels, width, size, padding=size // 2)
             layers += [convolution, activation] if config.activate == "after" else [activation, convolution]
             channels = width

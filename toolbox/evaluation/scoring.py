@@ -75,7 +75,7 @@ def score_picture(
     conditions = {name: value for name, value in sample.conditions.items() if name in restorer.spec.conditions}
     with measured(restorer.mean.device) as cost:
         if protocol.patches:
-            restored = restore_in_patches(restorer, sample.degraded, *protocol.patches, conditions)
+            restored = restore_in_patches(restorer, sample.degraded, (height, width), *protocol.patches, conditions)
         else:
             restored = restore_tensor(restorer, sample.degraded, size=(height, width), conditions=conditions)
     restored = restored.to(sample.original)

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.config import Padding
-from toolbox.nonlocal_blocks.patches import Grid, attend_patches
+from toolbox.nonlocal_blocks.patches import Grid, attend_patches, attended_strips
+from toolbox.nonlocal_blocks.scratch import side_by_side
 from toolbox.padding import cropped, padded
 
 OVERLAPS = 6.0  # divisor of the laid down patches
@@ -47,10 +48,20 @@ class CrossScaleAttention(nn.Module):
         gathered = []
         for scale, shrink in zip(self.scales, self.shrink, strict=True):
             whole = padded(features, Padding(scale))
-            queries, keys, values = self.query(whole), self.key(shrunk(whole, scale)), self.value(whole)
-            convolved = shrink(laid_down(queries, keys, values, scale))
-            gathered.append(cropped(convolved, height, width) / OVERLAPS)
-        return torch.cat(gathered, 1)
+            gathered.append(cropped(self._reduced(whole, scale, shrink), height, width))
+        return gathered[0] if len(gathered) == 1 else torch.cat(gathered, 1)
+
+    def _reduced(self, features: Tensor, scale: int, shrink: nn.Module) -> Tensor:
+        """What is gathered for one scale, brought back to size strip by strip, since it is scale² times as large."""
+        queries, keys = self.query(features), self.key(shrunk(features, scale))
+        if torch.compiler.is_compiling():
+            reduced: Tensor = shrink(laid_down(queries, keys, self.value(features), scale))
+            return reduced / OVERLAPS
+        # The convolution sees one cell to the left. The cells have no name here, so that they can be freed.
+        strips = attended_strips(queries, [Grid(keys, F.pixel_unshuffle(self.value(features), scale))], before=1)
+        convolved = (shrink(F.pixel_shuffle(strip, scale)) / OVERLAPS for strip in strips)
+        own = (part[..., min(1, number) :] for number, part in enumerate(convolved))
+        return side_by_side(own, features.shape[3])
 
 
 def shrunk(features: Tensor, scale: int) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.nonlocal_blocks.scratch import Scratch, reusable
+from toolbox.nonlocal_blocks.scratch import Scratch, reusable, side_by_side
 
 SHARPNESS = 10.0  # factor of the scores before the softmax
 SMALLEST_NORM = 1e-4  # least norm of a patch of keys, which is divided by it
@@ -51,15 +51,23 @@ def attend_patches(queries: Tensor, grids: Sequence[Grid]) -> Tensor:
     """
     if torch.compiler.is_compiling():  # also by torch.export
         return attend_patches_at_once(queries, grids)
+    return side_by_side(attended_strips(queries, grids), queries.shape[3])
+
+
+def attended_strips(queries: Tensor, grids: Sequence[Grid], before: int = 0) -> Iterator[Tensor]:
+    """``attend_patches`` in strips from left to right, (B, C, H, columns).
+
+    All but the first strip begin with the last ``before`` columns of the one before, for a convolution behind.
+    """
     batch, _, _, width = queries.shape
     flat = _Flat.of(grids)
+    del grids  # the flat ones are as large
     columns = max(NARROWEST, PAIRS_AT_A_TIME // (batch * flat.keys.shape[2]))
-    strips = []
     for start in range(0, width, columns):
-        first, stop = max(0, start - HALO), min(start + columns, width)
+        begin, stop = max(0, start - before), min(start + columns, width)
+        first = max(0, begin - HALO)
         strip = queries[..., first : min(stop + HALO, width)]
-        strips.append(_Strip(strip, flat).gathered()[:, :, start - first : stop - first])
-    return torch.cat(strips, 2).permute(0, 3, 1, 2)
+        yield _Strip(strip, flat).gathered()[:, :, begin - first : stop - first].permute(0, 3, 1, 2)
 
 
 def attend_patches_at_once(queries: Tensor, grids: Sequence[Grid]) -> Tensor:
@@ -93,10 +101,9 @@ class _Flat(NamedTuple):
             row = keys.shape[3] + 1
             parts.append((stop, stop + keys.shape[2] * row, row))
             stop += keys.shape[2] * row
-        keys, values = (
-            torch.cat([F.pad(each, (0, 1)).flatten(2) for each in kind], 2) for kind in zip(*grids, strict=True)
-        )
-        return cls(keys, values.mT.contiguous(), torch.cat(factors, 1)[:, None, None], tuple(parts))
+        keys = torch.cat([F.pad(grid.keys, (0, 1)).flatten(2) for grid in grids], 2)
+        values = torch.cat([F.pad(grid.values, (0, 1)).flatten(2).mT for grid in grids], 1).contiguous()
+        return cls(keys, values, torch.cat(factors, 1)[:, None, None], tuple(parts))
 
 
 class _Strip:
@@ -112,10 +119,19 @@ class _Strip:
 
     def gathered(self) -> Tensor:
         """(B, H, W, C)."""
-        width = self.queries.shape[3]
+        batch, _, height, width = self.queries.shape
+        values = self.flat.values
         scores = self._summed(self._products(), self.along_scores)
         spread = self._summed(map(self._weights, scores), self.along_weights)
-        return torch.cat([(band.flatten(1, 2) @ self.flat.values).unflatten(1, (-1, width)) for band in spread], 1)
+        if not self.reuses:
+            return torch.cat([(band.flatten(1, 2) @ values).unflatten(1, (-1, width)) for band in spread], 1)
+        # Small results that stay between large ones that go would leave holes in the heap, larger than both.
+        result, top = values.new_empty(batch, height, width, values.shape[2]), 0
+        for band in spread:
+            stop = top + band.shape[1]
+            torch.bmm(band.flatten(1, 2), values, out=result[:, top:stop].flatten(1, 2))
+            top = stop
+        return result
 
     def _products(self) -> Iterator[Tensor]:
         """The products of pixels, in bands (B, rows, W, K)."""

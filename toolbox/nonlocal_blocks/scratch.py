@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -13,6 +15,23 @@ def reusable(*tensors: Tensor) -> bool:
     device = tensors[0].device.type
     autocasts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     return not autocasts and not (torch.is_grad_enabled() and any(each.requires_grad for each in tensors))
+
+
+def side_by_side(strips: Iterator[Tensor], width: int) -> Tensor:
+    """Strips (B, C, H, columns) from left to right → (B, C, H, width), in one piece of memory.
+
+    Strips that stay while larger values come and go would leave holes in the heap, larger than all of them.
+    """
+    first = next(strips)
+    if not reusable(first):
+        return torch.cat((first, *strips), 3)
+    batch, channels, height, _ = first.shape
+    whole = first.new_empty(batch, height, width, channels).permute(0, 3, 1, 2)
+    left = 0
+    for strip in chain((first,), strips):
+        whole[..., left : left + strip.shape[3]] = strip
+        left += strip.shape[3]
+    return whole
 
 
 class Scratch:

@@ -1,17 +1,18 @@
-"""CSNLN's state dicts."""
+"""CSNLN's state dicts, and that of its attention across scales alone."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from toolbox.plugin import MEAN_SHIFT, Checkpoint, Config, Conversion, ConverterInfo, WeightsError, mean_shift
 
 MARK = "SEM.multi_source_projection.up_attention.conv_match_1.0.weight"
+ALONE = frozenset(("conv_match_1.0.weight", "conv_match_2.0.weight", "conv_assembly.0.weight"))
 # Layers with a slope behind: ours in ``Exemplars``, and theirs.
 EMBEDDINGS = {
-    "cross_query": "up_attention.conv_match_1",
-    "cross_key": "up_attention.conv_match_2",
-    "cross_value": "up_attention.conv_assembly",
+    "across.query": "up_attention.conv_match_1",
+    "across.key": "up_attention.conv_match_2",
+    "across.value": "up_attention.conv_assembly",
     "query": "down_attention.conv_match1",
     "key": "down_attention.conv_match2",
     "value": "down_attention.conv_assembly",
@@ -20,10 +21,14 @@ EMBEDDINGS = {
 
 
 class CSNLNHints(Config):
-    """No hints: CSNLN's state dicts leave nothing open."""
+    """A setting that the attention alone leaves open."""
+
+    scale: Literal[2, 3, 4] = 2  # of the attention alone; a whole network tells its own
 
 
 def _plan(checkpoint: Checkpoint, hints: CSNLNHints) -> Conversion:
+    if checkpoint.tensors.keys() >= ALONE:
+        return _attention_alone(checkpoint, hints.scale)
     width, colors = checkpoint.shape("head.0.0.weight")[:2]
     states, rest = divmod(checkpoint.shape("tail.0.weight")[1], width)
     if rest or not states:
@@ -42,7 +47,7 @@ def _plan(checkpoint: Checkpoint, hints: CSNLNHints) -> Conversion:
     spec: dict[str, Any] = {
         "summary": "converted from a CSNLN checkpoint",
         "channels": colors,
-        "encoder": {"name": "prelu-convs", "channels": width, "layers": 2},
+        "encoder": {"name": "convolutions", "channels": [width, width], "activation": "prelu", "slope": 0.25},
         "decoder": {
             "name": "self-exemplars",
             "scale": 4 if twice else 3 if kernel == 9 else 2,
@@ -53,6 +58,18 @@ def _plan(checkpoint: Checkpoint, hints: CSNLNHints) -> Conversion:
         spec["normalization"] = mean_shift(checkpoint)
     found = [name for name in checkpoint.tensors if name.endswith(".up_attention.escape_NaN")]
     return Conversion(spec, sources, MEAN_SHIFT | frozenset(found))
+
+
+def _attention_alone(checkpoint: Checkpoint, scale: int) -> Conversion:
+    layers = {"query": "conv_match_1", "key": "conv_match_2", "value": "conv_assembly"}
+    sources = [_with_slope(f"decoder.across.{own}.0", f"decoder.across.{own}.1", name) for own, name in layers.items()]
+    spec: dict[str, Any] = {
+        "summary": "converted from the attention across scales of CSNLN alone",
+        "channels": checkpoint.shape("conv_assembly.0.weight")[0],
+        "encoder": "identity",
+        "decoder": {"name": "exemplars", "scale": scale},
+    }
+    return Conversion(spec, {ours: name for each in sources for ours, name in each.items()}, frozenset(("escape_NaN",)))
 
 
 def _stage(ours: str, exemplars: str, reduce: str, enlarge: str) -> dict[str, str]:
@@ -77,9 +94,10 @@ def _with_slope(layer: str, slope: str, theirs: str) -> dict[str, str]:
 
 CSNLN_FORMAT = ConverterInfo(
     name="csnln",
-    recognize=lambda checkpoint: MARK in checkpoint.tensors,
+    recognize=lambda checkpoint: MARK in checkpoint.tensors or checkpoint.tensors.keys() >= ALONE,
     plan=_plan,
     hints=CSNLNHints,
-    summary="CSNLN's state dicts",
+    summary="state dicts of CSNLN, and of its attention across scales alone",
     url="https://github.com/SHI-Labs/Cross-Scale-Non-Local-Attention",
+    license="MIT",
 )

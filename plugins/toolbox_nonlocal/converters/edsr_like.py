@@ -119,6 +119,7 @@ NLSN_FORMAT = ConverterInfo(
     hints=NLSNHints,
     summary="state dicts of NLSN, and of its non-local sparse attention alone",
     url="https://github.com/HarukiYqM/Non-Local-Sparse-Attention",
+    license="MIT",
 )
 ENLCN_FORMAT = ConverterInfo(
     name="enlcn",
@@ -127,4 +128,5 @@ ENLCN_FORMAT = ConverterInfo(
     hints=ENLCNHints,
     summary="state dicts of ENLCN, and of its contrastive attention alone",
     url="https://github.com/Zj-BinXia/ENLCA",
+    license="MIT",
 )

@@ -91,4 +91,5 @@ PANET_FORMAT = ConverterInfo(
     hints=PANetHints,
     summary="state dicts of PANet's denoisers, of EDSR with pyramid attention, and of the attention alone",
     url="https://github.com/SHI-Labs/Pyramid-Attention-Networks",
+    license="MIT",
 )

@@ -165,4 +165,5 @@ RNAN_FORMAT = ConverterInfo(
     hints=RNANHints,
     summary="state dicts of RNAN's denoisers, of its super-resolution, and of its non-local block alone",
     url="https://github.com/yulunzhang/RNAN",
+    license="none stated by its authors",
 )

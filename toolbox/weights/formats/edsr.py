@@ -104,4 +104,5 @@ EDSR_FORMAT = ConverterInfo(
     hints=EDSRHints,
     summary="EDSR state dicts, with an upsampler or features alone",
     url="https://github.com/sanghyun-son/EDSR-PyTorch",
+    license="MIT",
 )

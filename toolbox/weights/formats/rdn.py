@@ -62,4 +62,5 @@ RDN_FORMAT = ConverterInfo(
     hints=RDNHints,
     summary="RDN state dicts, with an upsampler or features alone",
     url="https://github.com/sanghyun-son/EDSR-PyTorch",
+    license="MIT",
 )
