@@ -19,7 +19,6 @@ from toolbox.exporting.request import ExportRequest
 from toolbox.exporting.trace import inputs_of, traced
 from toolbox.files import written_beside
 from toolbox.programs.header import ProgramHeader
-from toolbox.programs.onnx_restorer import OnnxRestorer
 from toolbox.restorer import Restorer
 from toolbox.weights.file import metadata_of
 
@@ -64,8 +63,8 @@ def export(
         WeightsError: the file cannot be written.
     """
     kind = format_for(path, to)
-    if isinstance(restorer, OnnxRestorer):
-        raise SpecError(f"{restorer.path} is a program already; export the weights file that it comes from")
+    if restorer.runs_whole:
+        raise SpecError("got a network that is a program already; export the weights file that it comes from")
     if not path.parent.is_dir():
         raise WeightsError(f"{path}: the folder {path.parent} does not exist; create it first")
     header = request.header(restorer, license_)
