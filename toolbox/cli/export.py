@@ -34,6 +34,12 @@ def export(
             help="Fix height and width of the input. Default: any.",
         ),
     ] = None,
+    compiles: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Add machine code for this kind of processor to a .pt2 file, with a C++ compiler."
+        ),
+    ] = False,
     opset: Annotated[
         int | None, typer.Option("--opset", metavar="N", help="Version of ONNX's operations, 18 to 23. Default: 18.")
     ] = None,
@@ -63,6 +69,8 @@ def export(
     kind = format_for(output, to)
     if opset is not None and kind != "onnx":
         raise typer.BadParameter(f"got --opset for the format {kind}, expected it for onnx alone")
+    if compiles and kind != "pt2":
+        raise typer.BadParameter(f"got --compile for the format {kind}, expected it for pt2 alone")
     if dtype == "bfloat16":
         raise SpecError("got dtype 'bfloat16', which few runtimes compute in; expected float32, float16 or float64")
     registries = registries_with(catalog)
@@ -76,6 +84,7 @@ def export(
         to=kind,
         opset=opset or OPSETS[0],
         license_=license_ or restorer.training_record.get("license") or license_of(model, registries),
+        compiles=compiles,
     )
     seconds = round(time.monotonic() - started, 1)
     report: dict[str, Any] = {
