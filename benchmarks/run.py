@@ -19,7 +19,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +26,8 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
+from result import Result, row
+from runtimes import runtimes
 from torch import Tensor, nn
 
 import toolbox
@@ -57,17 +58,6 @@ BLOCKS: dict[str, dict[str, object]] = {  # with settings for 128 channels
 }
 ENLARGED = ("edsr-diinn", "liif", "metasr-edsr", "lte", "srno", "lm-liif", "lm-lte", "lm-ciaosr", "thera", "ciaosr")
 PATCH, STRIDE = 45, 7  # of the published evaluation of NLRN
-
-
-@dataclass(frozen=True)
-class Result:
-    """One line of the tables."""
-
-    work: str
-    against: str
-    ratio: float  # larger is better, unless the unit says otherwise
-    unit: str
-    detail: str
 
 
 def attention() -> list[Result]:
@@ -377,7 +367,7 @@ def start() -> list[Result]:
     return [Result(name, "`python -c pass`", timing.median - empty, "s more", "") for name, timing in times.items()]
 
 
-PARTS = (attention, nlrn, decoders, encoders, blocks, networks, memory, growth, training, start)
+PARTS = (attention, nlrn, decoders, encoders, blocks, networks, runtimes, memory, growth, training, start)
 
 
 @torch.no_grad()
@@ -415,13 +405,6 @@ def main() -> None:
         draw(faster, "times faster", arguments.out / "benchmarks.png")
     if not arguments.parts:
         write_table("\n".join([*lines, "", f"*{machine()}*"]), PAGE)
-
-
-def row(result: Result) -> str:
-    """One line of the table."""
-    ratio = f"{result.ratio:.0%}" if result.unit.startswith("of the") else f"{result.ratio:.3g}"
-    times = "×" if result.unit == "faster" else ""
-    return f"| {result.work} | {result.against} | **{ratio}{times} {result.unit}** | {result.detail} |"
 
 
 def write_table(table: str, page: Path) -> None:

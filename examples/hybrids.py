@@ -19,7 +19,8 @@ from toolbox.discovery import installed
 from toolbox.evaluation.cases import find_cases, read_sample
 from toolbox.evaluation.scoring import score_picture
 from toolbox.images.engine.run import restore_tensor
-from toolbox.images.engine.tiling import Tiling, alignment_of
+from toolbox.images.engine.tiling import Tiling
+from toolbox.padding import alignment_of
 from toolbox.training.loop import train
 from toolbox.training.recipe import Recipe
 

@@ -1,12 +1,14 @@
-"""Pad an image at the bottom and right to the multiples that a network needs."""
+"""The multiples that a network needs: an image is padded to them at the bottom and right, and its tiles start there."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.config import Padding
+from toolbox.config import EncoderConfig, Padding
 
 
 def padded(image: Tensor, padding: Padding) -> Tensor:
@@ -32,6 +34,11 @@ def cropped(image: Tensor, height: int, width: int) -> Tensor:
     if not torch.compiler.is_compiling():
         return image[..., :height, :width]
     return F.pad(image, (0, width - image.shape[-1], 0, height - image.shape[-2]))
+
+
+def alignment_of(encoder: EncoderConfig) -> int:
+    """The multiple at which tiles start, so that they equal the whole image there and need no padding."""
+    return math.lcm(encoder.alignment(), encoder.padding().multiple)
 
 
 def _multiple(length: int, multiple: int) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from toolbox.close_names import did_you_mean
 from toolbox.decoders.skip import REACH, resized
 from toolbox.errors import SpecError
-from toolbox.padding import cropped, padded
+from toolbox.padding import alignment_of, cropped, padded
 from toolbox.registry import Registries
 from toolbox.resolve import resolve
 from toolbox.spec import RESERVED, ArchitectureSpec
@@ -65,6 +65,26 @@ class Restorer(nn.Module):
         if None in parts:
             return None
         return max(sum(parts), 0 if self.sizes == "same" else REACH.get(self.spec.global_skip, 0))
+
+    @property
+    def runs_whole(self) -> bool:
+        """Whether a tile goes through encoder and decoder at once, as in a program; else tiles are only encoded."""
+        return False
+
+    @property
+    def memory_per_pixel(self) -> tuple[float, float] | None:
+        """Bytes for each input pixel and for each output pixel of a tile, where a program's file says so."""
+        return None
+
+    def tile_reach(self, before: tuple[int, int], after: tuple[int, int]) -> tuple[int | None, int, int | None]:
+        """The needs of a tile of a picture that becomes (height, width) ``after`` from ``before``.
+
+        Returns:
+            The radius that it sees, or None for the whole picture; the multiple at which it starts; and the only size
+            that it may have, or None for any.
+        """
+        encoder = self.spec.encoder.config
+        return encoder.receptive_field(), alignment_of(encoder), None
 
     @property
     def sizes(self) -> str | int:

@@ -22,7 +22,7 @@ async function start() {
     return;
   }
   for (const network of state.networks) {
-    find("network").add(new Option(`${network.title} (${network.name}, ${(network.bytes / 1e6).toFixed(1)} MB)`, network.name));
+    find("network").add(new Option(`${network.title} (${network.name})`, network.name));
   }
   find("network").addEventListener("change", offerScales);
   find("file").addEventListener("change", (event) => event.target.files[0] && open(event.target.files[0]));
@@ -48,10 +48,10 @@ function chosen() {
 }
 
 function offerScales() {
-  const { scales, summary } = chosen();
+  const { scales, summary, bytes } = chosen();
   find("scale").replaceChildren(...scales.map((scale) => new Option(scale === 1 ? "same size" : `×${scale}`, scale)));
   find("scale").disabled = scales.length === 1;
-  find("summary").textContent = `${summary[0].toUpperCase()}${summary.slice(1)}.`;
+  find("summary").textContent = `${summary[0].toUpperCase()}${summary.slice(1)}. ${(bytes / 1e6).toFixed(1)} MB to load.`;
 }
 
 async function takeSample() {
@@ -124,7 +124,7 @@ function heard(data, picture, network, scale) {
   }
 }
 
-function show({ pixels, width, height }, picture, network, scale) {
+function show({ pixels, width, height, threads }, picture, network, scale) {
   const canvas = find("after");
   [canvas.width, canvas.height] = [width, height];
   canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
@@ -132,7 +132,7 @@ function show({ pixels, width, height }, picture, network, scale) {
   split(find("slider").value);
   zoom(find("zoom").value);
   const seconds = (performance.now() - state.started) / 1000;
-  stop(`${width} × ${height} pixels, by ${network.name} in ${seconds.toFixed(1)} s.`);
+  stop(`${width} × ${height} pixels, by ${network.name} in ${seconds.toFixed(1)} s on ${threads} ${threads > 1 ? "threads" : "thread"}.`);
   canvas.toBlob((blob) => {
     const link = find("save");
     URL.revokeObjectURL(link.href);

@@ -12,7 +12,8 @@ self.onmessage = async ({ data }) => {
   try {
     const session = await sessionOf(data.network);
     const pixels = await restore(session, data);
-    self.postMessage({ pixels, width: data.width * data.scale, height: data.height * data.scale }, [pixels.buffer]);
+    const size = { width: data.width * data.scale, height: data.height * data.scale };
+    self.postMessage({ pixels, ...size, threads: ort.env.wasm.numThreads }, [pixels.buffer]);
   } catch (error) {
     self.postMessage({ error: String(error.message || error) });
   }

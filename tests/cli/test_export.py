@@ -40,6 +40,7 @@ def test_wrong_usage_is_refused(run: Run, weights: Path, tmp_path: Path) -> None
     assert run("export", weights, "-o", tmp_path / "net.pt2", "--opset", "18").usage.endswith(
         "expected it for onnx alone"
     )
+    assert run("export", weights, "-o", tmp_path / "net.onnx", "--compile").usage.endswith("expected it for pt2 alone")
     assert run("export", weights, "-o", tmp_path / "net.onnx").sentence.startswith("got no size")
     assert "few runtimes" in run("export", weights, "-o", tmp_path / "net.onnx", "--dtype", "bfloat16").sentence
     assert run("export", "nothing", "-o", tmp_path / "net.onnx").code == 2

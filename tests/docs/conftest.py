@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
+sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "docs" / "browser")]
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from PIL import Image
+from serving import IsolatingHandler, served
 
 import toolbox
 
@@ -29,22 +28,11 @@ pytestmark = [
 PATIENCE = 300_000  # ms, since a machine may be busy
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """Serves the site without a word."""
-
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript", ".wasm": "application/wasm"}
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name in the standard library
-        pass
-
-
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
     """The address of the served site."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(site) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +43,8 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
+@contextlib.contextmanager
+def visit(browser: Any, address: str) -> Iterator[Any]:
     """The page, which must ask no other host for anything and raise no error."""
     context = browser.new_context(viewport={"width": 1100, "height": 900}, accept_downloads=True)
     page = context.new_page()
@@ -71,6 +59,12 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     context.close()
     assert {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
     assert not faults
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    with visit(browser, address) as found:
+        yield found
 
 
 def picture(height: int, width: int) -> Image.Image:
@@ -166,6 +160,20 @@ def test_a_broken_file_and_a_large_picture_are_refused(page: Any) -> None:
     status(page, begins="wide.png")
     page.click("#try-restore")
     status(page, begins="The result would have 6000 × 6000 pixels")
+
+
+def test_threads_are_used_where_the_server_s_headers_allow_them(browser: Any, address: str, site: Path) -> None:
+    results = []
+    with served(site, IsolatingHandler) as isolated:
+        for each in (address, isolated):
+            with visit(browser, each) as page:
+                most = min(4, page.evaluate("navigator.hardwareConcurrency")) if each == isolated else 1
+                give(page, picture(40, 60))
+                page.click("#try-restore")
+                assert status(page, begins="60 × 40 pixels").endswith(f" on {most} thread{'s' * (most > 1)}.")
+                assert page.evaluate("typeof SharedArrayBuffer") == ("function" if each == isolated else "undefined")
+                results.append(downloaded(page))
+    assert np.abs(results[0] - results[1]).max() <= 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 import toolbox
-from tests.parts import architecture, restorer_of
+from tests.parts import BUILT_IN, architecture, restorer_of
 from tests.test_downstream import FAMILIES
 from toolbox.config import EncoderConfig
+from toolbox.discovery import installed
 from toolbox.errors import SpecError, WeightsError
 from toolbox.exporting.export import export
 from toolbox.exporting.onnx_format import to_onnx
@@ -30,6 +32,39 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 SIZES = ((1, 17, 23), (1, 32, 30), (2, 21, 13), (1, 9, 35), (3, 40, 11))  # batch, height, width
 CLOSE = 1e-4  # of the largest value
+SHIPPED = [info.name for info in installed().architectures if info.weights is not None and info.provider in BUILT_IN]
+
+
+def with_block(name: str) -> dict[str, Any]:
+    """EDSR with a non-local block after its residual block."""
+    info = installed().component(("nonlocal-block",), name)
+    return {
+        "name": "edsr",
+        "channels": 4,
+        "blocks": 1,
+        "nonlocal_after": [0],
+        "nonlocal": {"name": name, **info.example},
+    }
+
+
+def feedback() -> dict[str, Any]:
+    info = installed().component(("transition",), "feedback")
+    return {"name": "recurrent", "steps": 3, "collect": "concat", "transition": {"name": "feedback", **info.example}}
+
+
+NEWER: dict[str, dict[str, Any]] = {  # those that FAMILIES lacks
+    "nlsn": architecture(with_block("nlsa"), "pixel-shuffle"),
+    "enlcn": architecture(with_block("enlca"), "pixel-shuffle"),
+    "panet": architecture("panet", "pixel-shuffle"),
+    "csnln": architecture("prelu-convs", "self-exemplars"),
+    "cross-scale": architecture(with_block("cross-scale"), "pixel-shuffle"),
+    "rnan": architecture("rnan", "conv"),
+    "restormer": architecture("restormer", "conv", global_skip="bilinear"),
+    "mdta-liif": architecture(with_block("mdta"), "local-ensemble"),
+    "span": architecture("span", "pixel-shuffle-direct"),
+    "feedback": architecture(feedback(), "mixed-states"),
+    "thera-refined": architecture("convnext-refinement", "heat-field", global_skip="nearest"),
+}
 DENOISER = architecture("edsr", "residual-conv", conditions={"sigma": {"unit": 255}})
 
 
@@ -49,11 +84,25 @@ def same_in_onnx(session: Any, restorer: Restorer, image: Tensor, inputs: dict[s
     (restored,) = session.run(None, {"image": image.numpy(), **inputs})
     assert restored.shape == expected.shape
     assert np.abs(restored - expected).max() <= CLOSE * np.abs(expected).max()
+    assert np.abs(levels(restored) - levels(expected)).max() <= 1
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+def levels(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The integers that a file of 8 bits has."""
+    return np.round(image.clip(0, 1) * 255).astype(int)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, *NEWER])
 def test_onnx_runtime_gives_what_the_network_gives(name: str) -> None:
-    restorer = restorer_of(FAMILIES[name]).float()
+    same_at_every_size(restorer_of((FAMILIES | NEWER)[name]).float())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_onnx_runtime_gives_what_a_shipped_network_gives(name: str) -> None:
+    same_at_every_size(toolbox.load(name))
+
+
+def same_at_every_size(restorer: Restorer) -> None:
     takes_a_size = restorer.sizes == "any"
     session = session_of(converted(restorer, ExportRequest(any_size=takes_a_size)))
     for batch, height, width in SIZES:
@@ -87,6 +136,37 @@ def test_the_shipped_network_with_windowed_attention_is_a_small_graph() -> None:
     same_in_onnx(session_of(model), restorer, torch.rand(1, 1, 31, 45), {})
 
 
+@pytest.mark.parametrize(
+    ("name", "request_", "scale"),
+    [
+        ("edsr", ExportRequest(), 2),
+        ("nlrn-lite", ExportRequest(), 1),
+        ("swinir", ExportRequest(), 2),
+        ("liif", ExportRequest(3), 3),
+        ("diinn-lite", ExportRequest(2), 2),
+        ("edsr", ExportRequest(tile=64), 2),
+    ],
+)
+def test_chainner_finds_the_scale(name: str, request_: ExportRequest, scale: int, tmp_path: Path) -> None:
+    """It gives the input a size, and infers that of the output without running anything."""
+    onnx = pytest.importorskip("onnx")
+    network = restorer_of(FAMILIES[name]).float()
+    export(network, tmp_path / "net.onnx", request_)
+    if request_.tile is None:
+        asked = {} if request_.scale is None else {"scale": request_.scale}
+        same_in_onnx(session_of(tmp_path / "net.onnx"), network, torch.rand(2, network.channels, 19, 14), {}, **asked)
+    model = onnx.load(tmp_path / "net.onnx")
+    assert (len(model.graph.input), len(model.graph.output)) == (1, 1)
+    shape = model.graph.input[0].type.tensor_type.shape.dim
+    assert shape[1].dim_value == 1 or shape[1].dim_value == 3  # so that it knows the order of axes
+    for dimension, length in zip(
+        shape, (1, shape[1].dim_value, shape[2].dim_value or 16, shape[3].dim_value or 16), strict=True
+    ):
+        dimension.dim_value = length
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph.output[0].type.tensor_type.shape.dim
+    assert [each.dim_value for each in inferred[2:]] == [scale * each.dim_value for each in shape[2:]]
+
+
 def test_every_size_has_a_name() -> None:
     model = converted(restorer_of(FAMILIES["edsr"]).float(), ExportRequest())
     shapes = [
@@ -108,7 +188,8 @@ def test_the_metadata_tell_a_runtime_how_to_cut_a_picture(tmp_path: Path) -> Non
     shuffled = restorer_of(FAMILIES["nlrn-lite"]).float()
     export(shuffled, tmp_path / "net.onnx", ExportRequest(), license_="CC0-1.0")
     texts = session_of(tmp_path / "net.onnx").get_modelmeta().custom_metadata_map
-    assert texts.pop("toolbox.license") == "CC0-1.0"
+    assert texts.pop("modelspec.license") == "CC0-1.0"
+    assert [key for key in texts if "license" in key] == []
     assert json.loads(texts["toolbox.spec"]) == json.loads(shuffled.spec.to_json())
     facts = {
         key: json.loads(texts[f"toolbox.{key}"]) for key in ("scale", "receptive_field", "halo", "alignment", "tile")
@@ -127,6 +208,29 @@ def test_an_exported_program_of_pytorch_gives_the_same(restorer: Restorer, tmp_p
     image = torch.rand(2, 3, 13, 21)
     torch.testing.assert_close(program.module()(image), restorer(image, scale=2), atol=1e-5, rtol=1e-5)
     assert json.loads(extra["toolbox.scale"]) == 2
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+def test_a_compiled_program_gives_the_same_at_other_sizes(tmp_path: Path) -> None:
+    network = restorer_of(FAMILIES["edsr"]).float()
+    export(network, tmp_path / "net.pt2", ExportRequest(), compiles=True)
+    compiled = torch._inductor.aoti_load_package(str(tmp_path / "net.pt2"))
+    assert json.loads(compiled.get_metadata()["toolbox.scale"]) == 2
+    extra = {"toolbox.scale": ""}
+    program = torch.export.load(tmp_path / "net.pt2", extra_files=extra).module()
+    assert json.loads(extra["toolbox.scale"]) == 2
+    for batch, height, width in SIZES:
+        image = torch.rand(batch, 3, height, width)
+        with torch.no_grad():
+            expected = network(image)
+            for each in (compiled, program):
+                torch.testing.assert_close(each(image), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_compiled_program_takes_no_numbers(restorer: Restorer, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"got --compile with --any-size, .*; give --scale instead"):
+        export(restorer, tmp_path / "net.pt2", ExportRequest(any_size=True), compiles=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_program_that_pytorch_cannot_write_is_refused(restorer: Restorer, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from tests.parts import encoder_of, restorer_of
 from tests.plugins.published_nafnet import nafnet, nafssr
 from toolbox.config import Padding
 from toolbox.errors import SpecError, WeightsError
-from toolbox.images.engine.tiling import Tiling, alignment_of, encode_in_tiles
+from toolbox.images.engine.tiling import Tiling, encode_in_tiles
+from toolbox.padding import alignment_of
 from toolbox.resolve import resolve
 from toolbox.testing.measure import drawn, farthest
 

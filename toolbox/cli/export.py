@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from toolbox.cli.options import Catalog, Json, parse_scales, registries_with
+from toolbox.cli.options import Catalog, Dtype, Json, Scale, registries_with
 
 
 def export(
@@ -21,15 +21,7 @@ def export(
     to: Annotated[
         str | None, typer.Option("--to", metavar="NAME", help="onnx or pt2, if the suffix of FILE names neither.")
     ] = None,
-    scale: Annotated[
-        Any,
-        typer.Option(
-            "--scale",
-            metavar="N",
-            parser=parse_scales,
-            help="Output size divided by input size, such as 2, or 2x3 for width x height; for networks of any size.",
-        ),
-    ] = None,
+    scale: Scale = None,
     any_size: Annotated[
         bool, typer.Option("--any-size", help="Take the height and width of the output as inputs of the program.")
     ] = False,
@@ -42,13 +34,16 @@ def export(
             help="Fix height and width of the input. Default: any.",
         ),
     ] = None,
+    compiles: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Add machine code for this kind of processor to a .pt2 file, with a C++ compiler."
+        ),
+    ] = False,
     opset: Annotated[
         int | None, typer.Option("--opset", metavar="N", help="Version of ONNX's operations, 18 to 23. Default: 18.")
     ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option("--dtype", metavar="NAME", help="float32, float16 or float64. Default: that of the weights."),
-    ] = None,
+    dtype: Dtype = None,
     license_: Annotated[
         str | None,
         typer.Option("--license", metavar="NAME", help="License of the weights. Default: the one that they ship with."),
@@ -59,7 +54,8 @@ def export(
     """Export a network for other runtimes, to ONNX or PyTorch's exported programs.
 
     The program has one input, pictures (B, C, H, W) in [0, 1], and one output, which is not clamped. Its metadata has
-    the spec, the scale, the license, and the halo that lets a runtime cut a picture into tiles.
+    the spec, the scale, the license, and the halo that lets a runtime cut a picture into tiles. A network of any size
+    needs --scale, which becomes part of the program, or --any-size.
     """
     from toolbox.errors import SpecError
     from toolbox.exporting.export import export as export_to
@@ -73,6 +69,8 @@ def export(
     kind = format_for(output, to)
     if opset is not None and kind != "onnx":
         raise typer.BadParameter(f"got --opset for the format {kind}, expected it for onnx alone")
+    if compiles and kind != "pt2":
+        raise typer.BadParameter(f"got --compile for the format {kind}, expected it for pt2 alone")
     if dtype == "bfloat16":
         raise SpecError("got dtype 'bfloat16', which few runtimes compute in; expected float32, float16 or float64")
     registries = registries_with(catalog)
@@ -86,6 +84,7 @@ def export(
         to=kind,
         opset=opset or OPSETS[0],
         license_=license_ or restorer.training_record.get("license") or license_of(model, registries),
+        compiles=compiles,
     )
     seconds = round(time.monotonic() - started, 1)
     report: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,14 @@ Catalog = Annotated[
     list[Path] | None, typer.Option("--catalog", metavar="YAML", help="A catalog of your own. Repeat it for several.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="NAME",
+        help="float32, float16, float64 or, to restore, bfloat16. Default: that of the weights.",
+    ),
+]
 
 
 def registries_with(catalogs: list[Path] | None) -> Registries:
@@ -48,6 +56,17 @@ def parse_scales(text: str) -> float | tuple[float, float]:
     if len(down) > 1:
         raise typer.BadParameter(f"got {text!r}, expected a positive number such as 2.5, or two such as 2x3")
     return parse_scale(down[0]), parse_scale(across)
+
+
+Scale = Annotated[
+    Any,
+    typer.Option(
+        "--scale",
+        metavar="N",
+        parser=parse_scales,
+        help="Output size divided by input size, such as 2.5, or 2x3 for width x height.",
+    ),
+]
 
 
 def parse_condition(text: str) -> tuple[str, float]:

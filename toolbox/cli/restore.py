@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolbox.cli.options import Catalog, Json, parse_box, parse_condition, parse_scales, parse_size, registries_with
+from toolbox.cli.options import Catalog, Dtype, Json, Scale, parse_box, parse_condition, parse_size, registries_with
 from toolbox.cli.restore_output import RestoreOutput
 
 if TYPE_CHECKING:
@@ -58,15 +58,7 @@ def restore(
             "clean picture.",
         ),
     ] = None,
-    scale: Annotated[
-        Any,
-        typer.Option(
-            "--scale",
-            metavar="N",
-            parser=parse_scales,
-            help="Output size divided by input size, such as 2.5, or 2x3 for width x height.",
-        ),
-    ] = None,
+    scale: Scale = None,
     size: Annotated[
         Any, typer.Option("--size", metavar="WxH", parser=parse_size, help="Output size in pixels.")
     ] = None,
@@ -128,9 +120,7 @@ def restore(
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps, ... Default: cpu.")
     ] = None,
-    dtype: Annotated[
-        str | None, typer.Option("--dtype", metavar="NAME", help="float32, bfloat16, float16 or float64.")
-    ] = None,
+    dtype: Dtype = None,
     compare: Annotated[
         Path | None, typer.Option("--compare", metavar="PICTURE", help="Also write before and after side by side.")
     ] = None,

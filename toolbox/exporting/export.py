@@ -7,19 +7,21 @@ import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch._export.serde.serialize import SerializeError
 from torch.export import ExportedProgram
 
 from toolbox.errors import SpecError, WeightsError
+from toolbox.exporting.compiled import compiled_files
 from toolbox.exporting.memory import memory_of
 from toolbox.exporting.onnx_format import OPSETS, to_onnx, write_onnx
 from toolbox.exporting.request import ExportRequest
+from toolbox.exporting.stated_scale import state_scale
 from toolbox.exporting.trace import inputs_of, traced
 from toolbox.files import written_beside
 from toolbox.programs.header import ProgramHeader
-from toolbox.programs.onnx_restorer import OnnxRestorer
 from toolbox.restorer import Restorer
 from toolbox.weights.file import metadata_of
 
@@ -48,6 +50,7 @@ def export(
     to: str | None = None,
     opset: int = OPSETS[0],
     license_: str | None = None,
+    compiles: bool = False,
 ) -> ProgramHeader:
     """Write the network as a program with one float input, (B, C, H, W) in [0, 1], and one output, not clamped.
 
@@ -58,25 +61,32 @@ def export(
         to: the format, one of FORMATS; by default the suffix decides.
         opset: version of ONNX's operations.
         license_: the license of the weights, for the metadata.
+        compiles: add machine code for this kind of processor to a .pt2 file.
 
     Raises:
-        SpecError: the network does not do these sizes, or a part of it cannot be exported.
-        WeightsError: the file cannot be written.
+        SpecError: the network does not do these sizes, or a part of it cannot be exported or compiled.
+        WeightsError: the file cannot be written, or there is no compiler.
     """
     kind = format_for(path, to)
-    if isinstance(restorer, OnnxRestorer):
-        raise SpecError(f"{restorer.path} is a program already; export the weights file that it comes from")
+    if restorer.runs_whole:
+        raise SpecError("got a network that is a program already; export the weights file that it comes from")
     if not path.parent.is_dir():
         raise WeightsError(f"{path}: the folder {path.parent} does not exist; create it first")
     header = request.header(restorer, license_)
     program = traced(restorer.eval(), header)
     header = dataclasses.replace(header, memory=memory_of(program, header))
     texts = metadata_of(restorer, path) | header.texts()
-    model = to_onnx(restorer, program, inputs_of(restorer, header), opset) if kind == "onnx" else None
+    model, data = None, b""
+    if kind == "onnx":
+        model = to_onnx(restorer, program, inputs_of(restorer, header), opset)
+        if header.scale != "any":
+            state_scale(model, header.scale)
+    else:
+        data = _as_pt2(program, texts, compiled_files(program, texts) if compiles else None)
     try:
         with written_beside(path) as partial:
             if model is None:
-                partial.write_bytes(_as_pt2(program, texts))
+                partial.write_bytes(data)
             else:
                 write_onnx(model, partial, texts)
     except OSError as error:
@@ -84,16 +94,26 @@ def export(
     return header
 
 
-def _as_pt2(program: ExportedProgram, texts: Mapping[str, str]) -> bytes:
-    """The bytes of a .pt2 file with texts as its extra files."""
+def _as_pt2(program: ExportedProgram, texts: Mapping[str, str], compiled: Any = None) -> bytes:
+    """The bytes of a .pt2 file with texts as its extra files, and perhaps the files of a compiled program."""
     buffer = io.BytesIO()  # because PyTorch warns about a path of another suffix
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about weights that are channels last
-            torch.export.save(program, buffer, extra_files=dict(texts))
+            if compiled is None:
+                torch.export.save(program, buffer, extra_files=dict(texts))
+            else:
+                _save_both(program, compiled, buffer, texts)
     except SerializeError as error:
         reason = str(error).split(" in graph", 1)[0]
         raise SpecError(
             f"PyTorch cannot write this program to .pt2 ({reason}); use an integer scale, --any-size, or .onnx"
         ) from error
     return buffer.getvalue()
+
+
+def _save_both(program: ExportedProgram, compiled: Any, buffer: io.BytesIO, texts: Mapping[str, str]) -> None:
+    """Write one archive from which torch.export loads the program, and AOTInductor the library."""
+    from torch.export.pt2_archive._package import package_pt2
+
+    package_pt2(buffer, exported_programs=program, aoti_files=compiled, extra_files=dict(texts))

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from toolbox.errors import SpecError
-from toolbox.images.engine.tiling import alignment_of
+from toolbox.padding import alignment_of
 from toolbox.programs.header import ProgramHeader
 from toolbox.restorer import Restorer
 

@@ -22,12 +22,11 @@ from toolbox.images.arrays import from_tensor, to_tensor
 from toolbox.images.engine.chain import ChainPlan, conditions_of, run_chain_on_tensor
 from toolbox.images.engine.request import Request
 from toolbox.images.engine.run import has_alpha, restore_tensor
-from toolbox.images.engine.tiling import Tiling, alignment_of
+from toolbox.images.engine.tiling import Tiling
 from toolbox.images.files.page import Page
 from toolbox.images.files.reading import opened
 from toolbox.images.restore_file import Networks, Settings, plans_for
-from toolbox.padding import cropped
-from toolbox.programs.onnx_restorer import OnnxRestorer
+from toolbox.padding import alignment_of, cropped
 from toolbox.resize import resize
 from toolbox.restorer import Restorer
 
@@ -106,7 +105,7 @@ def _last_region(
         seen = image
     conditions = conditions_of(restorer, request.conditions)
     if restorer.sizes == "any":
-        whole = isinstance(restorer, OnnxRestorer) or has_alpha(seen.shape[1], restorer)
+        whole = restorer.runs_whole or has_alpha(seen.shape[1], restorer)
         if whole or size[0] < shape[0] or size[1] < shape[1]:
             return _cut(restore_tensor(restorer, seen, size, conditions=conditions), box)
 
@@ -122,7 +121,7 @@ def _last_region(
 def _needed(restorer: Restorer, before: tuple[int, int], after: tuple[int, int], box: Box) -> Box:
     """The box of the picture on which a box of the result depends, at the alignment of the network."""
     reach = restorer.receptive_field
-    if reach is None or isinstance(restorer, OnnxRestorer) or after[0] < before[0] or after[1] < before[1]:
+    if reach is None or restorer.runs_whole or after[0] < before[0] or after[1] < before[1]:
         return 0, 0, *before
     step = math.lcm(alignment_of(restorer.spec.encoder.config), restorer.padding.multiple)
     sides = []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from toolbox.errors import WeightsError
+from toolbox.weights.file import LICENSE
 
 Scale = tuple[float, float] | Literal["any"]  # (vertical, horizontal); "any" takes the output size as inputs
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class ProgramHeader:
             "memory": self.memory,
         }
         texts = {f"toolbox.{name}": json.dumps(value) for name, value in values.items()}
-        return texts | ({} if self.license is None else {"toolbox.license": self.license})
+        return texts | ({} if self.license is None else {LICENSE: self.license})
 
     @classmethod
     def from_texts(cls, path: Path, texts: Mapping[str, str]) -> ProgramHeader:
@@ -70,7 +71,7 @@ class ProgramHeader:
             alignment=value("alignment", lambda found: _count(found, 1)),
             tile=value("tile", _optional(lambda found: _count(found, 1))),
             memory=value("memory", _optional(_pair)),
-            license=texts.get("toolbox.license"),
+            license=texts.get(LICENSE),
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from toolbox.discovery import in_use
 from toolbox.errors import SpecError, WeightsError
 from toolbox.files import is_file
-from toolbox.programs.header import ProgramHeader
+from toolbox.programs.header import ProgramHeader, alignment_for
 from toolbox.registry import Registries
 from toolbox.restorer import Restorer, check_conditions, scaled_size
 from toolbox.spec import ArchitectureSpec
@@ -41,6 +41,17 @@ class OnnxRestorer(Restorer):
     @property
     def receptive_field(self) -> int | None:
         return self.header.receptive_field
+
+    @property
+    def runs_whole(self) -> bool:
+        return True
+
+    @property
+    def memory_per_pixel(self) -> tuple[float, float] | None:
+        return self.header.memory
+
+    def tile_reach(self, before: tuple[int, int], after: tuple[int, int]) -> tuple[int | None, int, int | None]:
+        return self.header.receptive_field, alignment_for(self.header, before, after), self.header.tile
 
     @property
     def sizes(self) -> str | int:

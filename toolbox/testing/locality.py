@@ -9,7 +9,8 @@ from torch import Tensor
 
 from toolbox.decoders.implicit import ImplicitDecoder
 from toolbox.errors import ConformanceError
-from toolbox.images.engine.tiling import Tiling, alignment_of, encode_in_tiles
+from toolbox.images.engine.tiling import Tiling, encode_in_tiles
+from toolbox.padding import alignment_of
 from toolbox.restorer import Restorer
 from toolbox.testing.measure import compare_tensors, farthest
 from toolbox.testing.subject import Subject

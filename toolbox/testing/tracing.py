@@ -13,7 +13,7 @@ from torch.export import Dim
 from toolbox.exporting.onnx_format import to_onnx
 from toolbox.exporting.request import ExportRequest
 from toolbox.exporting.trace import inputs_of, traced
-from toolbox.images.engine.tiling import alignment_of
+from toolbox.padding import alignment_of
 from toolbox.testing.measure import compare_tensors
 from toolbox.testing.subject import Subject
 

@@ -23,6 +23,7 @@ from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
 
 FORMAT = 1
+LICENSE = "modelspec.license"  # a key that other tools read too
 HEADER_LIMIT = 4 * 2**20  # bytes; our networks need a few thousand, one of a hundred thousand tensors does not fit
 SPEC_LIMIT = 64 * 2**10  # characters; our specs have about a thousand
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # types that a network computes in
@@ -74,7 +75,7 @@ def metadata_of(restorer: Restorer, path: str | Path) -> dict[str, str]:
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path}: cannot be written: its training record is not JSON: {error}") from None
     if license_of_weights := restorer.training_record.get("license"):
-        metadata["modelspec.license"] = str(license_of_weights)
+        metadata[LICENSE] = str(license_of_weights)
     return metadata
 
 

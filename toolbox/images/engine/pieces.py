@@ -12,11 +12,11 @@ from typing import Any
 from torch import Tensor
 
 from toolbox.images.engine.tiling import Tiling
-from toolbox.programs.onnx_restorer import OnnxRestorer
+from toolbox.restorer import Restorer
 
 
 def restore_in_pieces(
-    restorer: OnnxRestorer,
+    restorer: Restorer,
     image: Tensor,
     size: tuple[int, int],
     tiling: Tiling,

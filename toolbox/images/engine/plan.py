@@ -21,8 +21,8 @@ from toolbox.cost import Cost, cost
 from toolbox.errors import ImageError
 from toolbox.images.engine.reach import reach_of
 from toolbox.images.engine.request import Request
-from toolbox.images.engine.tiling import Tiling, alignment_of
-from toolbox.programs.onnx_restorer import OnnxRestorer
+from toolbox.images.engine.tiling import Tiling
+from toolbox.padding import alignment_of
 from toolbox.restorer import Restorer
 
 NEAR, FAR = 64, 104  # measured sides; beyond them, cost is linear in rows and in columns
@@ -79,10 +79,10 @@ def make_plan(
         return Plan(size, tiling, tiling.count(*shape[1:]), reach.is_exact(tiling, *shape[1:]), None, None)
     limit = math.inf if max_memory is None else parse_memory(max_memory)
     blends = request.strength < 1
-    if isinstance(restorer, OnnxRestorer):
-        estimate = _program_estimator(restorer, shape, decoded, blends=blends)
-    else:
+    if restorer.memory_per_pixel is None:
         estimate = _estimator(restorer, shape, decoded, blends=blends)
+    else:
+        estimate = _program_estimator(restorer, restorer.memory_per_pixel, shape, decoded, blends=blends)
     smallest = math.inf
     for each in reach.tilings(halo, may_approximate=max_memory is not None):
         tiling = each.within(*shape[1:])
@@ -202,18 +202,21 @@ def _estimator(
 
 
 def _program_estimator(
-    restorer: OnnxRestorer, shape: tuple[int, int, int], size: tuple[int, int], *, blends: bool
+    restorer: Restorer,
+    memory_per_pixel: tuple[float, float],
+    shape: tuple[int, int, int],
+    size: tuple[int, int],
+    *,
+    blends: bool,
 ) -> Callable[[Tiling], tuple[float, float]]:
     """The same for a program: the work is that of its network, the memory is what the file says."""
     channels, height, width = shape
     like, ratio = restorer.mean, size[0] * size[1] / (height * width)
     network = _estimator(restorer, shape, size, blends=blends)
+    before, after = memory_per_pixel
 
     def estimate(tiling: Tiling) -> tuple[float, float]:
-        memory, seconds = network(tiling)
-        if restorer.header.memory is None:
-            return memory, seconds
-        before, after = restorer.header.memory
+        _, seconds = network(tiling)
         tile = tiling.largest(height) * tiling.largest(width) * (before + after * ratio)
         pictures = channels * height * width * (2 + (2 + blends) * ratio) * like.element_size()
         return LIBRARIES + ARENA * tile + SLACK * pictures, seconds

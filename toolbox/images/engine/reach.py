@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from toolbox.errors import ImageError
-from toolbox.images.engine.tiling import Tiling, alignment_of, usual_tile
-from toolbox.programs.header import alignment_for
-from toolbox.programs.onnx_restorer import OnnxRestorer
+from toolbox.images.engine.tiling import Tiling, usual_tile
 from toolbox.restorer import Restorer
 
 TILES = (768, 512, 384, 256, 192, 128, 96, 64, 48, 32)  # sizes to try, from the usual one on
@@ -72,8 +70,4 @@ class Reach:
 
 def reach_of(restorer: Restorer, before: tuple[int, int], after: tuple[int, int]) -> Reach:
     """The reach of a tile, for a picture that becomes (height, width) ``after`` from ``before``."""
-    if isinstance(restorer, OnnxRestorer):
-        header = restorer.header
-        return Reach(header.receptive_field, alignment_for(header, before, after), header.tile)
-    encoder = restorer.spec.encoder.config
-    return Reach(encoder.receptive_field(), alignment_of(encoder))
+    return Reach(*restorer.tile_reach(before, after))

@@ -16,7 +16,6 @@ from toolbox.images.engine.pieces import restore_in_pieces
 from toolbox.images.engine.plan import Plan, decoded_size
 from toolbox.images.engine.reach import reach_of
 from toolbox.images.engine.tiling import Tiling, encode_in_tiles
-from toolbox.programs.onnx_restorer import OnnxRestorer
 from toolbox.resize import resize
 from toolbox.restorer import Restorer
 
@@ -79,8 +78,7 @@ def restore_tensor(
     else:
         raise ImageError(f"got a picture of {colors.shape[1]} channels, expected {restorer.channels} for this model")
 
-    decodes_at_the_end = not isinstance(restorer, OnnxRestorer)
-    steps, done = len(passes) * (tiling.count(height, width) + decodes_at_the_end), 0
+    steps, done = len(passes) * (tiling.count(height, width) + (not restorer.runs_whole)), 0
 
     def step() -> None:
         nonlocal done
@@ -94,7 +92,7 @@ def restore_tensor(
     try:
         with torch.no_grad():
             for part in passes:
-                if isinstance(restorer, OnnxRestorer):
+                if restorer.runs_whole:
                     result = restore_in_pieces(restorer, part, decoded, tiling, conditions, step)
                     restored.append(resize(result, target))
                     continue

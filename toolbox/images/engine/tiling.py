@@ -7,7 +7,6 @@ features near the edges of tiles are approximate.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from toolbox.config import EncoderConfig
 from toolbox.heap import trim_heap
+from toolbox.padding import alignment_of
 from toolbox.restorer import Restorer
 
 SMALLEST, LARGEST = 256, 768  # pixels per side of a tile without the halo, unless there is less memory
@@ -58,11 +58,6 @@ class Tiling:
 def usual_tile(halo: int) -> int:
     """Eight halos, because features of a small tile stay in the cache and those of a halo are computed twice."""
     return min(max(8 * halo, SMALLEST), LARGEST)
-
-
-def alignment_of(encoder: EncoderConfig) -> int:
-    """The multiple at which tiles start, so that they equal the whole image there and need no padding."""
-    return math.lcm(encoder.alignment(), encoder.padding().multiple)
 
 
 def exact_tiling(encoder: EncoderConfig, tile: int | None = None) -> Tiling:
