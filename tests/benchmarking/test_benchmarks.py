@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pytest
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "run.py"
 
 
