@@ -61,9 +61,9 @@ class FakeHub:
         return kept | own | {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"} | more
 
     def python(self, code: str, *arguments: str, cache: Path, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run code in a process of its own, where warnings are errors; the folder of the cache is the current one."""
+        """Run code in a process of its own; the folder of the cache is the current one."""
         return subprocess.run(
-            [sys.executable, "-W", "error", "-W", UPLOAD_WARNING, "-c", code, *arguments],
+            [sys.executable, "-c", code, *arguments],
             env=self.environment(cache / "hf", **more),
             cwd=cache,
             capture_output=True,

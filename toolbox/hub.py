@@ -24,6 +24,7 @@ URL = re.compile(r"[A-Za-z][\w+.-]+://")
 PAGE = re.compile(
     r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)(?:/(?:blob|resolve|tree)/([^/?]+)/?([^?]*))?(?:\?.*)?"
 )
+REFUSALS = (401, 403)  # HTTP statuses
 FILES = (SUFFIX, ".bin", ".ckpt", ".npz", ".onnx", ".pt", ".pt2", ".pth", ".yaml", ".yml", ".json")
 
 
@@ -144,7 +145,7 @@ def _files(wanted: HubName) -> list[str]:
         siblings = HfApi().model_info(wanted.repo, revision=wanted.revision).siblings or []
         return sorted(each.rfilename for each in siblings)
     except HfHubHTTPError as error:
-        if error.response is None or error.response.status_code < 500:
+        if _status(error) < 500:
             raise
     except Exception:  # noqa: S110  # offline by choice or not: each client has errors of its own
         pass
@@ -181,6 +182,8 @@ def _refuse(wanted: HubName, error: Exception) -> NoReturn:
 
     repo, login = wanted.repo, "log in with `hf auth login`, or set HF_TOKEN"
     match error:
+        case LocalEntryNotFoundError(__cause__=HfHubHTTPError() as cause) if _status(cause) in REFUSALS:
+            _refuse(wanted, cause)  # older clients look into the cache after a refusal
         case LocalEntryNotFoundError():
             why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
             reason = f"is not in the cache, and {why}; connect once to download it"
@@ -192,13 +195,18 @@ def _refuse(wanted: HubName, error: Exception) -> NoReturn:
             reason = f"{repo} has no revision {wanted.revision}; give a branch, a tag or a commit of it"
         case EntryNotFoundError():
             reason = f"{repo} has no file {wanted.file}; {_alternatives(wanted)}"
-        case HfHubHTTPError() if (status := getattr(error.response, "status_code", 0)) in (401, 403):
-            reason = f"the hub refuses it ({status}) with your token; {login} of an account that may do it"
+        case HfHubHTTPError() if _status(error) in REFUSALS:
+            reason = f"the hub refuses it ({_status(error)}) with your token; {login} of an account that may do it"
         case _ if constants.HF_HUB_OFFLINE:
             reason = "HF_HUB_OFFLINE is set; unset it to reach the hub"
         case _:
             reason = f"the hub did not finish ({_first_line(error)}); try again"
     raise WeightsError(f"{wanted}: {reason}") from None
+
+
+def _status(error: Exception) -> int:
+    """The HTTP status of an error of the hub, 0 if it has none."""
+    return int(getattr(getattr(error, "response", None), "status_code", 0))
 
 
 def _alternatives(wanted: HubName) -> str:
