@@ -108,7 +108,8 @@ def test_a_push_makes_a_repository_with_the_file_a_card_and_a_picture(hub: FakeH
     assert files["net.safetensors"] == file.read_bytes()
     assert not repo.private
     card = ModelCard(files["README.md"].decode())
-    assert (card.data.library_name, card.data.license) == ("toolbox", "apache-2.0")
+    data: Any = card.data
+    assert (data.library_name, data.license) == ("toolbox", "apache-2.0")
     assert "    toolbox restore photo.png -o out.png -m hf://user/repo --scale 2\n" in card.text
     assert re.search(r"!\[.*\]\(net\.png\)", card.text)
     with Image.open(io.BytesIO(files["net.png"])) as picture:
