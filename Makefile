@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 
-.PHONY: demo test lint portable docs release clean
+.PHONY: demo test lint portable pythons lowest docs release clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
@@ -29,6 +29,14 @@ portable: $(INSTALLED)
 	  echo "$$setting"; \
 	  env "$$setting" $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(TESTS) || exit 1; \
 	done
+
+# The tests with each Python from 3.11 to 3.14 that is installed here.
+pythons: $(INSTALLED)
+	$(BIN)/tox run
+
+# With the oldest allowed version of each dependency, those of constraints/lowest.txt.
+lowest: $(INSTALLED)
+	$(BIN)/tox run -e lowest
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/generate.py
@@ -60,4 +68,4 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv out site dist build
+	rm -rf .venv .tox out site dist build

@@ -17,7 +17,7 @@ CORE = Path(toolbox.__file__).parent
 SOURCES = sorted(CORE.rglob("*.py"))
 # From the bottom up: a part imports from its own layer and those before it, also inside functions and for types.
 LAYERS = [
-    {"errors", "files", "entry_points", "close_names", "progress", "heap"},
+    {"errors", "files", "entry_points", "close_names", "progress", "heap", "hub"},
     {"pixels", "luma", "symbolic", "resize", "imresize", "cost", "similarity"},
     {"config", "conversion", "learning", "blame"},
     {"records"},
@@ -30,7 +30,7 @@ LAYERS = [
     {"anatomy", "images", "losses", "exporting"},
     {"evaluation", "datasets"},
     {"training"},
-    {"plugin", "builtin", "benchmarking", "testing", "inspection"},
+    {"plugin", "builtin", "benchmarking", "testing", "inspection", "publishing"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

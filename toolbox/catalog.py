@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from toolbox.errors import SpecError
+from toolbox.hub import is_hub_name
 from toolbox.records import ArchitectureInfo
 
 OWN_KEYS = ("weights", "plugin", "url")  # keys of an entry that are not part of its spec
@@ -20,8 +21,8 @@ def read_catalog(path: str | Path) -> list[ArchitectureInfo]:
     """The architectures of a YAML file: a mapping of names to specs.
 
     Besides the keys of a spec, an entry may have ``weights``, the weights file that the architecture
-    ships with, relative to the YAML file; and ``url``, the address of its paper or its code. Specs are
-    validated later, when they are built.
+    ships with, relative to the YAML file, or its name on the hub, ``hf://user/repo``; and ``url``, the
+    address of its paper or its code. Specs are validated later, when they are built.
 
     Raises:
         SpecError: the file is missing, is not YAML, or is not a mapping of names to mappings.
@@ -32,11 +33,17 @@ def read_catalog(path: str | Path) -> list[ArchitectureInfo]:
             name=name,
             spec=_spec(entry),
             summary=str(entry.get("summary", "")),
-            weights=path.parent / entry["weights"] if entry.get("weights") else None,
+            weights=_weights(path, entry.get("weights")),
             url=str(entry.get("url", "")),
         )
         for name, entry in _entries(path).items()
     ]
+
+
+def _weights(catalog: Path, name: str | None) -> Path | str | None:
+    if not name:
+        return None
+    return name if is_hub_name(name) else catalog.parent / name
 
 
 def shipped(plugin: str, weights: Path | None = None) -> list[ArchitectureInfo]:

@@ -50,7 +50,7 @@ class ArchitectureInfo:
     spec: Mapping[str, Any]
     summary: str
     provider: str = ""
-    weights: Path | None = None  # the safetensors file that it ships with
+    weights: Path | str | None = None  # the safetensors file that it ships with, or its name on the hub, hf://…
     url: str = ""  # of the paper, or of its code
 
 

@@ -10,9 +10,10 @@ from generator.components import FOLDER as COMPONENTS
 from generator.installed import architectures, kinds, specs
 from generator.markdown import as_yaml, code, facts, linked, number, page, table
 from generator.measured import SCALE, SIDE, MeasuredArchitecture, cells, measure_architecture
+from toolbox.discovery import installed
 from toolbox.records import ArchitectureInfo
 from toolbox.spec import ArchitectureSpec
-from toolbox.weights.file import read_header
+from toolbox.weights.file import find_weights, read_header
 
 FOLDER = "reference/architectures"
 HALVES = ("encoder", "decoder")
@@ -112,7 +113,7 @@ def _weights(info: ArchitectureInfo, measured: MeasuredArchitecture) -> str:
 def _training(info: ArchitectureInfo) -> list[str]:
     if info.weights is None:
         return []
-    record = read_header(info.weights).training
+    record = read_header(find_weights(info.name, installed())).training
     plain = {key: as_yaml(value).strip() if isinstance(value, dict) else value for key, value in record.items()}
     rows = {key: value.replace("\n", "; ") if isinstance(value, str) else value for key, value in plain.items()}
     return [

@@ -67,6 +67,7 @@ def test_several_models_are_scored_at_several_scales(run: Run, pictures: Path, w
         "parameters": 0,
         "sha256": None,
         "plugins": {"toolbox": data["versions"]["toolbox"]},
+        "source": None,
     }
     assert {(row["model"], row["picture"], row["scale"]) for row in data["scores"]} == {
         (model, f"{letter}.png", scale)

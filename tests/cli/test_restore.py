@@ -68,6 +68,7 @@ def test_json_is_for_programs(run: Run, photo: Path, tmp_path: Path) -> None:
         "exact": True,
         "memory": None,
         "notes": [],
+        "sources": [],
     }
 
 

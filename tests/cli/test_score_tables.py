@@ -64,7 +64,7 @@ def test_every_shipped_network_has_its_scores_and_they_are_of_the_weights_that_s
     shipped = {
         (info.name, hashlib.sha256(info.weights.read_bytes()).hexdigest()[:8])
         for info in toolbox.list_architectures()
-        if info.weights is not None
+        if isinstance(info.weights, Path)
     }
     assert shipped
     again = "; run examples/score_tables.py"

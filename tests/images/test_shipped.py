@@ -56,5 +56,5 @@ def test_the_header_says_how_the_weights_were_trained(name: str) -> None:
     record = toolbox.load(name).training_record
     assert record
     (info,) = (info for info in toolbox.list_architectures() if info.name == name)
-    assert info.weights is not None
+    assert isinstance(info.weights, Path)
     assert info.weights.stat().st_size < 2**20

@@ -234,7 +234,7 @@ def test_an_unknown_name_is_refused_with_close_ones() -> None:
         toolbox.load("nlnr")
 
 
-@pytest.mark.parametrize("name", ["none.safetensors", "some/where", "nlrn.pth"])
+@pytest.mark.parametrize("name", ["none.safetensors", "some/where/deep", "nlrn.pth"])
 def test_a_path_that_is_missing_is_refused_as_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WeightsError, match=rf"^{name}: no such weights file$"):

@@ -22,6 +22,7 @@ from toolbox.cli import (
     list_,
     models,
     plugin,
+    push,
     restore,
     schema,
     show,
@@ -47,6 +48,7 @@ app.command("inspect")(inspect_.inspect_)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
 app.command("export")(export.export)
+app.command("push")(push.push)
 app.command("eval")(eval_.eval_)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)

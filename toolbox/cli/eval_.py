@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 def eval_(
     model: Annotated[
         list[str],
-        typer.Option("--model", "-m", metavar="MODEL", help="A name or a weights file. Repeat it for several models."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="A name, a weights file, or hf://user/repo. Repeat it for several models.",
+        ),
     ],
     data: Annotated[Path, typer.Option("--data", metavar="FOLDER", help="Folder of the originals, or of pairs.")],
     protocol: Annotated[

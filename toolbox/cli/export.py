@@ -13,7 +13,9 @@ from toolbox.cli.options import Catalog, Dtype, Json, Scale, registries_with
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name (see `toolbox list`) or a weights file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A name (see `toolbox list`), a weights file, or hf://user/repo.")
+    ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE", help="The file to write; .onnx or .pt2 decides its format."),
@@ -97,6 +99,7 @@ def export(
         "alignment": header.alignment,
         "tile": header.tile,
         "license": header.license,
+        "source": restorer.source,
         "seconds": seconds,
     }
     if as_json:

@@ -53,9 +53,9 @@ def restore(
             "--model",
             "-m",
             metavar="MODEL",
-            help="A name (see `toolbox models`), a weights file, or an ONNX file of `toolbox export`; repeat it to run "
-            "several in a row. Default: by what Toolbox sees, photo to clean, diinn-lite to resize, and none for a "
-            "clean picture.",
+            help="A name (see `toolbox models`), a weights file, hf://user/repo on the Hugging Face Hub, or an ONNX "
+            "file of `toolbox export`; repeat it to run several in a row. Default: by what Toolbox sees, photo to "
+            "clean, diinn-lite to resize, and none for a clean picture.",
         ),
     ] = None,
     scale: Scale = None,

@@ -21,8 +21,8 @@ def show(
         list[str],
         typer.Argument(
             metavar="NAME",
-            help="An architecture, a component, a weights file or a spec (JSON, or a YAML or JSON file); or protocol, "
-            "metric, degradation, loss or dataset, and its name.",
+            help="An architecture, a component, a weights file, hf://user/repo or a spec (JSON, or a YAML or JSON "
+            "file); or protocol, metric, degradation, loss or dataset, and its name.",
         ),
     ],
     catalog: Catalog = None,

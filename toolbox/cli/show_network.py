@@ -22,16 +22,18 @@ def describe_network(name: str, registries: Registries, size: tuple[int, int]) -
     from toolbox.anatomy import anatomy
     from toolbox.composition import needs_of
     from toolbox.files import is_file
+    from toolbox.hub import source_of
     from toolbox.resolve import is_spec, resolve, title_of
     from toolbox.restorer import Restorer
     from toolbox.weights.file import find_weights, read_header
 
-    architecture = header = None
+    architecture = header = path = None
     if not is_spec(name):
-        if not is_file(Path(name)):
+        if not is_file(Path(name)) and name in registries.architectures:
             architecture = registries.architectures[name]
         if architecture is None or architecture.weights is not None:
-            header = read_header(find_weights(name, registries))
+            path = find_weights(name, registries)
+            header = read_header(path)
     spec = resolve(header.spec if header else name, registries=registries)
     with torch.device("meta"):  # so that nothing is computed or allocated
         restorer = Restorer(spec).eval()
@@ -45,7 +47,7 @@ def describe_network(name: str, registries: Registries, size: tuple[int, int]) -
         "receptive_field": restorer.receptive_field,
         "sizes": restorer.sizes,
         **needs_of(spec),
-        "weights": str(find_weights(name, registries)) if header else None,
+        "weights": path and (source_of(path) or str(path)),
         "training": header.training if header else {},
         "spec": spec.model_dump(mode="json"),
     }

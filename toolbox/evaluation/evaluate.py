@@ -20,6 +20,7 @@ from toolbox.evaluation.run import Job, find_jobs, run
 from toolbox.evaluation.scoring import Score
 from toolbox.evaluation.sheet import choose_rows, draw_sheet
 from toolbox.files import is_file
+from toolbox.hub import is_hub_name
 from toolbox.images.arrays import to_image
 from toolbox.images.files.formats import check_writable
 from toolbox.images.files.picture import write_picture
@@ -57,7 +58,7 @@ def evaluate(
     A picture that fails does not stop the others; ``Report.failures()`` lists it.
 
     Args:
-        models: one or several names of the catalog, weights files or restorers. A restorer is named by the
+        models: one or several names of the catalog or the hub, weights files or restorers. A restorer is named by the
             summary of its spec.
         data: the folder with the original pictures, or with pairs.
         protocol: the name of a protocol, which defines everything that moves a score.
@@ -143,17 +144,17 @@ def _load(models: Iterable[AnyModel], registries: Registries) -> tuple[dict[str,
             continue
         else:
             restorers[name] = find_model(name, registries)
-            sha256 = _file_digest(name, registries)
+            sha256 = _file_digest(restorers[name].source or name, registries)
         parameters = sum(parameter.numel() for parameter in restorers[name].parameters())
         plugins = _versions((part.info.provider for part in restorers[name].spec.parts()), registries)
-        facts.append(ModelFacts(name, parameters, sha256, plugins))
+        facts.append(ModelFacts(name, parameters, sha256, plugins, restorers[name].source))
     return restorers, facts
 
 
 def _file_digest(name: str, registries: Registries) -> str | None:
     """The SHA-256 of a model's weights file, or None without a file."""
     ships = name in registries.architectures and registries.architectures[name].weights is not None
-    if not ships and not is_file(Path(name)):
+    if not ships and not is_hub_name(name) and not is_file(Path(name)):
         return None
     return hashlib.sha256(find_weights(name, registries).read_bytes()).hexdigest()
 

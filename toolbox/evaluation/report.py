@@ -29,6 +29,7 @@ class ModelFacts:
     parameters: int
     sha256: str | None  # of its weights file; None without one
     plugins: dict[str, str]  # the plugins of its parts, with their versions
+    source: str | None = None  # hf://user/repo@COMMIT/file, if its weights are from the hub
 
 
 @dataclass

@@ -112,10 +112,10 @@ def restore(
 
     Args:
         image: see above; it is not changed.
-        model: a name that ships with weights, a weights file, an ONNX file of ``toolbox export``, a restorer, or a
-            list of them to run in a row. By default Toolbox looks at the picture, as ``toolbox.inspect`` does:
-            ``photo`` cleans one with noise or JPEG artifacts, ``diinn-lite`` gives another size, and a clean picture
-            of the same size stays as it is.
+        model: a name that ships with weights, a weights file, ``hf://user/repo`` on the Hugging Face Hub, an ONNX
+            file of ``toolbox export``, a restorer, or a list of them to run in a row. By default Toolbox looks at the
+            picture, as ``toolbox.inspect`` does: ``photo`` cleans one with noise or JPEG artifacts, ``diinn-lite``
+            gives another size, and a clean picture of the same size stays as it is.
         scale: output over input size, one number or (vertical, horizontal).
         size: output (height, width).
         output: a file for the result; its suffix decides the format. Arrays of uint16 and float become

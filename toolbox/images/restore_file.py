@@ -37,6 +37,11 @@ class Networks:
         """Channels of the picture for the first network."""
         return self.restorers[0].channels if self.restorers else 3
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The networks from the hub, with their commits."""
+        return tuple(each.source for each in self.restorers if each.source)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -67,6 +72,7 @@ class FileReport:
     seconds: float
     replaced: bool = False  # whether the output existed
     notes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()  # hf://user/repo@COMMIT/file of each network from the hub
 
 
 Target = Path | IO[bytes] | None
@@ -228,4 +234,5 @@ def _report(file: PictureFile, plans: list[ChainPlan], networks: Networks, outpu
         exact=all(plan.exact for plan in plans),
         memory=max(estimates, default=None),
         seconds=math.fsum(plan.seconds for plan in plans),
+        sources=networks.sources,
     )

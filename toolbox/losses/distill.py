@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -17,13 +16,14 @@ from toolbox.points import decode_at
 from toolbox.records import LossInfo
 from toolbox.restorer import Restorer
 from toolbox.weights.file import load
+from toolbox.weights.find import ModelName
 
 
 class DistillConfig(LossConfig):
     """Settings of learning from a teacher."""
 
     pointwise: ClassVar[bool] = True
-    teacher: Path = Field(description="a weights file, or a name of the catalog that ships with weights")
+    teacher: ModelName = Field(description="a weights file, or a name of the catalog or the hub (hf://user/repo)")
     match: Literal["output", "features"] = Field(
         default="output", description="the network learns this from its teacher; features go through a projection"
     )

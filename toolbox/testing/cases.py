@@ -11,6 +11,7 @@ import torch
 from toolbox.close_names import did_you_mean
 from toolbox.discovery import in_use, installed
 from toolbox.errors import ConformanceError, PluginError, SpecError, ToolboxError
+from toolbox.hub import parse_hub_name
 from toolbox.record_checks import check_fields
 from toolbox.records import (
     ArchitectureInfo,
@@ -123,7 +124,9 @@ class ArchitectureCase:
         if not self.info.summary:
             raise ConformanceError(f"architecture {self.info.name!r} has no summary; expected one line")
         check_url(self.info.url)
-        if self.info.weights is not None:
+        if isinstance(self.info.weights, str):
+            parse_hub_name(self.info.weights)  # the checks use no network
+        elif self.info.weights is not None:
             expected = {name: tuple(tensor.shape) for name, tensor in restorer.state_dict().items()}
             if complaint := describe_mismatch(read_header(self.info.weights).shapes, expected):
                 raise ConformanceError(f"the weights of architecture {self.info.name!r} do not fit it: {complaint}")

@@ -24,6 +24,7 @@ from toolbox.spec import ArchitectureSpec
 from toolbox.training.settings import Budget, Clip, Optimizer, ScaleRange, Schedule, Validation
 from toolbox.training.trackers import check_tracker
 from toolbox.weights.file import describe_mismatch, find_weights, read_header
+from toolbox.weights.find import ModelName
 
 
 def _resolve_model(value: Any, info: ValidationInfo) -> Any:
@@ -66,7 +67,7 @@ def _as_dataset(value: Any) -> Any:
 class StartWeights(Config):
     """Initial weights. A name in a recipe means ``file``."""
 
-    file: Path = Field(description="a weights file, or a name of the catalog that ships with weights")
+    file: ModelName = Field(description="a weights file, or a name of the catalog or the hub (hf://user/repo)")
     only: Literal["encoder", "decoder"] | None = Field(
         default=None, description="the part of the network to load; by default all of it"
     )
@@ -90,7 +91,7 @@ class Recipe(Config):
 
     model: ModelSpec = Field(description="a name of the catalog, a spec, or {name: NAME} with changes to it")
     weights: StartWeights | None = Field(
-        default=None, description="initial weights: a weights file, or a name of the catalog"
+        default=None, description="initial weights: a weights file, or a name of the catalog or the hub"
     )
     start: dict[str, float] = Field(default={}, description="factors by which initial parameters are multiplied")
     freeze: tuple[str, ...] = Field(

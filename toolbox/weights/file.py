@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from toolbox.discovery import in_use, installed
 from toolbox.errors import PluginError, SpecError, WeightsError
 from toolbox.files import is_file, written_beside
+from toolbox.hub import check_no_url, did_you_mean_hub, fetch, is_hub_name, source_of
 from toolbox.registry import Registries
 from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
@@ -82,9 +83,11 @@ def metadata_of(restorer: Restorer, path: str | Path) -> dict[str, str]:
 def load(path_or_name: str | Path, *, registries: Registries | None = None) -> Restorer:
     """Load a trained restorer in eval mode, from a weights file or by the name of an architecture with weights.
 
+    ``hf://user/repo[@revision][/file]`` names a weights file on the Hugging Face Hub, which is downloaded once.
+
     Raises:
         WeightsError: the architecture has no weights, or the file is unreadable, needs a plugin
-            that is not active, or its tensors do not fit its spec.
+            that is not active, or its tensors do not fit its spec, or the hub does not give it.
         UnknownComponent: there is no such file or name.
     """
     registries = in_use(registries)
@@ -103,7 +106,7 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
         raise WeightsError(f"{path}: its tensors do not fit its spec: of another type {_listed(types)}")
     floats = [tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()]
     restorer.to(floats[0] if floats else torch.get_default_dtype()).load_state_dict(tensors)
-    restorer.training_record = header.training
+    restorer.training_record, restorer.source = header.training, source_of(path)
     return restorer.eval()
 
 
@@ -119,13 +122,17 @@ def _without_parameters(path_or_name: str | Path, registries: Registries) -> Res
 
 
 def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
-    """The weights file of a path or a name of the catalog. The errors are those of ``load``."""
-    path = Path(path_or_name)
+    """The weights file of a path, or of a name of the catalog or the hub. The errors are those of ``load``."""
+    path, name = Path(path_or_name), str(path_or_name)
     if is_file(path):
         return path
+    if is_hub_name(name):
+        return fetch(name)
+    check_no_url(name)
     if path.suffix or len(path.parts) > 1:
-        raise WeightsError(f"{path}: no such weights file")
-    architecture = registries.architectures[str(path_or_name)]
+        hint = did_you_mean_hub(name)
+        raise WeightsError(f"{path}: no such weights file" + (f"; {hint}" if hint else ""))
+    architecture = registries.architectures[name]
     if architecture.weights is None:
         others = ", ".join(runnable_like(architecture.name, registries))
         raise WeightsError(
@@ -133,7 +140,8 @@ def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
             + (f"use one for this task that has them ({others}), " if others else "")
             + "or build it untrained with toolbox.build"
         )
-    return architecture.weights
+    weights = architecture.weights
+    return weights if isinstance(weights, Path) else fetch(weights)
 
 
 def runnable_like(name: str, registries: Registries) -> list[str]:

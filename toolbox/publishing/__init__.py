@@ -1,0 +1,1 @@
+"""Publish weights files on the Hugging Face Hub."""
