@@ -21,6 +21,7 @@ from toolbox.registry import Registries
 from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
+from toolbox.weights.modelspec import hash_of, modelspec_of
 
 FORMAT = 1
 HEADER_LIMIT = 4 * 2**20  # bytes; our networks need a few thousand, one of a hundred thousand tensors does not fit
@@ -48,13 +49,13 @@ def save(restorer: Restorer, path: str | Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in restorer.state_dict().items()}
     try:
         with written_beside(Path(path)) as partial:
-            save_file(tensors, partial, metadata)
+            save_file(tensors, partial, {**metadata, **hash_of(tensors)})
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be written: {_reason(error)}") from None
 
 
 def metadata_of(restorer: Restorer, path: str | Path) -> dict[str, str]:
-    """The texts in the header of a file at ``path``: the complete spec, the plugins and the training record.
+    """The texts in the header of a file at ``path``: the spec, the plugins, the training record, and those for others.
 
     Raises:
         WeightsError: they do not fit in a header.
@@ -73,9 +74,7 @@ def metadata_of(restorer: Restorer, path: str | Path) -> dict[str, str]:
             metadata["toolbox.training"] = json.dumps(restorer.training_record)
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path}: cannot be written: its training record is not JSON: {error}") from None
-    if license_of_weights := restorer.training_record.get("license"):
-        metadata["modelspec.license"] = str(license_of_weights)
-    return metadata
+    return metadata | modelspec_of(restorer)
 
 
 def load(path_or_name: str | Path, *, registries: Registries | None = None) -> Restorer:
