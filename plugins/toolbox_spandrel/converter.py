@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -53,8 +54,7 @@ def _plan(checkpoint: Checkpoint, hints: SpandrelHints) -> Conversion:
             descriptor = support.architecture.load(tensors)
     # Each architecture refuses tensors that it does not expect in its own way.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise WeightsError(f"spandrel takes it for {architecture}, but cannot load it: {reason[:300]}") from None
+        raise WeightsError(f"spandrel takes it for {architecture}, but cannot load it: {_reason(error)}") from None
     if not isinstance(descriptor, library.library().ImageModelDescriptor):
         raise WeightsError(f"{architecture} needs a mask beside the picture, which Toolbox does not give")
     names = {id(tensor): name for name, tensor in checkpoint.tensors.items()}
@@ -66,6 +66,16 @@ def _plan(checkpoint: Checkpoint, hints: SpandrelHints) -> Conversion:
         sources[f"encoder.network.{name}"] = names.get(id(origin)) or _made(origin.detach())
     used = {source for source in sources.values() if isinstance(source, str)}
     return Conversion(_spec(architecture, descriptor), sources, frozenset(checkpoint.tensors.keys() - used))
+
+
+def _reason(error: Exception) -> str:
+    """The reason of a failed load in one line, in our words where they are PyTorch's."""
+    if isinstance(error, KeyError):
+        return f"missing {error.args[0]}"
+    text = " ".join(str(error).split()).replace('"', "") or type(error).__name__
+    text = re.sub(r"^Error\(s\) in loading state_dict for \w+: ", "", text)
+    text = re.sub(r"(Missing|Unexpected) key\(s\) in state_dict: ", lambda found: f"{found[1].lower()} ", text)
+    return text[:300].rstrip(". ")
 
 
 def _made(tensor: Tensor) -> TensorSource:
