@@ -108,12 +108,20 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
 def _without_parameters(path_or_name: str | Path, registries: Registries) -> Restorer | None:
     """The restorer of an architecture that has nothing to train, such as bicubic."""
     name = str(path_or_name)
-    if is_file(Path(name)) or name not in registries.architectures or registries.architectures[name].weights:
+    if is_file(Path(name)) or name not in registries.architectures or not has_nothing_to_train(name, registries):
         return None
+    return Restorer(resolve(name, registries=registries)).eval()
+
+
+def has_nothing_to_train(name: str, registries: Registries) -> bool:
+    """Whether an architecture without weights has no parameters either, such as bicubic."""
+    architecture = registries.architectures[name]
+    encoder = architecture.spec.get("encoder")
+    if architecture.weights is not None or encoder not in ("identity", {"name": "identity"}):
+        return False  # every other encoder learns
     spec = resolve(name, registries=registries)
     with torch.device("meta"):
-        has_parameters = next(Restorer(spec).parameters(), None) is not None
-    return None if has_parameters else Restorer(spec).eval()
+        return next(Restorer(spec).parameters(), None) is None
 
 
 def find_weights(path_or_name: str | Path, registries: Registries) -> Path:
