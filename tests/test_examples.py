@@ -72,6 +72,16 @@ def test_a_composed_hybrid_learns_and_is_kept(run_example: RunExample, tmp_path:
         assert picture.width > picture.height > 800
 
 
+def test_features_of_a_fixed_network_learn_any_scale(run_example: RunExample, tmp_path: Path) -> None:
+    pytest.importorskip("spandrel")
+    printed = run_example("spandrel_any_scale")
+    found = re.search(r"after 200 steps: ([\d.]+) dB; bilinear: ([\d.]+) dB", printed)
+    assert found is not None
+    assert float(found[1]) > float(found[2]) + 0.3
+    network = toolbox.load(tmp_path / "out" / "compact-any-scale.safetensors")
+    assert (network.spec.encoder.name, network.sizes) == ("spandrel", "any")
+
+
 def test_a_nonlocal_block_changes_nothing_until_it_learns(run_example: RunExample, tmp_path: Path) -> None:
     printed = run_example("nonlocal_in_a_network")
     differences = [float(line.split()[-1]) for line in printed.splitlines() if "largest difference" in line]

@@ -27,7 +27,7 @@ LAYERS = [
     {"resolve", "schema", "padding", "encoders", "nonlocal_blocks", "recurrent", "decoders", "degradations", "choice"},
     {"restorer", "composition"},
     {"weights", "points", "programs"},
-    {"anatomy", "images", "losses", "exporting"},
+    {"anatomy", "images", "losses", "exporting", "integrations"},
     {"evaluation", "datasets"},
     {"training"},
     {"plugin", "builtin", "benchmarking", "testing", "inspection", "publishing"},

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from toolbox.images.restore import restore
     from toolbox.restorer import Restorer, build
     from toolbox.weights.convert import convert
-    from toolbox.weights.file import load, save
+    from toolbox.weights.file import save
+    from toolbox.weights.find import load
 
 # The module of each public name. Names are imported on first use, so that `import toolbox` needs no torch.
 _HOMES = {
@@ -25,7 +26,7 @@ _HOMES = {
     "inspect": "toolbox.images.inspection.inspect",
     "list_architectures": "toolbox.discovery",
     "list_components": "toolbox.discovery",
-    "load": "toolbox.weights.file",
+    "load": "toolbox.weights.find",
     "restore": "toolbox.images.restore",
     "save": "toolbox.weights.file",
 }

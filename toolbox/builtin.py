@@ -52,6 +52,7 @@ from toolbox.records import (
 from toolbox.recurrent.encoder_transition import ENCODER_TRANSITION
 from toolbox.recurrent.recurrent import RECURRENT
 from toolbox.weights.formats.edsr import EDSR_FORMAT
+from toolbox.weights.formats.one_scale import ONE_SCALE_FORMAT
 from toolbox.weights.formats.rdn import RDN_FORMAT
 
 
@@ -94,8 +95,8 @@ def toolbox_architectures() -> Iterable[ArchitectureInfo]:
 
 @hookimpl
 def toolbox_converters() -> Iterable[ConverterInfo]:
-    """Published checkpoints of the core's own networks."""
-    return [EDSR_FORMAT, RDN_FORMAT]
+    """Published checkpoints of the core's own networks, and networks that were exported for spandrel."""
+    return [EDSR_FORMAT, ONE_SCALE_FORMAT, RDN_FORMAT]
 
 
 @hookimpl

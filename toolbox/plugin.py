@@ -37,6 +37,7 @@ from toolbox.decoders.implicit import Content, ImplicitDecoder, assembled
 from toolbox.decoders.plain import linear, plain_area_weights, plain_centers, plain_corners, sampled
 from toolbox.encoders.edsr import EDSRConfig
 from toolbox.encoders.folding import ExpandedConv2d, Foldable, Form, folding_conv, in_parts
+from toolbox.encoders.receptive_field import Locality, measured_locality
 from toolbox.errors import SpecError, WeightsError
 from toolbox.hookspecs import API_VERSION, hookimpl
 from toolbox.learning import Degraded, Example, LossInput
@@ -93,6 +94,7 @@ __all__ = [
     "Form",
     "Grid",
     "ImplicitDecoder",
+    "Locality",
     "LossConfig",
     "LossInfo",
     "LossInput",
@@ -135,6 +137,7 @@ __all__ = [
     "located",
     "luma",
     "mean_shift",
+    "measured_locality",
     "nearest",
     "nearest_upward",
     "offset",

@@ -70,6 +70,7 @@ class ConverterInfo:
     provider: str = ""
     url: str = ""  # address of the code that writes such checkpoints
     license: str = ""  # of the checkpoints that its authors publish, an SPDX identifier where there is one
+    fallback: bool = False  # whether it is asked only for checkpoints that no other format fits
 
 
 @dataclass(frozen=True)

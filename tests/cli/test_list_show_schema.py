@@ -60,6 +60,18 @@ def test_weights_that_ship_are_marked(run: Run) -> None:
     assert {record["name"]: record["weights"] for record in data} == shipped
 
 
+def test_what_runs_now_is_marked_with_its_origin_and_license(run: Run) -> None:
+    data = {record["name"]: record for record in run("list", "architecture", "--json").data["architecture"]}
+    assert (data["photo"]["runs"], data["photo"]["license"]) == (True, "Apache-2.0")
+    assert (data["bicubic"]["runs"], data["bicubic"]["license"]) == (True, None)  # nothing to train
+    assert (data["nlrn"]["runs"], data["nlrn"]["license"]) == (False, None)
+    assert {record["origin"] for record in data.values()} == {record["plugin"] for record in data.values()}
+    lines = {line.split()[0]: line for line in run("list", "architecture").out.splitlines() if line.strip()}
+    assert " now " in lines["photo"]
+    assert "Apache-2.0" in lines["photo"]
+    assert " now " not in lines["nlrn"]
+
+
 @pytest.mark.parametrize("kind", ["architecture", *KINDS, *NAMED])
 def test_one_kind_is_listed(kind: str, run: Run) -> None:
     assert list(run("list", kind, "--json").data) == [kind]

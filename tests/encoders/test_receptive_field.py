@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.parts import encoder_of, encoder_radius
-from toolbox.encoders.receptive_field import measured_radius
+from toolbox.encoders.receptive_field import measured_locality
 from toolbox.testing.measure import drawn
 
 
 def followed(network: nn.Module, size: tuple[int, int] = (32, 48)) -> int | None:
     """The radius that is followed on tensors without data."""
-    return measured_radius(network.float().to("meta").eval(), torch.empty(1, 2, *size, device="meta"))
+    return measured_locality(network.float().to("meta").eval(), torch.empty(1, 2, *size, device="meta")).radius
 
 
 def shown(network: nn.Module, period: int, radius: int) -> int:
@@ -86,6 +86,7 @@ def down(features: Tensor) -> Tensor:
         (lambda x: F.interpolate(down(x), scale_factor=2.0), 2),
         (lambda x: F.interpolate(down(down(x)), scale_factor=4.0), 4),
         (lambda x: F.interpolate(down(x), scale_factor=2.0, mode="bilinear"), 3),
+        (lambda x: F.pixel_unshuffle(F.max_pool2d(F.pixel_shuffle(x, 2), 3, 1, 1), 2), 2),
         (lambda x: torch.cat((x[:, :1], F.avg_pool2d(x[:, 1:], 3, 1, 1)), 1), 2),
         (lambda x: F.avg_pool2d(F.pad(x, (0, 2, 0, 0)), (1, 3), 1), 3),
         (lambda x: F.avg_pool2d(F.pad(x, (2, 0, 0, 0)), (1, 3), 1), 3),

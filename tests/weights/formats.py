@@ -15,7 +15,11 @@ PLUGINS = [
 ]
 
 # One of every format, by the name of its converter.
-FORMATS: dict[str, Callable[[], Published]] = {"edsr": published.edsr, "rdn": published.rdn}
+FORMATS: dict[str, Callable[[], Published]] = {
+    "edsr": published.edsr,
+    "rdn": published.rdn,
+    "toolbox-spandrel": published.one_scale,
+}
 # What else its authors' code can write.
 VARIANTS: dict[str, Callable[[], Published]] = {
     "edsr-x2": lambda: published.edsr(2),

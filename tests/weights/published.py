@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from tests.parts import Spec, restorer_of
+from toolbox.programs.one_scale import OneScale
 from toolbox.restorer import Restorer
+from toolbox.weights.file import metadata_of
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -106,3 +108,10 @@ def mean_shift(white: float = 1.0) -> Arrays:
         "add_mean.weight": identity,
         "add_mean.bias": mean,
     }
+
+
+def one_scale() -> Published:
+    """A network of any scale, exported for spandrel at one."""
+    restorer = network({"channels": 3, "encoder": EDSR, "decoder": {"name": "local-ensemble", "hidden": [8]}})
+    exported = OneScale(restorer, 2, metadata_of(restorer, "exported.safetensors"))
+    return Published(restorer, {name: array(tensor) for name, tensor in exported.state_dict().items()})

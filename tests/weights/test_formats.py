@@ -24,7 +24,7 @@ from tests.weights.published import Arrays
 from toolbox.conversion import Checkpoint
 from toolbox.discovery import PluginWarning, installed
 from toolbox.errors import SpecError, ToolboxError, UnknownComponent, WeightsError
-from toolbox.weights.convert import recognize
+from toolbox.weights.convert import formats_of, recognize
 
 formats = pytest.mark.parametrize("name", FORMATS)
 
@@ -65,7 +65,7 @@ def test_a_format_is_recognized_from_its_names_alone(name: str) -> None:
     recognized = recognize(case.arrays, hints=case.hints)
     assert recognized.converter.name == name
     assert recognized.checkpoint.tensors.keys() == case.arrays.keys()
-    assert [each.name for each in installed().converters if each.recognize(recognized.checkpoint)] == [name]
+    assert [each.name for each in formats_of(recognized.checkpoint, installed())] == [name]
 
 
 @formats

@@ -21,7 +21,8 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="The file to write; .onnx or .pt2 decides its format."),
     ],
     to: Annotated[
-        str | None, typer.Option("--to", metavar="NAME", help="onnx or pt2, if the suffix of FILE names neither.")
+        str | None,
+        typer.Option("--to", metavar="NAME", help="onnx, pt2 or spandrel. Default: the suffix of FILE decides."),
     ] = None,
     scale: Scale = None,
     any_size: Annotated[
@@ -53,11 +54,12 @@ def export(
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """Export a network for other runtimes, to ONNX or PyTorch's exported programs.
+    """Export a network for other runtimes, to ONNX, PyTorch's exported programs or programs with spandrel.
 
     The program has one input, pictures (B, C, H, W) in [0, 1], and one output, which is not clamped. Its metadata has
     the spec, the scale, the license, and the halo that lets a runtime cut a picture into tiles. A network of any size
-    needs --scale, which becomes part of the program, or --any-size.
+    needs --scale, which becomes part of the program, or --any-size. A file for spandrel is a .safetensors file, which
+    its loader takes after toolbox.integrations.spandrel.install().
     """
     from toolbox.errors import SpecError
     from toolbox.exporting.export import export as export_to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,11 @@ from toolbox.cli.options import Catalog, Json, registries_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from toolbox.records import ArchitectureInfo
+    from toolbox.registry import Registries
+
+COLUMNS = ("name", "plugin", "summary")
 
 
 def list_(
@@ -25,14 +31,28 @@ def list_(
     catalog: Catalog = None,
     as_json: Json = False,
 ) -> None:
-    """List architectures, components, protocols, metrics, degradations, losses and datasets."""
+    """List architectures, components, protocols, metrics, degradations, losses and datasets.
+
+    An architecture runs now if it ships with weights, whose license is beside it, or has nothing to train.
+    """
     from toolbox.errors import SpecError
     from toolbox.registry import NAMED
+    from toolbox.weights.file import has_nothing_to_train
+    from toolbox.weights.license import origin_of
 
     registries = registries_with(catalog)
+    origin = cache(origin_of)  # each looks through all packages
     groups = {
         "architecture": [
-            {"name": a.name, "plugin": a.provider, "weights": a.weights is not None, "summary": a.summary}
+            {
+                "name": a.name,
+                "plugin": a.provider,
+                "origin": origin(a.provider),
+                "weights": a.weights is not None,
+                "license": _license(a, registries),
+                "runs": a.weights is not None or has_nothing_to_train(a.name, registries),
+                "summary": a.summary,
+            }
             for a in registries.architectures
         ]
     }
@@ -59,6 +79,16 @@ def list_(
     _print(groups)
 
 
+def _license(architecture: ArchitectureInfo, registries: Registries) -> str | None:
+    """The license of shipped weights: the one in their file, or else that of their package."""
+    from toolbox.weights.file import read_metadata
+    from toolbox.weights.license import license_of
+
+    if architecture.weights is None:
+        return None
+    return read_metadata(architecture.weights).get("modelspec.license") or license_of(architecture.name, registries)
+
+
 def plural(kind: str) -> str:
     """The plural of a kind's name."""
     return f"{kind}es" if kind.endswith("s") else f"{kind}s"
@@ -72,12 +102,11 @@ def _print(groups: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
     console = Console()
     for kind, records in groups.items():
         table = Table(title=plural(kind), title_justify="left", box=None, pad_edge=False, show_header=True)
-        for column in ("name", "plugin", "weights", "summary"):
-            if column != "weights" or kind == "architecture":
-                table.add_column(column, no_wrap=column != "summary")
+        columns = ("name", "origin", "license", "runs", "summary") if kind == "architecture" else COLUMNS
+        for column in columns:
+            table.add_column(column, no_wrap=column != "summary")
         for record in records:
-            weights = ["shipped" if record["weights"] else ""] if kind == "architecture" else []
-            cells = (str(record["name"]), str(record["plugin"]), *weights, str(record["summary"]))
-            table.add_row(*map(escape, cells))
+            cells = {**record, "license": record.get("license") or "", "runs": "now" if record.get("runs") else ""}
+            table.add_row(*(escape(str(cells[column])) for column in columns))
         console.print(table)
         console.print()

@@ -6,6 +6,7 @@ attention, a mean over the picture or a reshape, counts as seeing the whole imag
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -57,8 +58,16 @@ class Seen:
 EVERYTHING = None  # in place of a span: the whole image
 
 
-def measured_radius(network: nn.Module, image: Tensor) -> int | None:
-    """Radius in pixels around a feature that it depends on; None for the whole image, or if it is unknown.
+@dataclass(frozen=True)
+class Locality:
+    """The pixels that a feature depends on."""
+
+    radius: int | None  # in pixels around it; None for the whole image, or if it is unknown
+    alignment: int  # a part of the image that begins at a multiple of it has the features of the whole
+
+
+def measured_locality(network: nn.Module, image: Tensor) -> Locality:
+    """The pixels that a feature of a network depends on.
 
     Args:
         network: in eval mode and on the meta device, (B, C, H, W) → (B, C', H, W).
@@ -69,8 +78,8 @@ def measured_radius(network: nn.Module, image: Tensor) -> int | None:
         features = network(image)
     seen = follower.seen(features)
     if seen is EVERYTHING or follower.lost or any(span.jump != 1 for span in seen.spans):
-        return None
-    return int(max(max(-span.first, span.last) for span in seen.spans))
+        return Locality(None, 1)
+    return Locality(int(max(max(-span.first, span.last) for span in seen.spans)), follower.step)
 
 
 class _Follower(TorchDispatchMode):
@@ -80,8 +89,10 @@ class _Follower(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
         self.tracked = WeakIdKeyDictionary()
         self.tracked[image] = Seen((2, 3), (Span(), Span()))
-        self.views: set[int] = set()  # storages shared by several tensors
+        # Storages shared by several tensors, by address; kept alive, because a new one could get the same.
+        self.views: dict[int, torch.UntypedStorage] = {}
         self.lost = False
+        self.step = 1  # multiple of every distance in pixels between neighbors on a coarser grid
 
     def seen(self, tensor: Tensor) -> Seen | None:
         found: Seen | None = self.tracked[tensor]
@@ -94,13 +105,16 @@ class _Follower(TorchDispatchMode):
         outputs = _tensors(result if isinstance(result, (tuple, list)) else [result])
         depends = [each for each in inputs if each in self.tracked]
         if function.is_view:
-            self.views.update(each.untyped_storage()._cdata for each in inputs)
-        if function._schema.is_mutable and outputs and outputs[0].untyped_storage()._cdata in self.views:
+            self.views |= {storage._cdata: storage for storage in (each.untyped_storage() for each in depends)}
+        writes = function._schema.is_mutable and depends and outputs
+        if writes and outputs[0].untyped_storage()._cdata in self.views:
             self.lost = True  # other tensors share what was written, and nobody follows those
         if depends:
             seen = self._after(function, args, inputs, depends, outputs)
             for each in outputs:
                 self.tracked[each] = seen
+            if seen is not EVERYTHING:
+                self.step = math.lcm(self.step, *(span.jump.numerator for span in seen.spans))
         return result
 
     def _after(
@@ -156,6 +170,11 @@ def _windowed(seen: Seen, *windows: Sequence[int]) -> Seen:
     pairs = [tuple(each) * (2 // len(each)) for each in windows]  # one number stands for both axes
     vertical, horizontal = (span.windowed(*(pair[axis] for pair in pairs)) for axis, span in enumerate(seen.spans))
     return Seen(seen.dims, (vertical, horizontal))
+
+
+def _unshuffle(seen: Seen, args: Any, output: Tensor) -> Seen | None:
+    """Blocks of pixels become channels."""
+    return _windowed(seen, (args[1],), (args[1],), (0,), (1,)) if seen.dims == (2, 3) else EVERYTHING
 
 
 def _enlargement(offsets: Callable[[int, int], Sequence[int]]) -> Callable[[Seen, Any, Tensor], Seen | None]:
@@ -214,6 +233,8 @@ RULES: dict[Any, Reach] = {
     aten.avg_pool2d: _pooling,
     aten.upsample_nearest2d: _enlargement(lambda phase, factor: (0,)),
     aten.upsample_bilinear2d: _enlargement(_bilinear),
+    aten.pixel_shuffle: _enlargement(lambda phase, factor: (0,)),
+    aten.pixel_unshuffle: _unshuffle,
     aten.constant_pad_nd: _padding,
     aten.permute: _permutation,
     aten.native_layer_norm: _layer_norm,
@@ -221,6 +242,7 @@ RULES: dict[Any, Reach] = {
     aten._native_batch_norm_legit_no_training: _unchanged,
     aten.replication_pad2d: _unchanged,  # an empty padding, since the image has a size that needs none
     aten.alias: _unchanged,
+    aten._prelu_kernel: _unchanged,  # whose slopes are for channels
     aten.detach: _unchanged,
     aten.hardswish: _unchanged,
     aten.hardswish_: _unchanged,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from toolbox.config import EncoderConfig, Padding, fault, located
 from toolbox.encoders import timm_backbone
-from toolbox.encoders.receptive_field import measured_radius
+from toolbox.encoders.receptive_field import measured_locality
 from toolbox.padding import cropped, padded
 from toolbox.records import ComponentInfo
 
@@ -80,7 +80,7 @@ def _receptive_field(model: str, stages: tuple[int, ...]) -> int | None:
     """Follow the network; its width plays no part."""
     with torch.device("meta"):
         encoder = TimmPyramid(TimmConfig.model_construct(model=model, stages=stages, channels=1, pretrained=None), 3)
-        return measured_radius(encoder.eval(), torch.empty(1, 3, 2 * encoder.step, 3 * encoder.step))
+        return measured_locality(encoder.eval(), torch.empty(1, 3, 2 * encoder.step, 3 * encoder.step)).radius
 
 
 class TimmPyramid(nn.Module):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch._export.serde.serialize import SerializeError
 from torch.export import ExportedProgram
 
@@ -18,6 +20,7 @@ from toolbox.exporting.compiled import compiled_files
 from toolbox.exporting.memory import memory_of
 from toolbox.exporting.onnx_format import OPSETS, to_onnx, write_onnx
 from toolbox.exporting.request import ExportRequest
+from toolbox.exporting.spandrel_format import check_spandrel, write_spandrel
 from toolbox.exporting.stated_scale import state_scale
 from toolbox.exporting.trace import inputs_of, traced
 from toolbox.files import written_beside
@@ -25,7 +28,8 @@ from toolbox.programs.header import ProgramHeader
 from toolbox.restorer import Restorer
 from toolbox.weights.file import metadata_of
 
-FORMATS = {"onnx": ".onnx", "pt2": ".pt2"}
+FORMATS = {"onnx": ".onnx", "pt2": ".pt2", "spandrel": ".safetensors"}
+BY_SUFFIX = {".onnx": "onnx", ".pt2": "pt2"}  # a .safetensors file may be meant as a weights file
 
 
 def format_for(path: Path, name: str | None) -> str:
@@ -35,9 +39,9 @@ def format_for(path: Path, name: str | None) -> str:
         SpecError: neither names a format.
     """
     if name is None:
-        name = path.suffix.lower().removeprefix(".")
+        name = BY_SUFFIX.get(path.suffix.lower(), path.suffix.lower().removeprefix("."))
     if name not in FORMATS:
-        suffixes, names = " or ".join(FORMATS.values()), " or ".join(FORMATS)
+        suffixes, names = " or ".join(BY_SUFFIX), " or ".join(FORMATS)
         raise SpecError(f"got the format {name!r}, expected a file that ends with {suffixes}, or --to {names}")
     return name
 
@@ -53,6 +57,8 @@ def export(
     compiles: bool = False,
 ) -> ProgramHeader:
     """Write the network as a program with one float input, (B, C, H, W) in [0, 1], and one output, not clamped.
+
+    For spandrel it is a file of weights with their spec, which ``toolbox.integrations.spandrel`` makes loadable.
 
     Args:
         restorer: the network; its type is that of the program.
@@ -73,6 +79,12 @@ def export(
     if not path.parent.is_dir():
         raise WeightsError(f"{path}: the folder {path.parent} does not exist; create it first")
     header = request.header(restorer, license_)
+    if kind == "spandrel":
+        check_spandrel(restorer, path, header)
+        texts = metadata_of(restorer, path)
+        with _written(path) as partial:
+            write_spandrel(restorer.eval(), partial, header, texts)
+        return header
     program = traced(restorer.eval(), header)
     header = dataclasses.replace(header, memory=memory_of(program, header))
     texts = metadata_of(restorer, path) | header.texts()
@@ -83,15 +95,23 @@ def export(
             state_scale(model, header.scale)
     else:
         data = _as_pt2(program, texts, compiled_files(program, texts) if compiles else None)
+    with _written(path) as partial:
+        if model is None:
+            partial.write_bytes(data)
+        else:
+            write_onnx(model, partial, texts)
+    return header
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A file beside the path, which takes its name in the end."""
     try:
         with written_beside(path) as partial:
-            if model is None:
-                partial.write_bytes(data)
-            else:
-                write_onnx(model, partial, texts)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be written: {error.strerror}") from None
-    return header
+            yield partial
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise WeightsError(f"{path}: cannot be written: {reason}") from None
 
 
 def _as_pt2(program: ExportedProgram, texts: Mapping[str, str], compiled: Any = None) -> bytes:

@@ -29,7 +29,7 @@ from toolbox.images.inspection.inspect import inspect
 from toolbox.images.models import ChosenNetworks, named_networks, sigma_alone
 from toolbox.images.restore_file import Networks, Settings, restore_file
 from toolbox.restorer import Restorer
-from toolbox.weights.find import find_trained
+from toolbox.weights.find import load
 
 InMemory = TypeVar("InMemory", np.ndarray[Any, Any], Image.Image, Tensor)
 AnyPath = TypeVar("AnyPath", str, Path)
@@ -173,9 +173,9 @@ def _pick(model: Model, request: Request) -> Networks | ChosenNetworks:
     if model is None:
         check_request((), request)
         sigma = sigma_alone(request.conditions)
-        return ChosenNetworks(find_trained, resizes=request.geometry.given, sigma=sigma)
+        return ChosenNetworks(load, resizes=request.geometry.given, sigma=sigma)
     names = [model] if isinstance(model, (str, Path, Restorer)) else model
-    networks = named_networks(names, find_trained)
+    networks = named_networks(names, load)
     check_request(networks.restorers, request)
     return networks
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from toolbox.errors import WeightsError
-from toolbox.weights.file import LICENSE
+from toolbox.weights.modelspec import LICENSE
 
 Scale = tuple[float, float] | Literal["any"]  # (vertical, horizontal); "any" takes the output size as inputs
 T = TypeVar("T")

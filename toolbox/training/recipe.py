@@ -134,6 +134,8 @@ class Recipe(Config):
         "Unless given, tensorboard where it is installed",
     )
     seed: int = Field(default=0, ge=0)
+    author: str | None = Field(default=None, description="whom the header of the weights file names as their author")
+    license: str | None = Field(default=None, description="license of the weights, for the header, such as CC-BY-4.0")
 
     @model_validator(mode="after")
     def _check_model(self, info: ValidationInfo) -> Self:

@@ -25,6 +25,7 @@ def training_record(run: Run) -> dict[str, Any]:
         "recipe": recipe.plain(names_alone=True, exclude={"model"}, exclude_none=True),
         "versions": {package: metadata.version(package) for package in PACKAGES},
     }
+    record |= {name: text for name, text in (("author", recipe.author), ("license", recipe.license)) if text}
     if recipe.validation is not None and progress.validation is not None:
         record["protocol"] = recipe.validation.protocol.name
         if any(scale != 1 for scale in progress.scales):

@@ -93,7 +93,7 @@ def recognize(
     if format is not None:
         converter = registries.converters[format]
     else:
-        fitting = [each for each in registries.converters if _recognizes(each, checkpoint)]
+        fitting = formats_of(checkpoint, registries)
         if len(fitting) != 1:
             names = ", ".join(each.name for each in fitting or registries.converters)
             fault = "its names fit several formats" if fitting else "its names fit no known format"
@@ -117,6 +117,15 @@ def recognize(
         if not isinstance(each, str) and not (isinstance(each, TensorSource) and _is_complete(each)):
             raise broken(what, converter.provider, f"the source {each!r} of {name}", "a name or a TensorSource")
     return Recognized(origin, checkpoint, converter, conversion)
+
+
+def formats_of(checkpoint: Checkpoint, registries: Registries) -> list[ConverterInfo]:
+    """The formats that recognize a checkpoint; a fallback is asked only if no other one does."""
+    for fallback in (False, True):
+        asked = (each for each in registries.converters if each.fallback == fallback)
+        if fitting := [each for each in asked if _recognizes(each, checkpoint)]:
+            return fitting
+    return []
 
 
 def _is_complete(source: TensorSource) -> bool:

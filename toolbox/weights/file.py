@@ -22,9 +22,9 @@ from toolbox.registry import Registries
 from toolbox.resolve import resolve
 from toolbox.restorer import Restorer
 from toolbox.spec import ArchitectureSpec
+from toolbox.weights.modelspec import hash_of, modelspec_of
 
 FORMAT = 1
-LICENSE = "modelspec.license"  # a key that other tools read too
 HEADER_LIMIT = 4 * 2**20  # bytes; our networks need a few thousand, one of a hundred thousand tensors does not fit
 SPEC_LIMIT = 64 * 2**10  # characters; our specs have about a thousand
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # types that a network computes in
@@ -50,13 +50,13 @@ def save(restorer: Restorer, path: str | Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in restorer.state_dict().items()}
     try:
         with written_beside(Path(path)) as partial:
-            save_file(tensors, partial, metadata)
+            save_file(tensors, partial, {**metadata, **hash_of(tensors)})
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be written: {_reason(error)}") from None
 
 
 def metadata_of(restorer: Restorer, path: str | Path) -> dict[str, str]:
-    """The texts in the header of a file at ``path``: the complete spec, the plugins and the training record.
+    """The texts in the header of a file at ``path``: the spec, the plugins, the training record, and those for others.
 
     Raises:
         WeightsError: they do not fit in a header.
@@ -75,9 +75,7 @@ def metadata_of(restorer: Restorer, path: str | Path) -> dict[str, str]:
             metadata["toolbox.training"] = json.dumps(restorer.training_record)
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path}: cannot be written: its training record is not JSON: {error}") from None
-    if license_of_weights := restorer.training_record.get("license"):
-        metadata[LICENSE] = str(license_of_weights)
-    return metadata
+    return metadata | modelspec_of(restorer)
 
 
 def load(path_or_name: str | Path, *, registries: Registries | None = None) -> Restorer:
@@ -113,12 +111,20 @@ def load(path_or_name: str | Path, *, registries: Registries | None = None) -> R
 def _without_parameters(path_or_name: str | Path, registries: Registries) -> Restorer | None:
     """The restorer of an architecture that has nothing to train, such as bicubic."""
     name = str(path_or_name)
-    if is_file(Path(name)) or name not in registries.architectures or registries.architectures[name].weights:
+    if is_file(Path(name)) or name not in registries.architectures or not has_nothing_to_train(name, registries):
         return None
+    return Restorer(resolve(name, registries=registries)).eval()
+
+
+def has_nothing_to_train(name: str, registries: Registries) -> bool:
+    """Whether an architecture without weights has no parameters either, such as bicubic."""
+    architecture = registries.architectures[name]
+    encoder = architecture.spec.get("encoder")
+    if architecture.weights is not None or encoder not in ("identity", {"name": "identity"}):
+        return False  # every other encoder learns
     spec = resolve(name, registries=registries)
     with torch.device("meta"):
-        has_parameters = next(Restorer(spec).parameters(), None) is not None
-    return None if has_parameters else Restorer(spec).eval()
+        return next(Restorer(spec).parameters(), None) is None
 
 
 def find_weights(path_or_name: str | Path, registries: Registries) -> Path:

@@ -19,6 +19,9 @@ from toolbox.weights.file import read_tensors
 PICKLE = b"\x80"  # first byte of a pickle of protocol 2 or later
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # pickled first by old versions of torch.save
 
+# Keys of dictionaries around a state dict, an average of weights before the weights themselves.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "sd", "params_ema", "params-ema", "params", "net")
+
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a .safetensors, .npz, PyTorch or TensorFlow checkpoint; nothing in it is executed.
@@ -59,7 +62,7 @@ def checkpoint_of(content: Any, origin: str) -> Checkpoint:
     """
     if not isinstance(content, Mapping):
         raise WeightsError(f"{origin}: got a {type(content).__name__}, expected a mapping of names to tensors")
-    for key in ("state_dict", "model", "sd", "params_ema", "params"):
+    for key in WRAPPERS:
         inner = content.get(key)
         if isinstance(inner, Mapping):
             found = checkpoint_of(inner, origin)

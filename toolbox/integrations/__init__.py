@@ -1,0 +1,1 @@
+"""Networks of Toolbox in other programs."""
