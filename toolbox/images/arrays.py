@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,18 @@ def from_tensor(image: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, An
     result = np.empty(values.shape, like.dtype)
     for target, row in zip(result, values, strict=True):  # row by row, because a picture may be large
         target[...] = (row * white_of(like)).round_().cpu().numpy()
+    return result
+
+
+def rows_to_array(
+    parts: Iterator[Tensor], size: tuple[int, int], like: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """Join parts (1, C, some rows, W) from top to bottom, as ``from_tensor`` converts them."""
+    result = np.empty((*size, *like.shape[2:]), like.dtype)
+    top = 0
+    for part in parts:
+        result[top : top + part.shape[2]] = from_tensor(part, like)
+        top += part.shape[2]
     return result
 
 

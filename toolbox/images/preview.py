@@ -21,7 +21,7 @@ from toolbox.errors import ImageError
 from toolbox.images.arrays import from_tensor, to_tensor
 from toolbox.images.engine.chain import ChainPlan, conditions_of, run_chain_on_tensor
 from toolbox.images.engine.request import Request
-from toolbox.images.engine.run import has_alpha, restore_tensor
+from toolbox.images.engine.run import evaluating, finished, has_alpha, merged, passes_of, restore_tensor
 from toolbox.images.engine.tiling import Tiling, alignment_of
 from toolbox.images.files.page import Page
 from toolbox.images.files.reading import opened
@@ -110,10 +110,12 @@ def _last_region(
         if whole or size[0] < shape[0] or size[1] < shape[1]:
             return _cut(restore_tensor(restorer, seen, size, conditions=conditions), box)
 
-        def compute(part: Tensor, with_conditions: Tensor) -> Tensor:
-            return _grid_region(restorer, part, with_conditions, size, needed, box)
-
-        return restore_tensor(restorer, seen, size, conditions=conditions, part_of_result=compute)
+        with evaluating(restorer), torch.no_grad():
+            parts = [
+                _grid_region(restorer, part, restorer.with_conditions(part, conditions), size, needed, box)
+                for part in passes_of(restorer, seen)
+            ]
+        return finished(restorer, merged(parts, seen.shape[1]), seen)
     scale = size[0] // shape[0]
     around = restore_tensor(restorer, _cut(seen, needed), (scale * needed[2], scale * needed[3]), conditions=conditions)
     return _cut(around, (box[0] - scale * needed[0], box[1] - scale * needed[1], *box[2:]))
