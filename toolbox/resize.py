@@ -38,11 +38,14 @@ def enlarged_rows(rows: Tensor, top: int, height: int, size: tuple[int, int], st
         start: the first row of the result.
         stop: the row after the last one.
     """
-    wide = resize(rows, (rows.shape[2], size[1]))
     if height == size[0]:
-        return wide[:, :, start - top : stop - top]
+        return resize(rows, (rows.shape[2], size[1]))[:, :, start - top : stop - top]
     if top == 0 and rows.shape[2] == height:
         return resize(rows, size)[:, :, start:stop]
+    scale = size[0] // height
+    if size[0] == scale * height and scale & (scale - 1) == 0:  # where torch rounds no coordinate
+        return resize(rows, (scale * rows.shape[2], size[1]))[:, :, start - scale * top : stop - scale * top]
+    wide = resize(rows, (rows.shape[2], size[1]))
     weights = _row_weights(height, size[0], rows)[start:stop]
     first = torch.tensor([_first_row(row, height, size[0]) for row in range(start, stop)], device=rows.device)
     result = torch.zeros_like(wide[:, :, :1])
