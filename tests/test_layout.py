@@ -18,7 +18,7 @@ IDS = [str(path.relative_to(CORE)) for path in SOURCES]
 
 # From the bottom up: a part imports from its own layer and those before it, also inside functions and for types.
 LAYERS = [
-    {"errors", "files", "entry_points", "close_names", "progress", "heap"},
+    {"errors", "files", "entry_points", "close_names", "progress", "heap", "machine_load"},
     {"pixels", "luma", "symbolic", "resize", "imresize", "cost", "similarity"},
     {"config", "conversion", "learning", "blame"},
     {"records"},
