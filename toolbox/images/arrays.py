@@ -54,15 +54,18 @@ def from_tensor(image: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, An
     return result
 
 
-def rows_to_array(
-    parts: Iterator[Tensor], size: tuple[int, int], like: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
+def strips_of(parts: Iterator[Tensor], like: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    """Parts (1, C, some rows, W) of a picture as ``from_tensor`` converts them."""
+    return (from_tensor(part, like) for part in parts)
+
+
+def rows_to_array(parts: Iterator[Tensor], size: tuple[int, int], like: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Join parts (1, C, some rows, W) from top to bottom, as ``from_tensor`` converts them."""
     result = np.empty((*size, *like.shape[2:]), like.dtype)
     top = 0
-    for part in parts:
-        result[top : top + part.shape[2]] = from_tensor(part, like)
-        top += part.shape[2]
+    for strip in strips_of(parts, like):
+        result[top : top + len(strip)] = strip
+        top += len(strip)
     return result
 
 

@@ -25,7 +25,7 @@ from toolbox.images.engine.run import evaluating, finished, has_alpha, merged, p
 from toolbox.images.engine.tiling import Tiling, alignment_of
 from toolbox.images.files.page import Page
 from toolbox.images.files.reading import opened
-from toolbox.images.restore_file import Networks, Settings, plans_for
+from toolbox.images.restore_file import Networks, Settings, plans_for, usual_format
 from toolbox.padding import cropped
 from toolbox.programs.onnx_restorer import OnnxRestorer
 from toolbox.resize import resize
@@ -54,7 +54,7 @@ def restore_region(path: Path, box: Box, settings: Settings) -> Region:
     """
     with opened(path) as file:
         networks = settings.networks_for(file)
-        plan = plans_for(file, networks, settings.request)[0]
+        plan = plans_for(file, networks, settings.request, usual_format(file))[0]
         page = file.page(file.pages[0])
     pixels = page.channels(networks.channels)
     (height, width), (top, left, rows, columns) = pixels.shape[:2], box

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toolbox.errors import SpecError
 from toolbox.images.arrays import check_array, rows_to_array
-from toolbox.images.engine.plan import Plan, make_plan, warn_if_approximate
+from toolbox.images.engine.plan import NOTHING, Plan, Storage, make_plan, warn_if_approximate
 from toolbox.images.engine.request import Geometry, Request
 from toolbox.images.engine.rows import ArrayRows, Rows, StreamedRows, TensorRows, joined
 from toolbox.images.engine.run import Progress, counted, restore_rows, steps_of
@@ -41,7 +41,11 @@ class ChainPlan:
     @property
     def memory(self) -> float | None:
         """Bytes of the whole process, at most; None if not estimated."""
-        return max((plan.memory for plan in self.stages if plan.memory is not None), default=None)
+        all_networks = math.fsum(plan.network for plan in self.stages)
+        return max(
+            (plan.memory - plan.network + all_networks for plan in self.stages if plan.memory is not None),
+            default=None,
+        )
 
     @property
     def seconds(self) -> float:
@@ -50,14 +54,21 @@ class ChainPlan:
 
 
 def plan_chain(
-    restorers: Sequence[Restorer], shape: tuple[int, int, int], request: Request, *, estimate_small: bool = False
+    restorers: Sequence[Restorer],
+    shape: tuple[int, int, int],
+    request: Request,
+    *,
+    estimate_small: bool = False,
+    storage: Storage = NOTHING,
 ) -> ChainPlan:
     """The plan for a picture (channels, height, width), without alpha. Its errors are those of ``make_plan``."""
     channels, height, width = shape
     stages = []
-    for restorer, size in zip(restorers, _sizes(restorers, request.geometry, height, width), strict=True):
+    for restorer, size in zip(restorers, sizes_of(restorers, request.geometry, height, width), strict=True):
         own = replace(request, geometry=Geometry(size=size))
-        stages.append(make_plan(restorer, (channels, height, width), own, estimate_small=estimate_small))
+        before = (channels, height, width)
+        plan = make_plan(restorer, before, own, estimate_small=estimate_small, storage=storage, networks=len(restorers))
+        stages.append(plan)
         height, width = size
     return ChainPlan((height, width), tuple(stages))
 
@@ -150,7 +161,7 @@ def part_of(progress: Progress | None, index: int, count: int) -> Progress | Non
     return lambda done, steps: progress(index * steps + done, count * steps)
 
 
-def _sizes(restorers: Sequence[Restorer], geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
+def sizes_of(restorers: Sequence[Restorer], geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
     """The (height, width) after each network: the last one that takes any size gives the requested one."""
     if not restorers:
         return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -32,8 +31,9 @@ class Slab:
 def slabs_of(restorer: Restorer, shape: tuple[int, int], size: tuple[int, int], tiling: Tiling) -> list[Slab]:
     """The slabs in which to decode a picture (H, W) to a size; a single one if the decoder needs all features."""
     padded = multiple_of(shape[0], restorer.padding), multiple_of(shape[1], restorer.padding)
-    if _answers_rows(restorer):
-        return _implicit_slabs(restorer, shape, size)
+    implicit = _answering_rows(restorer)
+    if implicit is not None:
+        return _implicit_slabs(implicit, shape, size)
     field, skip = restorer.spec.decoder.config.receptive_field(), restorer.spec.global_skip
     scale = 1 if restorer.sizes == "same" else restorer.sizes
     if not isinstance(scale, int) or field is None or len(tiling.segments(padded[0])) == 1:
@@ -67,11 +67,10 @@ def decode_slab(
     """
     seen = features.get(*slab.features)
     start, stop = slab.rows
-    if _answers_rows(restorer):
-        decoder = restorer.decoder
-        assert isinstance(decoder, ImplicitDecoder)  # as _answers_rows says
-        content = decoder.content_for(seen[..., : shape[1]], shape, start, stop, size)
-        decoded = assembled(decoder.decode_rows(content, size, start, stop), (stop - start, size[1]))
+    implicit = _answering_rows(restorer)
+    if implicit is not None:
+        content = implicit.content_for(seen[..., : shape[1]], shape, start, stop, size)
+        decoded = assembled(implicit.decode_rows(content, size, start, stop), (stop - start, size[1]))
         restored = decoded * restorer.std
         if restorer.spec.global_skip == "none":
             return restored.add_(restorer.mean)
@@ -85,24 +84,22 @@ def decode_slab(
     return restorer.decode(seen, image, (image.shape[2] * scale, size[1]))[:, :, start - top : stop - top]
 
 
-def _answers_rows(restorer: Restorer) -> bool:
-    """Whether the decoder answers for some rows of a grid from the features near them alone."""
+def _answering_rows(restorer: Restorer) -> ImplicitDecoder | None:
+    """The decoder, if it answers for some rows of a grid from the features near them alone."""
     decoder = restorer.decoder
-    return (
+    if (
         isinstance(decoder, ImplicitDecoder)
         and type(decoder).forward is ImplicitDecoder.forward
         and not restorer.spec.decoder.config.takes_image
         and restorer.spec.global_skip in ("none", "bicubic")
-    )
+    ):
+        return decoder
+    return None
 
 
-def _implicit_slabs(restorer: Restorer, shape: tuple[int, int], size: tuple[int, int]) -> list[Slab]:
-    decoder = restorer.decoder
-    assert isinstance(decoder, ImplicitDecoder)
-
-    def slab(start: int, stop: int) -> Slab:
+def _implicit_slabs(decoder: ImplicitDecoder, shape: tuple[int, int], size: tuple[int, int]) -> list[Slab]:
+    slabs = []
+    for start, stop in decoder.bands_of(shape, size):
         _, _, first, last = decoder.rows_for(start, stop, shape[0], size)
-        seen = rows_to_enlarge(shape[0], size, start, stop)
-        return Slab((start, stop), (first, last + 1), seen)
-
-    return [slab(start, stop) for start, stop in decoder.bands_of(shape, size)]
+        slabs.append(Slab((start, stop), (first, last + 1), rows_to_enlarge(shape[0], size, start, stop)))
+    return slabs

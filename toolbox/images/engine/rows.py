@@ -63,6 +63,24 @@ class ArrayRows:
         """An array stays as it is."""
 
 
+class SomeChannels:
+    """Some of the channels of other rows, which are not dropped, since other channels may still be needed."""
+
+    def __init__(self, rows: Rows, channels: slice) -> None:
+        self._rows, self._channels = rows, channels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        channels, height, width = self._rows.shape
+        return len(range(channels)[self._channels]), height, width
+
+    def get(self, start: int, stop: int) -> Tensor:
+        return self._rows.get(start, stop)[:, self._channels]
+
+    def drop(self, before: int) -> None:
+        """See above."""
+
+
 class StreamedRows:
     """Rows that come in parts from top to bottom. It holds the parts from which rows may still be needed.
 
@@ -101,15 +119,17 @@ class StreamedRows:
             self._top = before
 
 
-def joined(parts: Iterator[Tensor], height: int, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
+def joined(
+    parts: Iterator[Tensor], height: int, memory_format: torch.memory_format = torch.contiguous_format
+) -> Tensor:
     """Join parts (B, C, some rows, W) from top to bottom; one part that is the whole picture stays as it is."""
-    part = next(parts)
-    if part.shape[2] == height:
-        return part
-    shape = (*part.shape[:2], height, part.shape[3])
-    whole = torch.empty(shape, dtype=part.dtype, device=part.device, memory_format=memory_format)
+    first = next(parts)
+    if first.shape[2] == height:
+        return first
+    shape = (*first.shape[:2], height, first.shape[3])
+    whole = torch.empty(shape, dtype=first.dtype, device=first.device, memory_format=memory_format)
     top = 0
-    for part in chain((part,), parts):
+    for part in chain((first,), parts):
         whole[:, :, top : top + part.shape[2]] = part
         top += part.shape[2]
     return whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,16 +17,17 @@ from toolbox.images.engine.decoding import decode_slab, slabs_of
 from toolbox.images.engine.pieces import restore_in_pieces
 from toolbox.images.engine.plan import Plan, decoded_size
 from toolbox.images.engine.reach import reach_of
-from toolbox.images.engine.rows import ArrayRows, Rows, StreamedRows, TensorRows, joined
+from toolbox.images.engine.rows import ArrayRows, Rows, SomeChannels, StreamedRows, TensorRows, joined
 from toolbox.images.engine.tiling import Tiling, encode_rows
 from toolbox.padding import multiple_of
 from toolbox.pixels import Array
 from toolbox.programs.onnx_restorer import OnnxRestorer
-from toolbox.resize import resize
+from toolbox.resize import enlarged_rows, resize, rows_to_enlarge
 from toolbox.restorer import Restorer
 
 Progress = Callable[[int, int], None]  # steps done, steps in all
 NONE: Mapping[str, Any] = {}
+STEP = 256  # rows to look at for transparency at a time
 
 
 def has_alpha(channels: int, restorer: Restorer) -> bool:
@@ -94,17 +96,18 @@ def restore_rows(
         ImageError: the network needs another number of channels, or gives values that are not finite.
         SpecError: the network does not do that size, or a condition is missing or unknown.
     """
+    like = picture.get(0, 1)
     colors, alpha = _without_alpha(restorer, picture, target)
     decoded = decoded_size(restorer, picture.shape, target)
     parts = _color_rows(restorer, colors, decoded, tiling, done, conditions)
     if decoded != target:
         parts = _reduced(parts, decoded, target)
-    like, top = picture.get(0, 1), 0
+    top = 0
     with evaluating(restorer):
         for part in _without_gradients(parts):
             result = finished(restorer, part, like)
             bottom = top + result.shape[2]
-            yield result if alpha is None else torch.cat((result, alpha[:, :, top:bottom]), 1)
+            yield result if alpha is None else torch.cat((result, alpha(top, bottom)), 1)
             top = bottom
 
 
@@ -233,14 +236,27 @@ def _decoded_rows(
         yield part
 
 
-def _without_alpha(restorer: Restorer, picture: Rows, target: tuple[int, int]) -> tuple[Rows, Tensor | None]:
-    """The colors of a picture, and its resized alpha, if it has some."""
-    channels, height, _ = picture.shape
+def _without_alpha(
+    restorer: Restorer, picture: Rows, target: tuple[int, int]
+) -> tuple[Rows, Callable[[int, int], Tensor] | None]:
+    """The colors of a picture, and a function that gives rows of its resized alpha, if it has some."""
+    channels, height, width = picture.shape
     if not has_alpha(channels, restorer):
         return picture, None
+    hides = isinstance(picture, StreamedRows) or any(
+        bool((picture.get(top, min(top + STEP, height))[:, -1] <= 0).any()) for top in range(0, height, STEP)
+    )
+    if not hides and target[0] >= height and target[1] >= width:
+        return SomeChannels(picture, slice(0, -1)), partial(_enlarged, SomeChannels(picture, slice(-1, None)), target)
     image = picture.get(0, height)
-    alpha = image[:, -1:]
-    return TensorRows(without_hidden_colors(image[:, :-1], alpha)), resize(alpha, target).clamp_(0, 1)
+    alpha = resize(image[:, -1:], target).clamp_(0, 1)
+    return TensorRows(without_hidden_colors(image[:, :-1], image[:, -1:])), lambda top, bottom: alpha[:, :, top:bottom]
+
+
+def _enlarged(alpha: Rows, target: tuple[int, int], start: int, stop: int) -> Tensor:
+    _, height, _ = alpha.shape
+    first, last = rows_to_enlarge(height, target, start, stop)
+    return enlarged_rows(alpha.get(first, last), first, height, target, start, stop).clamp(0, 1)
 
 
 def _reduced(parts: Iterator[Tensor], decoded: tuple[int, int], target: tuple[int, int]) -> Iterator[Tensor]:
