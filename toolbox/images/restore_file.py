@@ -20,6 +20,7 @@ from toolbox.images.engine.plan import ANYTHING, Storage
 from toolbox.images.engine.request import Request
 from toolbox.images.engine.rows import ArrayRows
 from toolbox.images.engine.run import Progress
+from toolbox.images.file_time import seconds_for_page
 from toolbox.images.files.formats import KNOWN, SAME, Format, format_of
 from toolbox.images.files.page import Page, StreamedPage
 from toolbox.images.files.reading import PictureFile, opened
@@ -158,7 +159,7 @@ def restore_file(
 def dry_run(
     source: Path | io.BytesIO, target: Path | Choose, settings: Settings, name: str | None = None
 ) -> FileReport:
-    """Predict the outcome of ``restore_file`` from the file's header and the networks' sizes.
+    """Predict the outcome of ``restore_file`` from the first page and the networks' sizes.
 
     Raises:
         ImageError, SpecError: as in ``restore_file``, if the cause is known before.
@@ -167,7 +168,12 @@ def dry_run(
         networks = settings.networks_for(file)
         chosen, kind = _chosen(file, networks, settings.request, target)
         plans = plans_for(file, networks, settings.request, kind, estimate_small=True)
-        return _report(file, plans, networks, str(chosen) if isinstance(chosen, Path) else None)
+        report = _report(file, plans, networks, str(chosen) if isinstance(chosen, Path) else None)
+        if not networks.restorers:
+            return report
+        first = seconds_for_page(file, file.pages[0], plans[0].size, kind, settings.quality)
+        pixels = [plan.size[0] * plan.size[1] for plan in plans]
+        return dataclasses.replace(report, seconds=report.seconds + first * sum(pixels) / pixels[0])
 
 
 def plans_for(

@@ -24,6 +24,7 @@ from toolbox.images.engine.reach import reach_of
 from toolbox.images.engine.request import Request
 from toolbox.images.engine.tiling import Tiling, alignment_of
 from toolbox.programs.onnx_restorer import OnnxRestorer
+from toolbox.resize import resize
 from toolbox.restorer import Restorer
 
 NEAR, FAR = 64, 104  # measured sides; beyond them, cost is linear in rows and in columns
@@ -196,8 +197,9 @@ def _estimator(
         small, one, both = encoding(near, near), encoding(far, near), encoding(far, far)
         return small + (one - small) * (down + right) + (both - one * 2 + small) * (down * right)
 
+    few = max(24, math.ceil(DECODED / width))  # rows that show what decoding costs
+
     def decoding_of_all() -> Cost:
-        few = max(24, math.ceil(DECODED / width))
         more = few + 8
         if height <= more:
             return decoding(height)
@@ -210,7 +212,7 @@ def _estimator(
         result = network.spec.decoded_channels * (stop - start) * size[1] * like.element_size()
         if len(slabs) == 1:
             return decoding_of_all().memory
-        return SLAB_COPIES * result + decoding(min(height, rows)).memory
+        return SLAB_COPIES * result + decoding(min(height, max(few, rows))).memory
 
     def estimate(tiling: Tiling) -> tuple[float, float]:
         rows, columns = tiling.largest(height), tiling.largest(width)
@@ -222,12 +224,10 @@ def _estimator(
         pictures = channels * (min(height, 2 * rows) * width + (size[0] * size[1] if size != target else 0))
         kept = (passes * band + pictures) * like.element_size()
         memory = kept + max(tile.memory, memory_of_decoding(slabs))
-        multiply_adds, traffic = (
-            passes * (tiles * each + whole)
-            for each, whole in ((tile.multiply_adds, decoded.multiply_adds), (tile.traffic, decoded.traffic))
-        )
-        speed, bandwidth = _machine(restorer.mean.device)
-        return SLACK * memory, multiply_adds / speed + traffic / bandwidth
+        work = (tile * tiles + decoded) * passes
+        speed, bandwidth, interpolation = _machine(restorer.mean.device)
+        seconds = work.multiply_adds / speed + work.traffic / bandwidth + work.interpolated / interpolation
+        return SLACK * memory, seconds
 
     return estimate
 
@@ -260,9 +260,10 @@ def _memory(device: torch.device) -> tuple[float, float]:
 
 
 @cache
-def _machine(device: torch.device) -> tuple[float, float]:
-    """Multiply-adds and bytes per second, measured."""
+def _machine(device: torch.device) -> tuple[float, float, float]:
+    """Multiply-adds, bytes, and bicubically interpolated values per second, measured."""
     matrix, memory = torch.ones(768, 768, device=device), torch.ones(2**21, device=device)
+    picture = torch.ones(1, 3, 128, 128, device=device)
 
     def seconds(work: Callable[[], object]) -> float:
         taken = []
@@ -274,4 +275,8 @@ def _machine(device: torch.device) -> tuple[float, float]:
             taken.append(time.perf_counter() - started)
         return min(taken)
 
-    return 768**3 / seconds(lambda: matrix @ matrix), 2 * memory.nbytes / seconds(memory.clone)
+    return (
+        768**3 / seconds(lambda: matrix @ matrix),
+        2 * memory.nbytes / seconds(memory.clone),
+        4 * picture.numel() / seconds(lambda: resize(picture, (256, 256))),
+    )

@@ -7,6 +7,7 @@ import io
 import logging
 import stat
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -45,6 +46,7 @@ class PictureFile:
         self._tiff: tifffile.TiffFile | None = None
         self._shapes: dict[int, tuple[int, int, int]] = {}  # from the headers, which decoding adds to
         self._kept: dict[int, Page] = {}
+        self.decoding_seconds = 0.0  # of the last page
         try:
             with faults(name):
                 self._open()
@@ -139,21 +141,27 @@ class PictureFile:
             return 2 if may_be_deep(self._seek(number)) else 1
 
     def _decoded(self, number: int) -> Page:
+        started = time.perf_counter()
         with faults(self.name):
-            deep = self._deep_page(number)
-            if deep is not None:
-                return deep_tiff_page(deep)
-            image = self._seek(number)
-            orientation = self._orientation(image)
-            decoded = deep_pixels(image, self.content)
-            image.load()
-            metadata, notes = metadata_of(image), tuple[str, ...]()
-            if decoded is None:
-                decoded, icc, notes = pixels_of(image, metadata.icc)
-                metadata = dataclasses.replace(metadata, icc=icc)
-            if len(self.pages) == 1:
-                self._forget_pixels()
-            return upright(decoded, orientation, metadata, notes)
+            page = self._decoded_now(number)
+        self.decoding_seconds = time.perf_counter() - started
+        return page
+
+    def _decoded_now(self, number: int) -> Page:
+        deep = self._deep_page(number)
+        if deep is not None:
+            return deep_tiff_page(deep)
+        image = self._seek(number)
+        orientation = self._orientation(image)
+        decoded = deep_pixels(image, self.content)
+        image.load()
+        metadata, notes = metadata_of(image), tuple[str, ...]()
+        if decoded is None:
+            decoded, icc, notes = pixels_of(image, metadata.icc)
+            metadata = dataclasses.replace(metadata, icc=icc)
+        if len(self.pages) == 1:
+            self._forget_pixels()
+        return upright(decoded, orientation, metadata, notes)
 
     def _forget_pixels(self) -> None:
         """Free the pixels that Pillow holds, of which there is a copy now."""
