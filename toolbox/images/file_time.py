@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 
+from toolbox.errors import ImageError
 from toolbox.images.arrays import from_tensor, to_tensor
 from toolbox.images.files.formats import CannotHold, Format
 from toolbox.images.files.page import Page
@@ -18,12 +19,11 @@ SIDE = 512  # pixels of the part, after it is resized
 def seconds_for_page(
     file: PictureFile, number: int, size: tuple[int, int], kind: Format, quality: int | None = None
 ) -> float:
-    """The seconds to decode a page, and to convert and write a result of that (height, width).
-
-    Raises:
-        ImageError: the page is damaged.
-    """
-    page = file.page(number, keep=True)
+    """The seconds to decode a page, and to convert and write a result of that (height, width); 0 if it is damaged."""
+    try:
+        page = file.page(number, keep=True)
+    except ImageError:
+        return 0.0
     height, width = page.pixels.shape[:2]
     sides = min(size[0], SIDE), min(size[1], SIDE)
     rows, columns = (max(1, side * old // new) for side, old, new in zip(sides, (height, width), size, strict=True))

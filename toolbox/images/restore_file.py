@@ -159,7 +159,7 @@ def restore_file(
 def dry_run(
     source: Path | io.BytesIO, target: Path | Choose, settings: Settings, name: str | None = None
 ) -> FileReport:
-    """Predict the outcome of ``restore_file`` from the first page and the networks' sizes.
+    """Predict the outcome of ``restore_file``: by the header, the networks, and the time for a part of the first page.
 
     Raises:
         ImageError, SpecError: as in ``restore_file``, if the cause is known before.
