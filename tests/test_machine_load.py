@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from itertools import count
 
 import pytest
@@ -24,9 +25,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch, others: float, cores: int) -> Load:
     monkeypatch.setattr(machine_load, "_cores", lambda: cores)
     busy, clock, own = count(100, round(10 * (others + 1))), count(0.0, 10.0), count(0.0, 10.0)
     monkeypatch.setattr(machine_load, "_busy", lambda: float(next(busy)))
-    monkeypatch.setattr(machine_load.time, "process_time", lambda: next(own))  # one core is our own
+    monkeypatch.setattr(time, "process_time", lambda: next(own))  # one core is our own
     times = iter((next(clock), 10.0, 10.0))
-    monkeypatch.setattr(machine_load.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
     return Load()
 
 
