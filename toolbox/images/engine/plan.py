@@ -101,6 +101,8 @@ def make_plan(
         estimate = _program_estimator(restorer, shape, decoded, size)
     else:
         estimate = _estimator(restorer, shape, decoded, size)
+    if restorer.mean.device.type != "cpu":  # whose memory holds no pictures
+        storage = NOTHING
     smallest = math.inf
     for each in reach.tilings(halo, may_approximate=max_memory is not None):
         tiling = each.within(*shape[1:])
