@@ -17,7 +17,7 @@ CORE = Path(toolbox.__file__).parent
 SOURCES = sorted(CORE.rglob("*.py"))
 # From the bottom up: a part imports from its own layer and those before it, also inside functions and for types.
 LAYERS = [
-    {"errors", "files", "entry_points", "close_names", "progress", "heap", "hub"},
+    {"errors", "files", "entry_points", "close_names", "progress", "heap", "hub", "machine_load"},
     {"pixels", "luma", "symbolic", "resize", "imresize", "cost", "similarity"},
     {"config", "conversion", "learning", "blame"},
     {"records"},

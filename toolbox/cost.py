@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+INTERPOLATIONS = (torch.ops.aten.upsample_bicubic2d, torch.ops.aten._upsample_bicubic2d_aa)
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -24,15 +26,23 @@ class Cost:
     memory: float  # bytes
     multiply_adds: float
     traffic: float  # bytes read and written
+    interpolated: float = 0  # values that bicubic interpolation gives
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.memory + other.memory, self.multiply_adds + other.multiply_adds, self.traffic + other.traffic)
+        return Cost(
+            self.memory + other.memory,
+            self.multiply_adds + other.multiply_adds,
+            self.traffic + other.traffic,
+            self.interpolated + other.interpolated,
+        )
 
     def __sub__(self, other: Cost) -> Cost:
         return self + other * -1
 
     def __mul__(self, factor: float) -> Cost:
-        return Cost(self.memory * factor, self.multiply_adds * factor, self.traffic * factor)
+        return Cost(
+            self.memory * factor, self.multiply_adds * factor, self.traffic * factor, self.interpolated * factor
+        )
 
 
 def cost(computation: Callable[[], Any]) -> Cost:
@@ -41,7 +51,7 @@ def cost(computation: Callable[[], Any]) -> Cost:
     with torch.no_grad(), meter:
         result = computation()  # kept until the end, because it takes memory
     del result
-    return Cost(meter.most, meter.multiply_adds, meter.traffic)
+    return Cost(meter.most, meter.multiply_adds, meter.traffic, meter.interpolated)
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:
@@ -54,13 +64,13 @@ class Meter(TorchDispatchMode):
     """Counts the operations while it is entered, and follows which tensors are alive.
 
     Its numbers can be read at any time: ``multiply_adds`` of convolutions and matrix products, ``traffic`` and
-    ``most`` (held at once) in bytes.
+    ``most`` (held at once) in bytes, and ``interpolated`` values.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
         self.alive: dict[int, int] = {}  # bytes of each storage
-        self.now = self.most = self.multiply_adds = self.traffic = 0
+        self.now = self.most = self.multiply_adds = self.traffic = self.interpolated = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -71,6 +81,8 @@ class Meter(TorchDispatchMode):
         for tensor in outputs:
             self._follow(tensor)
         self.traffic += sum(tensor.nbytes for tensor in (*_tensors(args), *outputs))
+        if function.overloadpacket in INTERPOLATIONS:
+            self.interpolated += sum(tensor.numel() for tensor in outputs)
         if function.overloadpacket in flop_registry:
             self.multiply_adds += flop_registry[function.overloadpacket](*args, **kwargs, out_val=result) // 2
         return result

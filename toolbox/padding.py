@@ -17,7 +17,7 @@ def padded(image: Tensor, padding: Padding) -> Tensor:
     Reflection repeats no edge pixel. It goes back and forth if the image is smaller than its padding.
     """
     height, width = image.shape[-2:]
-    down, right = (_multiple(length, padding.multiple) - length for length in (height, width))
+    down, right = (multiple_of(length, padding) - length for length in (height, width))
     if padding.multiple == 1 or (not torch.compiler.is_compiling() and down == 0 and right == 0):
         return image
     if padding.mode == "reflect":
@@ -41,9 +41,9 @@ def alignment_of(encoder: EncoderConfig) -> int:
     return math.lcm(encoder.alignment(), encoder.padding().multiple)
 
 
-def _multiple(length: int, multiple: int) -> int:
-    """The least multiple that is at least the length, written so that a trace recognizes it as a multiple."""
-    return (length + multiple - 1) // multiple * multiple
+def multiple_of(length: int, padding: Padding) -> int:
+    """The padded length, written so that a trace recognizes it as a multiple."""
+    return (length + padding.multiple - 1) // padding.multiple * padding.multiple
 
 
 def reflected(length: int, after: int, image: Tensor, before: int = 0) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+TIME = 10  # columns of the estimate, with the spaces around it
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -21,9 +23,12 @@ def progress_bar(*, hidden: bool = False, time_left: bool = True) -> Iterator[Pr
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     console = Console(stderr=True)
-    columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)]
+    bar_width = max(4, min(20, console.width // 3))
+    words = Column(no_wrap=True, max_width=max(4, console.width - bar_width - TIME))  # a bar is one line
+    columns = [TextColumn("{task.description}", markup=False, table_column=words), BarColumn(bar_width=bar_width)]
     with Progress(
         *columns,
         *([TimeRemainingColumn()] if time_left else []),
@@ -33,6 +38,20 @@ def progress_bar(*, hidden: bool = False, time_left: bool = True) -> Iterator[Pr
         redirect_stdout=sys.stdout.isatty(),  # else output for a pipe would go to the terminal
     ) as bar:
         yield bar
+
+
+def print_above(bar: Progress, text: str, *, err: bool = False) -> None:
+    """Print a line to the standard output or error, above the bars if both are on the terminal.
+
+    The terminal wraps a line that is longer than it is wide, so that it can be copied whole.
+    """
+    import typer
+
+    stream = sys.stderr if err else sys.stdout
+    if bar.disable or not stream.isatty():
+        typer.echo(text, err=err)
+    else:
+        bar.console.print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
 class ItemBars:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 import toolbox
 from tests.images.samples import cmyk_profile, exif, first_page, identity, noise
@@ -122,7 +125,7 @@ def test_reducing_does_not_alias(scale: float) -> None:
 # Before anything is decoded.
 
 
-def test_a_dry_run_reads_the_header_alone(tmp_path: Path) -> None:
+def test_a_dry_run_needs_the_header_alone(tmp_path: Path) -> None:
     path = tmp_path / "in.png"
     Image.fromarray(noise(300, 200, 3)).save(path)
     path.write_bytes(path.read_bytes()[:600])  # the rest is not there
@@ -269,3 +272,77 @@ def test_a_file_is_not_restored_into_itself(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"in\.png is the input itself; choose another name$"):
         toolbox.restore(path, identity(), scale=2, output=tmp_path / "." / "in.png")
     assert path.read_bytes() == before
+
+
+def test_a_page_is_decoded_once_and_pillow_keeps_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, decoded = tmp_path / "in.png", list[int]()
+    Image.fromarray(noise(40, 30, 3)).save(path)
+    load = ImageFile.ImageFile.load
+
+    def counted(image: ImageFile.ImageFile) -> Any:
+        decoded.append(1)
+        return load(image)
+
+    toolbox.restore(path, output=tmp_path / "warm.png", sigma=25)  # weights and the like
+    monkeypatch.setattr(PngImageFile, "load", counted)
+    with opened(path) as file:
+        kept = file.page(0, keep=True)
+        assert file.keeps(0)
+        assert file.page(0) is kept
+        assert not file.keeps(0)
+        assert file.shape(0) == (3, 40, 30)
+        before = len(decoded)
+        assert np.array_equal(file.page(0).pixels, kept.pixels)  # from the file again
+        assert len(decoded) > before
+    decoded.clear()
+    with opened(path) as file:
+        file.page(0)
+    alone = len(decoded)
+    decoded.clear()
+    toolbox.restore(path, output=tmp_path / "out.png", sigma=25)
+    assert len(decoded) == alone
+
+
+def test_a_dry_run_counts_the_time_of_files(tmp_path: Path) -> None:
+    path = tmp_path / "in.png"
+    Image.fromarray(noise(64, 64, 3)).save(path)
+    small = dry_run(path, tmp_path / "out.png", settings(identity(), scale=2)).seconds
+    large = dry_run(path, tmp_path / "out.png", settings(identity(), scale=40)).seconds
+    assert 0 < small < large
+
+
+MEASURED = """
+import sys
+import numpy as np, torch, tifffile
+import toolbox
+from toolbox.images.engine.request import Geometry, Request
+from toolbox.images.restore_file import Networks, Settings, dry_run, restore_file
+from pathlib import Path
+
+def status(key):
+    return next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key))
+
+folder = Path(sys.argv[1])
+spec = {"channels": 3, "encoder": {"name": "edsr", "channels": 4, "blocks": 1}}
+spec |= {"decoder": {"name": "pixel-shuffle", "scale": 2, "channels": 4}}
+settings = Settings(Networks((toolbox.build(spec).eval(),), "small"), Request())
+source, target = folder / "in.tif", folder / "out.tif"
+for rows in map(int, sys.argv[2:]):
+    tifffile.imwrite(source, np.zeros((rows, 256, 3), np.uint8))
+    estimated = dry_run(source, target, settings).memory
+    restore_file(source, target, settings)
+    print(estimated, status("VmHWM"))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures memory as Linux tells it")
+def test_memory_does_not_grow_with_the_rows_of_a_result(tmp_path: Path) -> None:
+    rows = 3000, 12000
+    command = [sys.executable, "-c", MEASURED, str(tmp_path), *map(str, rows)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (_, fewer), (estimated, more) = (map(float, line.split()) for line in done.stdout.splitlines())
+    pixels = 256 * (rows[1] - rows[0])
+    assert more - fewer < 24 * pixels  # the picture as Pillow has it and as we do; the result in floats would be 48
+    assert more <= estimated
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.pages[0].aspage().shape == (2 * rows[1], 512, 3)

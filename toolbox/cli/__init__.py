@@ -32,6 +32,7 @@ from toolbox.cli.plugin_commands import Commands
 from toolbox.entry_points import SELECTION
 from toolbox.errors import ImageError, ToolboxError, TrainingError, WeightsError
 from toolbox.files import printable
+from toolbox.machine_load import wait_asleep
 
 app = typer.Typer(
     name="toolbox",
@@ -76,6 +77,7 @@ def options(
 
 def main() -> None:
     """Run the command line. The exit code is 0 for done, 1 for a failed input, 2 for wrong usage."""
+    wait_asleep()
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # it ignores where the warning was raised
     debug = "--debug" in sys.argv[1:]
     if "--no-plugins" in sys.argv[1:]:

@@ -14,6 +14,7 @@ import typer
 
 from toolbox.cli.options import Catalog, Dtype, Json, Scale, parse_box, parse_condition, parse_size, registries_with
 from toolbox.cli.restore_output import RestoreOutput
+from toolbox.machine_load import Load, threads_for
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -115,7 +116,7 @@ def restore(
     ] = 1,
     threads: Annotated[
         int | None,
-        typer.Option("--threads", metavar="N", min=1, help="Total number of threads. Default: one per core."),
+        typer.Option("--threads", metavar="N", min=1, help="Total number of threads. Default: one per free core."),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps, ... Default: cpu.")
@@ -164,6 +165,7 @@ def restore(
     channel, alpha, EXIF, XMP, resolution and ICC profile, and all pages and frames. Each result is written completely
     or not at all, and a file that fails does not stop the others.
     """
+    load = Load()  # the imports take time enough to see it
     from toolbox.images.engine import hardware
     from toolbox.images.engine.request import Request
     from toolbox.images.jobs import find_sources
@@ -180,7 +182,7 @@ def restore(
     request = Request(geometry, max_memory, halo, workers, conditions, strength)
     settings = Settings(_networks(model, request, registries_with(catalog), device, dtype), request, quality)
     if preview is not None:
-        with hardware.threads(threads), hardware.large_pictures():
+        with hardware.threads(threads or threads_for(load)), hardware.large_pictures():
             _write_preview(sources[0], single, output, settings, preview)
         return
     run = FilesRun(
@@ -195,7 +197,7 @@ def restore(
     # When the picture goes to standard output, sentences go to standard error.
     to_stderr = target is not None and target.is_standard and not dry_run
     words = RestoreOutput(found.others, single=single, as_json=as_json, dry_run=dry_run, to_stderr=to_stderr)
-    with hardware.threads(threads), hardware.large_pictures(), warnings.catch_warnings():
+    with hardware.threads(threads or threads_for(load)), hardware.large_pictures(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # an error says the same, or nobody asked
         outcomes = words.follow(run, comparison.keep)
     written = comparison.write() if outcomes[0].report is not None else None

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from toolbox.files import printable
-from toolbox.progress import ItemBars, progress_bar
+from toolbox.progress import ItemBars, print_above, progress_bar
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from toolbox.images.files.page import Page
     from toolbox.images.restore_file import FileReport
     from toolbox.images.restore_files import FilesRun, Outcome
@@ -37,20 +39,29 @@ class RestoreOutput:
         self.dry_run, self.to_stderr = dry_run, to_stderr
         self.status = "planned" if dry_run else "restored"
         self.started = time.monotonic()
+        self._bar: Progress | None = None  # while files are restored
 
     def follow(self, run: FilesRun, watch: Callable[[Page, Page], None]) -> list[Outcome]:
-        """Run under a progress bar, and print the outcome for each file."""
-        outcomes = []
-        with progress_bar(hidden=run.only_tell) as bar:
-            bars = ItemBars(bar, len(run.sources), "")
-            try:
+        """Run under a progress bar, and print the outcome for each file.
+
+        Raises:
+            typer.Exit: the user pressed Ctrl-C; the files that are done are printed.
+        """
+        outcomes: list[Outcome] = []
+        try:
+            with progress_bar(hidden=run.only_tell) as self._bar:
+                bars = ItemBars(self._bar, len(run.sources), "")
                 for outcome in run.run(bars.update, watch):
                     bars.finish(outcome.source)
                     outcomes.append(outcome)
                     self._print_outcome(outcome)
-            except KeyboardInterrupt:
-                typer.echo(f"stopped: {len(outcomes)} of {len(run.sources)} files are done", err=True)
-                raise typer.Exit(130) from None
+        except KeyboardInterrupt:
+            if self.as_json:
+                self._print(json.dumps(self._summary([self._record(outcome) for outcome in outcomes])))
+            typer.echo(f"stopped: {len(outcomes)} of {len(run.sources)} files are done", err=True)
+            raise typer.Exit(130) from None
+        finally:
+            self._bar = None
         return outcomes
 
     def finish(self, outcomes: list[Outcome], compare: Path | None) -> None:
@@ -78,8 +89,11 @@ class RestoreOutput:
         if failed:
             raise typer.Exit(1)
 
-    def _print(self, text: str) -> None:
-        typer.echo(text, err=self.to_stderr)
+    def _print(self, text: str, *, err: bool = False) -> None:
+        if self._bar is None:
+            typer.echo(text, err=err or self.to_stderr)
+        else:
+            print_above(self._bar, text, err=err or self.to_stderr)
 
     def _print_outcome(self, outcome: Outcome) -> None:
         name, report = str(outcome.source), outcome.report
@@ -88,7 +102,7 @@ class RestoreOutput:
                 self._print(f"skipped {name}: {outcome.skipped} exists")
             return
         for note in report.notes:
-            typer.echo(f"note: {name}: {note}", err=True)
+            self._print(f"note: {name}: {note}", err=True)
         if self.as_json:
             return
         if report.seen is not None:
@@ -117,6 +131,8 @@ class RestoreOutput:
         return {"files": files} | counts | {"seconds": round(time.monotonic() - self.started, 3)}
 
     def _table(self, outcomes: list[Outcome]) -> str:
+        from toolbox.images.jobs import others_in_words
+
         reports = [outcome.report for outcome in outcomes if outcome.report is not None]
         failed = sum(outcome.error is not None for outcome in outcomes)
         pixels = sum(report.output_size[0] * report.output_size[1] * report.pages for report in reports)
@@ -128,7 +144,7 @@ class RestoreOutput:
         )
         lines = [f"{name:<10}{number:>6}  {more}".rstrip() for name, number, more in rows]
         if self.others:
-            lines.append("1 file is no picture" if self.others == 1 else f"{self.others} files are no pictures")
+            lines.append(others_in_words(self.others))
         return "\n".join(lines)
 
 

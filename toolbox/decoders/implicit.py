@@ -84,29 +84,57 @@ class ImplicitDecoder(nn.Module):
 
     def bands(self, features: Tensor, size: tuple[int, int]) -> Iterator[tuple[Content, int, int]]:
         """Yield a grid from top to bottom: rows [start, stop), and their prepared content."""
-        height, width = features.shape[-2:]
-        if self.reach(height / size[0]) is None:
+        shape = (features.shape[-2], features.shape[-1])
+        if self.reach(shape[0] / size[0]) is None:
             yield self.whole(features, (2 / size[0], 2 / size[1])), 0, size[0]
             return
+        for start, stop in self.bands_of(shape, size):
+            yield self._content(features, start, stop, size), start, stop
+
+    def bands_of(self, shape: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
+        """The bands [start, stop) of rows in which a grid of ``size`` is decoded from features of that (H, W)."""
+        height, width = shape
+        if self.reach(height / size[0]) is None:
+            return [(0, size[0])]
         feature_rows = max(8, self.band // width)  # with fewer rows, too many would be prepared twice
         output_rows = max(1, feature_rows * size[0] // height)
-        for start in range(0, size[0], output_rows):
-            stop = min(start + output_rows, size[0])
-            yield self._content(features, start, stop, size), start, stop
+        return [(start, min(start + output_rows, size[0])) for start in range(0, size[0], output_rows)]
+
+    def rows_for(self, start: int, stop: int, height: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """The rows of features, of which there are ``height``, for the rows [start, stop) of a grid of ``size``.
+
+        Returns:
+            [first, last] for the positions, and [outer first, outer last] to prepare these.
+        """
+        pixel = height / size[0]  # height of an output pixel, in feature pixels
+        prepared, sampled = self.reach(pixel) or (height, height)
+        # One row more than needed, because rounding decides where a position lies on an edge between pixels.
+        first = max(math.floor((start + 0.5) * pixel) - sampled - 1, 0)
+        last = min(math.floor((stop - 0.5) * pixel) + sampled + 1, height - 1)
+        return first, last, max(first - prepared, 0), min(last + prepared, height - 1)
 
     def _content(self, features: Tensor, start: int, stop: int, size: tuple[int, int]) -> Content:
         """The content for the output rows [start, stop) of a grid."""
         height, width = features.shape[2:]
-        pixel = height / size[0]  # height of an output pixel, in feature pixels
-        prepared_reach, sampled_reach = self.reach(pixel) or (height, height)
-        # One row more than needed, because rounding decides where a position lies on an edge between pixels.
-        first = max(math.floor((start + 0.5) * pixel) - sampled_reach - 1, 0)
-        last = min(math.floor((stop - 0.5) * pixel) + sampled_reach + 1, height - 1)
-        outer = max(first - prepared_reach, 0)
-        seen = features[:, :, outer : last + prepared_reach + 1]
-        prepared = self.prepare_for(seen, (height, width), (2 / size[0], 2 / size[1]))
+        _, _, outer, last = self.rows_for(start, stop, height, size)
+        return self.content_for(features[:, :, outer : last + 1], (height, width), start, stop, size)
+
+    def content_for(
+        self, seen: Tensor, shape: tuple[int, int], start: int, stop: int, size: tuple[int, int]
+    ) -> Content:
+        """The content for the rows [start, stop) of a grid, from the rows of features that ``rows_for`` tells.
+
+        Args:
+            seen: (B, features, rows, W), the outer rows.
+            shape: height and width of all features.
+            start: the first row of the grid.
+            stop: the row after the last one.
+            size: height and width of the grid.
+        """
+        first, last, outer, _ = self.rows_for(start, stop, shape[0], size)
+        prepared = self.prepare_for(seen, shape, (2 / size[0], 2 / size[1]))
         # Contiguous, or else each chunk would copy everything.
-        return Content(prepared[:, first - outer :][:, : last - first + 1].contiguous(), first, height)
+        return Content(prepared[:, first - outer :][:, : last - first + 1].contiguous(), first, shape[0])
 
     def region(self, features: Tensor, size: tuple[int, int], rows: slice, columns: slice) -> Tensor:
         """A region of the grid call: (B, features, H, W) → (B, channels, rows, columns).

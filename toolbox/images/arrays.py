@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,21 @@ def from_tensor(image: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, An
     result = np.empty(values.shape, like.dtype)
     for target, row in zip(result, values, strict=True):  # row by row, because a picture may be large
         target[...] = (row * white_of(like)).round_().cpu().numpy()
+    return result
+
+
+def strips_of(parts: Iterator[Tensor], like: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    """Parts (1, C, some rows, W) of a picture as ``from_tensor`` converts them."""
+    return (from_tensor(part, like) for part in parts)
+
+
+def rows_to_array(parts: Iterator[Tensor], size: tuple[int, int], like: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Join parts (1, C, some rows, W) from top to bottom, as ``from_tensor`` converts them."""
+    result = np.empty((*size, *like.shape[2:]), like.dtype)
+    top = 0
+    for strip in strips_of(parts, like):
+        result[top : top + len(strip)] = strip
+        top += len(strip)
     return result
 
 

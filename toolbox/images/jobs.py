@@ -104,9 +104,15 @@ def find_sources(arguments: Sequence[str], recursive: bool, output: Output | Non
             else:
                 found.setdefault(source.path and source.path.absolute(), source)
     if not found:
+        count = f", but {others_in_words(len(others))}" if others else ""
         more = "" if recursive else "; use --recursive to search subfolders"
-        raise ImageError(f"{', '.join(arguments)}: no picture found{more}")
+        raise ImageError(f"{', '.join(arguments)}: no picture found{count}{more}")
     return Found(list(found.values()), len(others))
+
+
+def others_in_words(count: int) -> str:
+    """A sentence about the files that are no pictures."""
+    return "1 file is no picture" if count == 1 else f"{count} files are no pictures"
 
 
 def _may_be_picture(path: Path) -> bool:

@@ -21,11 +21,11 @@ from toolbox.errors import ImageError
 from toolbox.images.arrays import from_tensor, to_tensor
 from toolbox.images.engine.chain import ChainPlan, conditions_of, run_chain_on_tensor
 from toolbox.images.engine.request import Request
-from toolbox.images.engine.run import has_alpha, restore_tensor
+from toolbox.images.engine.run import evaluating, finished, has_alpha, merged, passes_of, restore_tensor
 from toolbox.images.engine.tiling import Tiling
 from toolbox.images.files.page import Page
 from toolbox.images.files.reading import opened
-from toolbox.images.restore_file import Networks, Settings, plans_for
+from toolbox.images.restore_file import Networks, Settings, plans_for, usual_format
 from toolbox.padding import alignment_of, cropped
 from toolbox.resize import resize
 from toolbox.restorer import Restorer
@@ -53,7 +53,7 @@ def restore_region(path: Path, box: Box, settings: Settings) -> Region:
     """
     with opened(path) as file:
         networks = settings.networks_for(file)
-        plan = plans_for(file, networks, settings.request)[0]
+        plan = plans_for(file, networks, settings.request, usual_format(file))[0]
         page = file.page(file.pages[0])
     pixels = page.channels(networks.channels)
     (height, width), (top, left, rows, columns) = pixels.shape[:2], box
@@ -109,10 +109,12 @@ def _last_region(
         if whole or size[0] < shape[0] or size[1] < shape[1]:
             return _cut(restore_tensor(restorer, seen, size, conditions=conditions), box)
 
-        def compute(part: Tensor, with_conditions: Tensor) -> Tensor:
-            return _grid_region(restorer, part, with_conditions, size, needed, box)
-
-        return restore_tensor(restorer, seen, size, conditions=conditions, part_of_result=compute)
+        with evaluating(restorer), torch.no_grad():
+            parts = [
+                _grid_region(restorer, part, restorer.with_conditions(part, conditions), size, needed, box)
+                for part in passes_of(restorer, seen)
+            ]
+        return finished(restorer, merged(parts, seen.shape[1]), seen)
     scale = size[0] // shape[0]
     around = restore_tensor(restorer, _cut(seen, needed), (scale * needed[2], scale * needed[3]), conditions=conditions)
     return _cut(around, (box[0] - scale * needed[0], box[1] - scale * needed[1], *box[2:]))

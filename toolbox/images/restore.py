@@ -14,12 +14,15 @@ from torch import Tensor
 from toolbox.errors import ImageError
 from toolbox.images.arrays import check_array, to_array, to_image
 from toolbox.images.engine.chain import (
+    ChainPlan,
     check_request,
     plan_chain,
     run_chain,
     run_chain_on_tensor,
+    sizes_of,
     warn_if_any_approximate,
 )
+from toolbox.images.engine.plan import Storage
 from toolbox.images.engine.request import Geometry, Request, Scale
 from toolbox.images.engine.run import Progress, has_alpha
 from toolbox.images.files.formats import check_writable
@@ -199,7 +202,8 @@ def _restore_array(
     if not networks.restorers:
         return array.copy()
     height, width, channels = (*array.shape, 1)[:3]
-    plan = plan_chain(networks.restorers, (channels - _alpha(networks, channels), height, width), request)
+    colors = channels - _alpha(networks, channels)
+    plan = _plan(networks, (colors, height, width), request, array.itemsize)
     warn_if_any_approximate(networks.restorers, plan, request)
     return run_chain(networks.restorers, array, plan, request, progress)
 
@@ -225,13 +229,21 @@ def _restore_batch(
             restored.append(each)
             continue
         colors = channels - _alpha(networks, channels)
-        plan = plan_chain(networks.restorers, (colors, shape[-2], shape[-1]), request)
+        plan = _plan(networks, (colors, shape[-2], shape[-1]), request, 2 * values.itemsize)
         warn_if_any_approximate(networks.restorers, plan, request)
         result = run_chain_on_tensor(networks.restorers, values, plan, request, progress)
         restored.append((result * white).round_().to(image.dtype) if integer else result.to(image.dtype))
         bands = _are_bands(networks)
     batch = torch.cat(restored)
     return batch.reshape(*shape[:-2], *batch.shape[-2:]), bands
+
+
+def _plan(networks: Networks, shape: tuple[int, int, int], request: Request, itemsize: int) -> ChainPlan:
+    """The plan for a picture in memory, whose result takes so many bytes a value."""
+    channels, height, width = shape
+    size = sizes_of(networks.restorers, request.geometry, height, width)[-1]
+    storage = Storage(restoring=itemsize * channels * size[0] * size[1])
+    return plan_chain(networks.restorers, shape, request, storage=storage)
 
 
 def _alpha(networks: Networks, channels: int) -> bool:

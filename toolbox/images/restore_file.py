@@ -7,21 +7,28 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from toolbox.errors import ImageError, SpecError
 from toolbox.files import printable
-from toolbox.images.engine.chain import ChainPlan, part_of, plan_chain, run_chain, warn_if_any_approximate
-from toolbox.images.engine.plan import ANYTHING
+from toolbox.images.arrays import check_array, strips_of
+from toolbox.images.engine.chain import ChainPlan, chain_rows, part_of, plan_chain, sizes_of, warn_if_any_approximate
+from toolbox.images.engine.plan import ANYTHING, Storage
 from toolbox.images.engine.request import Request
+from toolbox.images.engine.rows import ArrayRows
 from toolbox.images.engine.run import Progress
+from toolbox.images.file_time import seconds_for_page
 from toolbox.images.files.formats import KNOWN, SAME, Format, format_of
-from toolbox.images.files.page import Page, page_of_bands
+from toolbox.images.files.page import Page, StreamedPage
 from toolbox.images.files.reading import PictureFile, opened
 from toolbox.images.files.writing import kept_whole, unwritable, write_pages
+from toolbox.pixels import Array
 from toolbox.restorer import Restorer
+
+DECODER, ENCODER = 1.5, 2.5  # bytes that these hold, for each byte of the pixels
 
 
 @dataclass(frozen=True)
@@ -106,13 +113,13 @@ def restore_file(
     started = time.monotonic()
     with opened(source, name) as file:
         networks = settings.networks_for(file)
-        plans = plans_for(file, networks, settings.request)
-        chosen, kind = _chosen(file, plans, networks, target)
+        chosen, kind = _chosen(file, networks, settings.request, target)
+        plans = plans_for(file, networks, settings.request, kind)
         for plan in plans:
             warn_if_any_approximate(networks.restorers, plan, settings.request, f"{file.name}: ")
         notes: dict[str, None] = {}
 
-        def restored() -> Iterator[Page]:
+        def restored() -> Iterator[Page | StreamedPage]:
             for index, (number, plan) in enumerate(zip(file.pages, plans, strict=True)):
                 before = file.page(number)
                 notes.update(dict.fromkeys(before.notes))
@@ -122,6 +129,7 @@ def restore_file(
                 steps = part_of(progress, index, len(plans))
                 after = _restored(file, before, plan, networks, settings.request, steps)
                 if watch is not None:
+                    after = after if isinstance(after, Page) else after.whole()
                     watch(before, after)
                 yield after
 
@@ -157,35 +165,65 @@ def restore_file(
 def dry_run(
     source: Path | io.BytesIO, target: Path | Choose, settings: Settings, name: str | None = None
 ) -> FileReport:
-    """Predict the outcome of ``restore_file`` from the file's header and the networks' sizes.
+    """Predict the outcome of ``restore_file``: by the header, the networks, and the time for a part of the first page.
 
     Raises:
         ImageError, SpecError: as in ``restore_file``, if the cause is known before.
     """
     with opened(source, name) as file:
         networks = settings.networks_for(file)
-        plans = plans_for(file, networks, settings.request, estimate_small=True)
-        chosen, _ = _chosen(file, plans, networks, target)
-        return _report(file, plans, networks, str(chosen) if isinstance(chosen, Path) else None)
+        chosen, kind = _chosen(file, networks, settings.request, target)
+        plans = plans_for(file, networks, settings.request, kind, estimate_small=True)
+        report = _report(file, plans, networks, str(chosen) if isinstance(chosen, Path) else None)
+        if not networks.restorers:
+            return report
+        first = seconds_for_page(file, file.pages[0], plans[0].size, kind, settings.quality)
+        pixels = [plan.size[0] * plan.size[1] for plan in plans]
+        return dataclasses.replace(report, seconds=report.seconds + first * sum(pixels) / pixels[0])
 
 
 def plans_for(
-    file: PictureFile, networks: Networks, request: Request, *, estimate_small: bool = False
+    file: PictureFile, networks: Networks, request: Request, kind: Format, *, estimate_small: bool = False
 ) -> list[ChainPlan]:
-    """The plan for each page of a file.
+    """The plan for each page of a file, for a result of that format.
 
     Raises:
         ImageError, SpecError: a page cannot be restored; the message names the file.
     """
     plans = []
     for number in file.pages:
-        (colors, height, width), bands = file.shape(number), file.bands(number)
-        shape = (bands if bands == networks.channels else colors, height, width)
-        try:
-            plans.append(plan_chain(networks.restorers, shape, request, estimate_small=estimate_small))
-        except (ImageError, SpecError) as error:
-            raise type(error)(f"{file.name}: {error}") from None
+        shape = _shape(file, number, networks)
+        with _named(file):
+            size = sizes_of(networks.restorers, request.geometry, *shape[1:])[-1] if networks.restorers else shape[1:]
+            storage = _storage(file, number, shape, size, kind)
+            plans.append(plan_chain(networks.restorers, shape, request, estimate_small=estimate_small, storage=storage))
     return plans
+
+
+def _shape(file: PictureFile, number: int, networks: Networks) -> tuple[int, int, int]:
+    """The channels that the networks restore, height and width of a page."""
+    (colors, height, width), bands = file.shape(number), file.bands(number)
+    return (bands if bands == networks.channels else colors), height, width
+
+
+def _storage(
+    file: PictureFile, number: int, shape: tuple[int, int, int], size: tuple[int, int], kind: Format
+) -> Storage:
+    """The memory for a page and its result."""
+    channels, height, width = shape
+    before = channels * height * width * file.itemsize(number)
+    after = 0 if kind.by_rows else channels * size[0] * size[1] * (file.itemsize(number) if kind.deep else 1)
+    kept = 0 if file.keeps(number) else before  # what is decoded is in use already
+    return Storage(kept + after, kept + max(DECODER * before, after * (1 + ENCODER)))
+
+
+@contextmanager
+def _named(file: PictureFile) -> Iterator[None]:
+    """Add the name of the file to errors."""
+    try:
+        yield
+    except (ImageError, SpecError) as error:
+        raise type(error)(f"{file.name}: {error}") from None
 
 
 def usual_format(file: PictureFile) -> Format:
@@ -196,28 +234,32 @@ def usual_format(file: PictureFile) -> Format:
     return KNOWN[own]
 
 
-def _chosen(
-    file: PictureFile, plans: list[ChainPlan], networks: Networks, target: Path | Choose
-) -> tuple[Target, Format]:
+def _chosen(file: PictureFile, networks: Networks, request: Request, target: Path | Choose) -> tuple[Target, Format]:
+    """The place of the result and its format, once its size is sure."""
+    _, height, width = file.shape(file.pages[0])
+    with _named(file):
+        sizes = sizes_of(networks.restorers, request.geometry, height, width)
     if isinstance(target, Path):
         return target, format_of(target)
-    return target(file, file.shape(file.pages[0])[1:], plans[0].size, networks.model)
+    return target(file, (height, width), sizes[-1] if sizes else (height, width), networks.model)
 
 
 def _restored(
     file: PictureFile, page: Page, plan: ChainPlan, networks: Networks, request: Request, progress: Progress | None
-) -> Page:
+) -> Page | StreamedPage:
     if not networks.restorers:
         return page
-    try:
-        before = page.channels(networks.channels)
-        after = run_chain(networks.restorers, before, plan, request, progress)
-    except ImageError as error:
-        raise ImageError(f"{file.name}: {networks.model}: {error}") from None
-    metadata = page.metadata.sized(plan.size)
-    if before is page.bands:
-        return page_of_bands(after, metadata, page.notes)
-    return dataclasses.replace(page, pixels=after, metadata=metadata, bands=None)
+    before, metadata = page.channels(networks.channels), page.metadata.sized(plan.size)
+
+    def strips() -> Iterator[Array]:
+        try:
+            check_array(before)
+            yield from strips_of(chain_rows(networks.restorers, ArrayRows(before), plan, request, progress), before)
+        except ImageError as error:
+            raise ImageError(f"{file.name}: {networks.model}: {error}") from None
+
+    shape = (*plan.size, *before.shape[2:])
+    return StreamedPage(strips(), shape, metadata, page.notes, of_bands=before is page.bands)
 
 
 def _report(file: PictureFile, plans: list[ChainPlan], networks: Networks, output: str | None) -> FileReport:

@@ -74,30 +74,32 @@ def attend(
     key_memory, value_memory, scores = (Scratch(queries, usable=reuses) for _ in range(3))
     earlier = iter(previous or ())
     correlation: list[Tensor] = []
-    outside = {segment.alike(): segment.outside(queries) for segment in (*rows, *columns)}
+    # The entries of earlier correlations outside of the window are −inf already.
+    outside = {} if previous else {segment.alike(): segment.outside(queries) for segment in {*rows, *columns}}
+    runs = {x.alike(): list(_runs(rows, x, batch)) for x in columns}
     strips = []
     for x in columns:
         strip_queries = queries[:, :, x.start : x.stop]
         strip_keys = key_memory.copied(keys[:, :, x.key_start : x.key_stop])
         strip_values = value_memory.copied(values[:, :, x.key_start : x.key_stop])
         strip_results = []
-        for run in _runs(rows, x, batch):
-            query = strip_queries[:, run[0].start : run[-1].stop].unflatten(1, (len(run), -1))  # (B, tiles, h, w, L)
-            query = query.flatten(0, 1).flatten(1, 2)
-            key, value = (_regions(strip, run).flatten(0, 1).flatten(1, 2) for strip in (strip_keys, strip_values))
-            shape = (query.shape[0], query.shape[1], value.shape[1])
-            if previous is not None:  # its entries outside the window are −inf already
+        for run in runs[x.alike()]:
+            query = strip_queries[:, run[0].start : run[-1].stop].reshape(batch * len(run), -1, queries.shape[3])
+            key, value = _regions(strip_keys, run), _regions(strip_values, run)  # (B · tiles, L or C, keys)
+            shape = (query.shape[0], query.shape[1], value.shape[2])
+            if previous is not None:
                 start = next(earlier)
             else:
                 room = None if propagates else scores.room(*shape)
                 start = queries.new_empty(shape) if room is None else room
                 _mask(outside[run[0].alike()], outside[x.alike()], start)
-            score = torch.baddbmm(start, query, key.mT, out=start if reuses else None)
+            score = torch.baddbmm(start, query, key, out=start if reuses else None)
             if propagates:
                 correlation.append(score)
             weights = weights_of(score, neighborhood, weighting, scores.room(*shape))
-            strip_results.append((weights @ value).unflatten(0, (batch, -1)).flatten(1, 2))
-        strips.append(torch.cat(strip_results, 1).unflatten(1, (height, -1)))
+            gathered = torch.bmm(weights, value.mT)
+            strip_results.append(gathered.view(batch, run[-1].stop - run[0].start, x.stop - x.start, -1))
+        strips.append(torch.cat(strip_results, 1))
     return torch.cat(strips, 2).permute(0, 3, 1, 2), tuple(correlation) if propagates else None
 
 
@@ -115,10 +117,10 @@ def _runs(rows: list[Segment], x: Segment, batch: int) -> Iterator[list[Segment]
 
 
 def _regions(strip: Tensor, run: list[Segment]) -> Tensor:
-    """The keys or values (B, H, columns, C) of each tile of a run, as a view (B, tiles, rows, columns, C)."""
+    """The keys or values (B, H, columns, C) of each tile of a run, (B · tiles, C, keys); a view if B is 1."""
     start, stop = run[0].key_start, run[-1].key_stop
-    tile, region = run[0].stop - run[0].start, run[0].key_stop - run[0].key_start
-    return strip[:, start:stop].unfold(1, region, tile).movedim(-1, 2)
+    tile, region, columns = run[0].stop - run[0].start, run[0].key_stop - run[0].key_start, strip.shape[2]
+    return strip[:, start:stop].flatten(1, 2).unfold(1, region * columns, tile * columns).flatten(0, 1)
 
 
 def _mask(y: Tensor, x: Tensor, scores: Tensor) -> None:

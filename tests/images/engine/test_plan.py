@@ -93,8 +93,8 @@ def test_where_no_exact_tile_fits_the_halo_shrinks_and_that_is_said() -> None:
     with pytest.warns(
         UserWarning, match=r"is approximate: tiles have a halo of \d+ px, since .* the network's 81 px do"
     ):
-        restore(array, restorer, max_memory=whole.memory - 10e6)
-    plan = make_plan(restorer, (1, 300, 300), Request(max_memory=whole.memory - 10e6))
+        restore(array, restorer, max_memory=whole.memory - 18e6)
+    plan = make_plan(restorer, (1, 300, 300), Request(max_memory=whole.memory - 18e6))
     assert not plan.exact
     assert 0 < plan.tiling.halo < 81
 

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import toolbox
 from tests.images.samples import first_page, identity, noise
 from toolbox.errors import ImageError
 from toolbox.images.files.formats import KNOWN, CannotHold, check_writable, format_named, format_of, suffix_of
-from toolbox.images.files.page import Page
+from toolbox.images.files.page import Page, StreamedPage
 from toolbox.images.files.writing import kept_whole, write_pages
 from toolbox.pixels import eight_bits
 
@@ -58,6 +59,38 @@ def test_a_large_tiff_is_written_in_strips() -> None:
         assert np.array_equal(file.asarray(), pixels)
     with Image.open(io.BytesIO(data)) as picture:  # which cuts it to its upper 8 bits
         assert np.array_equal(np.asarray(picture), pixels >> 8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("cuts", [[1], [299], [1, 2, 250], list(range(1, 300))], ids=len)
+def test_a_tiff_is_the_same_whatever_rows_come_at_once(cuts: list[int], dtype: Any) -> None:
+    pixels = noise(300, 250, 3, dtype=dtype)
+    streamed, at_once = io.BytesIO(), io.BytesIO()
+    page = StreamedPage(iter(np.split(pixels, cuts)), pixels.shape)
+    assert write_pages(streamed, [page, Page(pixels)], KNOWN["TIFF"]) == []
+    write_pages(at_once, [Page(pixels), Page(pixels)], KNOWN["TIFF"])
+    assert streamed.getvalue() == at_once.getvalue()
+
+
+def test_rows_are_written_before_the_next_come() -> None:
+    file, pixels, sizes = io.BytesIO(), noise(400, 500, 3), list[int]()
+
+    def strips() -> Iterator[Any]:
+        for top in range(0, 400, 200):
+            sizes.append(len(file.getvalue()))
+            yield pixels[top : top + 200]
+
+    write_pages(file, [StreamedPage(strips(), pixels.shape)], KNOWN["TIFF"])
+    assert sizes[1] - sizes[0] > 200 * 500  # which noise does not compress to
+
+
+@pytest.mark.parametrize(("name", "shape"), [("PNG", (30, 20, 4)), ("JPEG", (30, 20)), ("WEBP", (30, 20, 3))])
+def test_another_format_gets_all_rows(name: str, shape: tuple[int, ...]) -> None:
+    pixels = noise(*shape)
+    streamed, at_once = io.BytesIO(), io.BytesIO()
+    write_pages(streamed, [StreamedPage(iter(np.split(pixels, [7, 8])), pixels.shape)], KNOWN[name])
+    write_pages(at_once, [Page(pixels)], KNOWN[name])
+    assert streamed.getvalue() == at_once.getvalue()
 
 
 @pytest.mark.parametrize("name", ["jpeg", "webp", "bmp", "avif"])

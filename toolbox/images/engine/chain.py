@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from toolbox.errors import SpecError
-from toolbox.images.arrays import from_tensor, to_tensor
-from toolbox.images.engine.plan import Plan, make_plan, warn_if_approximate
+from toolbox.images.arrays import check_array, rows_to_array
+from toolbox.images.engine.plan import NOTHING, Plan, Storage, make_plan, warn_if_approximate
 from toolbox.images.engine.request import Geometry, Request
-from toolbox.images.engine.run import Progress, restore_tensor
+from toolbox.images.engine.rows import ArrayRows, Rows, StreamedRows, TensorRows, joined
+from toolbox.images.engine.run import Progress, counted, restore_rows, steps_of
 from toolbox.images.inspection.choice import RESIZER
-from toolbox.resize import resize
+from toolbox.pixels import Array
+from toolbox.resize import enlarged_rows, resize, rows_to_enlarge
 from toolbox.restorer import Restorer, check_conditions
 
 
@@ -40,7 +41,11 @@ class ChainPlan:
     @property
     def memory(self) -> float | None:
         """Bytes of the whole process, at most; None if not estimated."""
-        return max((plan.memory for plan in self.stages if plan.memory is not None), default=None)
+        all_networks = math.fsum(plan.network for plan in self.stages)
+        return max(
+            (plan.memory - plan.network + all_networks for plan in self.stages if plan.memory is not None),
+            default=None,
+        )
 
     @property
     def seconds(self) -> float:
@@ -49,41 +54,79 @@ class ChainPlan:
 
 
 def plan_chain(
-    restorers: Sequence[Restorer], shape: tuple[int, int, int], request: Request, *, estimate_small: bool = False
+    restorers: Sequence[Restorer],
+    shape: tuple[int, int, int],
+    request: Request,
+    *,
+    estimate_small: bool = False,
+    storage: Storage = NOTHING,
 ) -> ChainPlan:
     """The plan for a picture (channels, height, width), without alpha. Its errors are those of ``make_plan``."""
     channels, height, width = shape
     stages = []
-    for restorer, size in zip(restorers, _sizes(restorers, request.geometry, height, width), strict=True):
+    for restorer, size in zip(restorers, sizes_of(restorers, request.geometry, height, width), strict=True):
         own = replace(request, geometry=Geometry(size=size))
-        stages.append(make_plan(restorer, (channels, height, width), own, estimate_small=estimate_small))
+        before = (channels, height, width)
+        plan = make_plan(restorer, before, own, estimate_small=estimate_small, storage=storage, networks=len(restorers))
+        stages.append(plan)
         height, width = size
     return ChainPlan((height, width), tuple(stages))
 
 
 def run_chain(
     restorers: Sequence[Restorer],
-    array: np.ndarray[Any, Any],
+    array: Array,
     plan: ChainPlan,
     request: Request,
     progress: Progress | None = None,
-) -> np.ndarray[Any, Any]:
+) -> Array:
     """Restore an array (H, W) or (H, W, C) as planned; the result has the same type."""
-    return from_tensor(run_chain_on_tensor(restorers, to_tensor(array), plan, request, progress), array)
+    check_array(array)
+    return rows_to_array(chain_rows(restorers, ArrayRows(array), plan, request, progress), plan.size, array)
 
 
 def run_chain_on_tensor(
     restorers: Sequence[Restorer], image: Tensor, plan: ChainPlan, request: Request, progress: Progress | None = None
 ) -> Tensor:
-    """Restore (1, C, H, W) in [0, 1] to (1, C, *plan.size) in [0, 1], and blend it with the picture by the strength."""
-    restored = image
-    for number, (restorer, stage) in enumerate(zip(restorers, plan.stages, strict=True)):
+    """Restore (1, C, H, W) in [0, 1] to (1, C, *plan.size) in [0, 1]."""
+    return joined(chain_rows(restorers, TensorRows(image), plan, request, progress), plan.size[0])
+
+
+def chain_rows(
+    restorers: Sequence[Restorer], picture: Rows, plan: ChainPlan, request: Request, progress: Progress | None = None
+) -> Iterator[Tensor]:
+    """Yield the result from top to bottom, (1, C, some rows, W') in [0, 1], blended with the picture by the strength.
+
+    Each network takes the rows of the one before as they come.
+    """
+    shape, steps = picture.shape, 0
+    for restorer, stage in zip(restorers, plan.stages, strict=True):
+        steps += steps_of(restorer, shape, stage.tiling)
+        shape = (shape[0], *stage.size)
+    step, source = counted(progress, steps), picture
+    parts = iter((picture.get(0, shape[1]),)) if not restorers else iter(())
+    for restorer, stage in zip(restorers, plan.stages, strict=True):
         conditions = conditions_of(restorer, request.conditions)
-        steps = part_of(progress, number, len(restorers))
-        restored = restore_tensor(restorer, restored, stage.size, steps, stage.tiling, conditions)
-    if request.strength == 1:
-        return restored
-    return resize(image, plan.size).clamp(0, 1).lerp(restored, request.strength)
+        parts = restore_rows(restorer, source, stage.size, stage.tiling, step, conditions)
+        source = StreamedRows(parts, (shape[0], *stage.size))
+    yield from parts if request.strength == 1 else _blended(picture, parts, plan.size, request.strength)
+
+
+def _blended(picture: Rows, parts: Iterator[Tensor], size: tuple[int, int], strength: float) -> Iterator[Tensor]:
+    """The parts of a result, mixed with the resized picture."""
+    _, height, width = picture.shape
+    enlarges = size[0] >= height and size[1] >= width
+    whole = None if enlarges else resize(picture.get(0, height), size)
+    start = 0
+    for part in parts:
+        stop = start + part.shape[2]
+        if whole is None:
+            first, last = rows_to_enlarge(height, size, start, stop)
+            own = enlarged_rows(picture.get(first, last), first, height, size, start, stop)
+        else:
+            own = whole[:, :, start:stop]
+        yield own.clamp(0, 1).lerp(part, strength)
+        start = stop
 
 
 def warn_if_any_approximate(restorers: Sequence[Restorer], plan: ChainPlan, request: Request, name: str = "") -> None:
@@ -118,7 +161,7 @@ def part_of(progress: Progress | None, index: int, count: int) -> Progress | Non
     return lambda done, steps: progress(index * steps + done, count * steps)
 
 
-def _sizes(restorers: Sequence[Restorer], geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
+def sizes_of(restorers: Sequence[Restorer], geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
     """The (height, width) after each network: the last one that takes any size gives the requested one."""
     if not restorers:
         return []

@@ -5,40 +5,43 @@ Each tile has a halo of the receptive field of the whole network, and its result
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from toolbox.images.engine.rows import Rows
 from toolbox.images.engine.tiling import Tiling
 from toolbox.restorer import Restorer
 
 
 def restore_in_pieces(
     restorer: Restorer,
-    image: Tensor,
+    picture: Rows,
     size: tuple[int, int],
     tiling: Tiling,
     conditions: Mapping[str, Any],
     done: Callable[[], None],
-) -> Tensor:
-    """(B, channels, H, W) in [0, 1] → (B, output channels, *size). It calls ``done`` after each tile."""
-    vertical, horizontal = (Fraction(target, length) for length, target in zip(image.shape[-2:], size, strict=True))
+) -> Iterator[Tensor]:
+    """Yield the result from top to bottom, (1, output channels, some rows, W'). It calls ``done`` after each tile."""
+    _, height, width = picture.shape
+    vertical, horizontal = (Fraction(target, length) for length, target in zip((height, width), size, strict=True))
 
     def scaled(y: int, x: int) -> tuple[int, int]:
         """Coordinates in the picture as those in the result; tiles start where both are integers."""
         return int(y * vertical), int(x * horizontal)
 
-    rows, columns = (tiling.segments(length) for length in image.shape[-2:])
-    restored = image.new_empty(image.shape[0], restorer.spec.decoded_channels, *size)
-    for top, bottom, outer_top, outer_bottom in rows:
-        for left, right, outer_left, outer_right in columns:
-            seen = image[..., outer_top:outer_bottom, outer_left:outer_right]
+    for top, bottom, outer_top, outer_bottom in tiling.segments(height):
+        picture.drop(outer_top)
+        rows = picture.get(outer_top, outer_bottom)
+        results = []
+        for left, right, outer_left, outer_right in tiling.segments(width):
+            seen = rows[..., outer_left:outer_right]
             tile = restorer(seen, scaled(*seen.shape[-2:]), **conditions)
             (first, start), (last, stop) = scaled(top, left), scaled(bottom, right)
             down, across = scaled(outer_top, outer_left)
-            inside = (..., slice(first - down, last - down), slice(start - across, stop - across))
-            restored[..., first:last, start:stop] = tile[inside]
+            results.append(tile[..., first - down : last - down, start - across : stop - across])
             done()
-    return restored
+        yield torch.cat(results, 3)

@@ -1,7 +1,7 @@
 """Plan how to restore a picture in the available memory, before any work starts.
 
-The encoder runs over the picture in tiles, and the plan makes them smaller until they fit. An implicit
-decoder works in bands of rows, whose memory does not grow with the height of the picture.
+The encoder runs over the picture in tiles, one row of tiles after the other, and the plan makes them smaller until they
+fit. Most decoders need few rows of features at a time, so the memory does not grow with the height of the picture.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from toolbox.cost import Cost, cost
 from toolbox.errors import ImageError
+from toolbox.images.engine.decoding import Slab, slabs_of
 from toolbox.images.engine.reach import reach_of
 from toolbox.images.engine.request import Request
 from toolbox.images.engine.tiling import Tiling
 from toolbox.padding import alignment_of
+from toolbox.resize import resize
 from toolbox.restorer import Restorer
 
 NEAR, FAR = 64, 104  # measured sides; beyond them, cost is linear in rows and in columns
@@ -30,6 +32,7 @@ DECODED = 24_576  # measured pixels of features for the decoder: three of its ba
 SMALL_PICTURE = 2**19  # pixels of picture and result; fewer always fit
 LIBRARIES = 160e6  # bytes that PyTorch's libraries use once they work
 ANYTHING = Request()
+SLAB_COPIES = 3  # of the result of a slab: as it comes, with the skip, and at the depth of the file
 SLACK = 1.15  # the allocator does not reuse all freed memory
 ARENA = 2  # ONNX Runtime's memory grows by doubling
 
@@ -44,6 +47,18 @@ class Plan:
     exact: bool  # whether the tiles give the result of the whole picture
     memory: float | None  # bytes of the whole process, or of the GPU's memory; None if not estimated
     seconds: float | None
+    network: float = 0  # bytes of the memory that the network takes
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Bytes for pictures, beside what the networks take."""
+
+    restoring: float = 0  # while a network runs
+    files: float = 0  # the most while a file is read or written
+
+
+NOTHING = Storage()
 
 
 def make_plan(
@@ -52,6 +67,8 @@ def make_plan(
     request: Request = ANYTHING,
     *,
     estimate_small: bool = False,
+    storage: Storage = NOTHING,
+    networks: int = 1,
 ) -> Plan:
     """Choose the largest tiles for a picture that fit into memory and do not change the result.
 
@@ -61,6 +78,8 @@ def make_plan(
         request: the size of the result, and the memory. If no exact tiles fit into ``max_memory``, the
             halo gets smaller too. Without ``max_memory`` the plan may use all free memory.
         estimate_small: estimate the cost of a small picture too, although it always fits.
+        storage: the memory for the picture and the result.
+        networks: in a row, which share the memory.
 
     Raises:
         ImageError: the picture cannot be restored in that memory, or a halo is impossible here.
@@ -78,21 +97,24 @@ def make_plan(
         tiling = next(reach.tilings(halo)).within(*shape[1:])
         return Plan(size, tiling, tiling.count(*shape[1:]), reach.is_exact(tiling, *shape[1:]), None, None)
     limit = math.inf if max_memory is None else parse_memory(max_memory)
-    blends = request.strength < 1
     if restorer.memory_per_pixel is None:
-        estimate = _estimator(restorer, shape, decoded, blends=blends)
+        estimate = _estimator(restorer, shape, decoded, size)
     else:
-        estimate = _program_estimator(restorer, restorer.memory_per_pixel, shape, decoded, blends=blends)
+        estimate = _program_estimator(restorer, restorer.memory_per_pixel, shape, decoded, size)
+    if restorer.mean.device.type != "cpu":  # whose memory holds no pictures
+        storage = NOTHING
     smallest = math.inf
     for each in reach.tilings(halo, may_approximate=max_memory is not None):
         tiling = each.within(*shape[1:])
-        memory, seconds = estimate(tiling)
+        network, seconds = estimate(tiling)
+        memory = LIBRARIES + max(storage.restoring + networks * network, storage.files)
         taken, free = _memory(restorer.mean.device)
         limit = min(limit, taken + free)
         if taken + workers * memory <= limit:
             exact, tiles = reach.is_exact(tiling, *shape[1:]), tiling.count(*shape[1:])
             tidy = replace(tiling, trims=max_memory is not None)
-            return Plan(size, tidy, tiles, exact, taken + memory, seconds)
+            alone = LIBRARIES + max(storage.restoring + network, storage.files)
+            return Plan(size, tidy, tiles, exact, taken + alone, seconds, network)
         smallest = min(smallest, taken + workers * memory)
     if field is None:
         remedy = "the network sees the whole picture at once, so tiles are impossible; use a window or more memory"
@@ -143,9 +165,9 @@ def parse_memory(text: float | str) -> float:
 
 
 def _estimator(
-    restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int], *, blends: bool
+    restorer: Restorer, shape: tuple[int, int, int], size: tuple[int, int], target: tuple[int, int]
 ) -> Callable[[Tiling], tuple[float, float]]:
-    """A function that estimates bytes and seconds for a tiling, and for a blend with the picture itself."""
+    """A function that estimates bytes and seconds for a tiling. The decoded size is reduced to the target."""
     channels, height, width = shape
     with torch.device("meta"):
         network = Restorer(restorer.spec).to(restorer.mean.dtype).eval()
@@ -177,26 +199,37 @@ def _estimator(
         small, one, both = encoding(near, near), encoding(far, near), encoding(far, far)
         return small + (one - small) * (down + right) + (both - one * 2 + small) * (down * right)
 
+    few = max(24, math.ceil(DECODED / width))  # rows that show what decoding costs
+
     def decoding_of_all() -> Cost:
-        few = max(24, math.ceil(DECODED / width))
         more = few + 8
         if height <= more:
             return decoding(height)
         return decoding(more) + (decoding(more) - decoding(few)) * ((height - more) / (more - few))
 
+    def memory_of_decoding(slabs: list[Slab]) -> float:
+        """The bytes for decoding the slab in the middle."""
+        slab = slabs[len(slabs) // 2]
+        rows, (start, stop) = slab.features[1] - slab.features[0], slab.rows
+        result = network.spec.decoded_channels * (stop - start) * size[1] * like.element_size()
+        if len(slabs) == 1:
+            return decoding_of_all().memory
+        return SLAB_COPIES * result + decoding(min(height, max(few, rows))).memory
+
     def estimate(tiling: Tiling) -> tuple[float, float]:
-        tiles, tile = tiling.count(height, width), encoding_of_tile(tiling.largest(height), tiling.largest(width))
-        decoded = decoding_of_all()
-        kept = features * height * width * like.element_size()
-        pictures = channels * (2 * height * width + (1 + blends) * size[0] * size[1]) * like.element_size()
-        memory = max(tile.memory + (kept if tiles > 1 else 0), kept + decoded.memory)
+        rows, columns = tiling.largest(height), tiling.largest(width)
+        tiles, tile, decoded = tiling.count(height, width), encoding_of_tile(rows, columns), decoding_of_all()
+        slabs = slabs_of(network, (height, width), size, tiling)
+        seen = max(slab.features[1] - slab.features[0] for slab in slabs)
         passes = channels if network.channels == 1 else 1
-        multiply_adds, traffic = (
-            passes * (tiles * each + whole)
-            for each, whole in ((tile.multiply_adds, decoded.multiply_adds), (tile.traffic, decoded.traffic))
-        )
-        speed, bandwidth = _machine(restorer.mean.device)
-        return LIBRARIES + SLACK * (memory + pictures), multiply_adds / speed + traffic / bandwidth
+        band = features * width * min(height, rows + seen)  # the features of a row of tiles, and those still needed
+        pictures = channels * (min(height, 2 * rows) * width + (size[0] * size[1] if size != target else 0))
+        kept = (passes * band + pictures) * like.element_size()
+        memory = kept + max(tile.memory, memory_of_decoding(slabs))
+        work = (tile * tiles + decoded) * passes
+        speed, bandwidth, interpolation = _machine(restorer.mean.device)
+        seconds = work.multiply_adds / speed + work.traffic / bandwidth + work.interpolated / interpolation
+        return SLACK * memory, seconds
 
     return estimate
 
@@ -206,20 +239,19 @@ def _program_estimator(
     memory_per_pixel: tuple[float, float],
     shape: tuple[int, int, int],
     size: tuple[int, int],
-    *,
-    blends: bool,
+    target: tuple[int, int],
 ) -> Callable[[Tiling], tuple[float, float]]:
     """The same for a program: the work is that of its network, the memory is what the file says."""
     channels, height, width = shape
     like, ratio = restorer.mean, size[0] * size[1] / (height * width)
-    network = _estimator(restorer, shape, size, blends=blends)
+    network = _estimator(restorer, shape, size, target)
     before, after = memory_per_pixel
 
     def estimate(tiling: Tiling) -> tuple[float, float]:
         _, seconds = network(tiling)
-        tile = tiling.largest(height) * tiling.largest(width) * (before + after * ratio)
-        pictures = channels * height * width * (2 + (2 + blends) * ratio) * like.element_size()
-        return LIBRARIES + ARENA * tile + SLACK * pictures, seconds
+        rows, columns = tiling.largest(height), tiling.largest(width)
+        pictures = channels * (rows * width * (1 + 2 * ratio) + (size[0] * size[1] if size != target else 0))
+        return ARENA * rows * columns * (before + after * ratio) + SLACK * pictures * like.element_size(), seconds
 
     return estimate
 
@@ -232,9 +264,10 @@ def _memory(device: torch.device) -> tuple[float, float]:
 
 
 @cache
-def _machine(device: torch.device) -> tuple[float, float]:
-    """Multiply-adds and bytes per second, measured."""
+def _machine(device: torch.device) -> tuple[float, float, float]:
+    """Multiply-adds, bytes, and bicubically interpolated values per second, measured."""
     matrix, memory = torch.ones(768, 768, device=device), torch.ones(2**21, device=device)
+    picture = torch.ones(1, 3, 128, 128, device=device)
 
     def seconds(work: Callable[[], object]) -> float:
         taken = []
@@ -246,4 +279,8 @@ def _machine(device: torch.device) -> tuple[float, float]:
             taken.append(time.perf_counter() - started)
         return min(taken)
 
-    return 768**3 / seconds(lambda: matrix @ matrix), 2 * memory.nbytes / seconds(memory.clone)
+    return (
+        768**3 / seconds(lambda: matrix @ matrix),
+        2 * memory.nbytes / seconds(memory.clone),
+        4 * picture.numel() / seconds(lambda: resize(picture, (256, 256))),
+    )

@@ -7,7 +7,7 @@ features near the edges of tiles are approximate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from toolbox.config import EncoderConfig
 from toolbox.heap import trim_heap
+from toolbox.images.engine.rows import joined
 from toolbox.padding import alignment_of
 from toolbox.restorer import Restorer
 
@@ -30,6 +31,11 @@ class Tiling:
     alignment: int = 1  # tiles start at multiples of it
     trims: bool = False  # return free memory after each tile: a tenth slower, but gaps do not add up
 
+    @property
+    def margin(self) -> int:
+        """The halo at the alignment of tiles."""
+        return -(-self.halo // self.alignment) * self.alignment
+
     def within(self, height: int, width: int) -> Tiling:
         """The tiling for an image: one tile where the halo of any would be all of the image."""
         return replace(self, tile=None) if self.halo >= max(height, width) else self
@@ -40,7 +46,7 @@ class Tiling:
             return [(0, length, 0, length)]
         count = -(-length // self.tile)
         step = -(-length // (count * self.alignment)) * self.alignment
-        halo = -(-self.halo // self.alignment) * self.alignment
+        halo = self.margin
         return [
             (start, min(start + step, length), max(start - halo, 0), min(start + step + halo, length))
             for start in range(0, length, step)
@@ -70,21 +76,49 @@ def exact_tiling(encoder: EncoderConfig, tile: int | None = None) -> Tiling:
 
 def encode_in_tiles(restorer: Restorer, image: Tensor, tiling: Tiling, done: Callable[[], None]) -> Tensor:
     """The features (B, C, H, W) of a padded image (B, channels, H, W). It calls ``done`` after each tile."""
-    rows, columns = (tiling.segments(length) for length in image.shape[-2:])
-    features = image.new_empty(0)
-    for top, bottom, outer_top, outer_bottom in rows:
-        for left, right, outer_left, outer_right in columns:
-            tile = restorer.encode(image[..., outer_top:outer_bottom, outer_left:outer_right])
-            if tile.shape[-2:] == image.shape[-2:]:
-                features = tile  # of the whole image
+    height, width = image.shape[-2:]
+
+    def seen(start: int, stop: int) -> Tensor:
+        return image[..., start:stop, :]
+
+    bands = encode_rows(restorer, seen, (height, width), tiling, done)
+    return joined(bands, height, torch.channels_last)
+
+
+def encode_rows(
+    restorer: Restorer,
+    seen: Callable[[int, int], Tensor],
+    size: tuple[int, int],
+    tiling: Tiling,
+    done: Callable[[], None],
+) -> Iterator[Tensor]:
+    """Yield the features of a padded image from top to bottom, (B, C, some rows, W): those of a row of tiles at a time.
+
+    Args:
+        restorer: the network.
+        seen: returns the rows [start, stop) of the image, with its conditions.
+        size: (height, width) of the image.
+        tiling: the tiles.
+        done: called after each tile.
+    """
+    for top, bottom, outer_top, outer_bottom in tiling.segments(size[0]):
+        rows = seen(outer_top, outer_bottom)
+        features = rows.new_empty(0)
+        for left, right, outer_left, outer_right in tiling.segments(size[1]):
+            tile = restorer.encode(rows[..., outer_left:outer_right])
+            inside = tile[..., top - outer_top : bottom - outer_top, left - outer_left : right - outer_left]
+            if right - left == size[1]:
+                features = inside
             else:
                 if not features.numel():
-                    shape = (*tile.shape[:2], *image.shape[-2:])
-                    features = tile.new_empty(shape).to(memory_format=torch.channels_last)
-                inside = (..., slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
-                features[..., top:bottom, left:right] = tile[inside]
-            del tile
+                    shape = (*inside.shape[:3], size[1])
+                    features = torch.empty(
+                        shape, dtype=tile.dtype, device=tile.device, memory_format=torch.channels_last
+                    )
+                features[..., left:right] = inside
+            del tile, inside
             if tiling.trims:
                 trim_heap()
             done()
-    return features
+        del rows
+        yield features

@@ -45,8 +45,7 @@ def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Arr
         (_, white), start = image.tile[0].args, image.tile[0].offset
         deep, decode = white > 255, partial(_deep_ppm, start, image.size, white)
     else:
-        names = [str(part) for tile in image.tile for part in (tile.codec_name, *_each(tile.args))]
-        deep = not image.mode.startswith("I") and any(DEEP.fullmatch(name) for name in names)
+        deep = not image.mode.startswith("I") and _is_cut(image)
         if deep and image.format != "PNG":
             raise ImageError(
                 f"Toolbox does not read {image.format} with 16 bits per channel; save the picture as TIFF or PNG"
@@ -55,6 +54,11 @@ def deep_pixels(image: ImageFile.ImageFile, content: Callable[[], bytes]) -> Arr
     if deep and getattr(image, "n_frames", 1) > 1:
         raise ImageError("got an animation with more than 8 bits per channel, expected 8")
     return decode(content()) if deep else None
+
+
+def may_be_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether a picture, not yet loaded, may have more than 8 bits per channel."""
+    return image.mode.startswith("I") or image.format in ("JPEG2000", "AVIF", "PPM") or _is_cut(image)
 
 
 def deep_tiff_page(page: tifffile.TiffPage) -> Page:
@@ -118,6 +122,12 @@ def _without_alpha(paint: Array, alpha: Array) -> Array:
     return np.minimum(divided, white).astype(paint.dtype)
 
 
+def _is_cut(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow cuts a picture to 8 bits."""
+    names = [str(part) for tile in image.tile for part in (tile.codec_name, *_each(tile.args))]
+    return any(DEEP.fullmatch(name) for name in names)
+
+
 def _each(argument: Any) -> tuple[Any, ...]:
     return argument if isinstance(argument, tuple) else (argument,)
 
@@ -144,10 +154,10 @@ def _deep_png(transparent: Any, data: bytes) -> Array:
 def _stretched(values: Array, white: int) -> Array:
     """Stretch 0 … white to the full range of 8 or 16 bits."""
     if white == 255:
-        return values.astype(np.uint8)
+        return values.astype(np.uint8, copy=False)
     if white != 65535:
         values = (values.astype(np.uint32) * 65535 + white // 2) // white
-    return values.astype(np.uint16)
+    return values.astype(np.uint16, copy=False)
 
 
 def _bits_of_jpeg2000(data: bytes) -> int:

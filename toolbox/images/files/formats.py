@@ -25,6 +25,7 @@ class Format:
     deep: bool = False  # 16 bits per channel
     alpha: bool = True
     pages: bool = False
+    by_rows: bool = False  # whether rows are written as they come
     quality: int | None = None  # the default; None for a format without loss
 
 
@@ -44,7 +45,7 @@ KNOWN = {
     each.name: each
     for each in (
         Format("PNG", EVERYTHING, deep=True, pages=True),
-        Format("TIFF", EVERYTHING, deep=True, pages=True),
+        Format("TIFF", EVERYTHING, deep=True, pages=True, by_rows=True),
         Format("JPEG", EVERYTHING, alpha=False, quality=95),
         Format("WEBP", frozenset(("exif", "xmp", "icc")), pages=True, quality=95),
         Format("AVIF", frozenset(("exif", "xmp", "icc")), pages=True, quality=90),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -44,6 +46,28 @@ class Page:
     def channels(self, count: int) -> Array:
         """The bands if there are so many, for a network that takes them, or else the pixels."""
         return self.pixels if self.bands is None or self.bands.shape[2] != count else self.bands
+
+
+@dataclass(frozen=True)
+class StreamedPage:
+    """A page whose rows come from top to bottom, and only once: a large result that no array needs to hold."""
+
+    strips: Iterator[Array]  # some rows each, uint8 or uint16, as in Page.pixels, or (rows, W, N) bands
+    shape: tuple[int, ...]  # of all rows
+    metadata: Metadata = field(default_factory=Metadata)
+    notes: tuple[str, ...] = ()
+    of_bands: bool = False  # whether all channels are neither colors nor alpha
+
+    def whole(self) -> Page:
+        """The page with all of its rows in memory."""
+        first = next(self.strips)
+        pixels, top = np.empty(self.shape, first.dtype), 0
+        for strip in chain((first,), self.strips):
+            pixels[top : top + len(strip)] = strip
+            top += len(strip)
+        if self.of_bands:
+            return page_of_bands(pixels, self.metadata, self.notes)
+        return Page(pixels, self.metadata, self.notes)
 
 
 def page_of_bands(bands: Array, metadata: Metadata, notes: tuple[str, ...] = ()) -> Page:

@@ -7,10 +7,11 @@ import io
 import logging
 import stat
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from toolbox.errors import ImageError
 from toolbox.images.files.color import cmyk_to_rgb
-from toolbox.images.files.deep import TIFF_COLORS, bands_of, deep_pixels, deep_tiff_page
+from toolbox.images.files.deep import TIFF_COLORS, bands_of, deep_pixels, deep_tiff_page, may_be_deep
 from toolbox.images.files.formats import RAW, READ, Reader, reader_for, refused_name
 from toolbox.images.files.metadata import ORIENTATION, metadata_of
 from toolbox.images.files.page import TURNS, Page, upright
@@ -31,6 +32,7 @@ ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF", "FLI")
 DNG_VERSION, MOSAIC, LINEAR_RAW = 50706, 32803, 34892  # a tag of TIFF, and photometric interpretations
 PREVIEWS = 8  # parts of a raw picture to look at
 UNSIGNED = ("TGA", "PCX", "ICO", "CUR", "XBM", "FLI", "DIB")  # formats whose first bytes many other files have too
+STEP = 2**20  # pixels to copy at a time
 SILENCE = logging.NullHandler()
 
 
@@ -43,6 +45,8 @@ class PictureFile:
         self._image: ImageFile.ImageFile | None = None
         self._tiff: tifffile.TiffFile | None = None
         self._shapes: dict[int, tuple[int, int, int]] = {}  # from the headers, which decoding adds to
+        self._kept: dict[int, Page] = {}
+        self.decoding_seconds = 0.0  # of the last page
         try:
             with faults(name):
                 self._open()
@@ -62,9 +66,9 @@ class PictureFile:
         kind = refused_name(start)
         if kind == RAW:  # which may look like a TIFF
             raise _refusal(kind)
-        formats = READ if (reader := reader_for(start)) is None else (_loaded(reader),)
+        self._formats = READ if (reader := reader_for(start)) is None else (_loaded(reader),)
         try:
-            self._image = Image.open(self._data, formats=formats)
+            self._image = Image.open(self._source(), formats=self._formats)
             self.format = self._image.format or ""
         except UnidentifiedImageError:
             if kind is not None:
@@ -73,8 +77,7 @@ class PictureFile:
                 raise
             self.format = "TIFF"
         if self.format == "TIFF":
-            own = io.BytesIO(self._data.getvalue()) if isinstance(self._data, io.BytesIO) else self._data
-            self._tiff = tifffile.TiffFile(own)
+            self._tiff = tifffile.TiffFile(self._source())
             if _is_raw(self._tiff.pages[0].aspage()):
                 raise _refusal(RAW)
 
@@ -110,25 +113,61 @@ class PictureFile:
         with faults(self.name):
             return 0 if self._tiff is None else bands_of(self._tiff.pages[number].aspage())
 
-    def page(self, number: int) -> Page:
-        """Decode a page.
+    def page(self, number: int, *, keep: bool = False) -> Page:
+        """Decode a page, or take the one that was kept.
+
+        Args:
+            number: one of ``pages``.
+            keep: keep the page for the next call, which then decodes nothing.
 
         Raises:
             ImageError: the page is damaged, or Toolbox would lose some of its data.
         """
+        page = self._kept.pop(number) if number in self._kept else self._decoded(number)
+        if keep:
+            self._kept[number] = page
+        return page
+
+    def keeps(self, number: int) -> bool:
+        """Whether a page is decoded already."""
+        return number in self._kept
+
+    def itemsize(self, number: int) -> int:
+        """The bytes of a decoded value, at most, from the header alone."""
         with faults(self.name):
-            deep = self._deep_page(number)
-            if deep is not None:
-                return deep_tiff_page(deep)
-            image = self._seek(number)
-            orientation = self._orientation(image)
-            decoded = deep_pixels(image, self.content)
-            image.load()
-            metadata, notes = metadata_of(image), tuple[str, ...]()
-            if decoded is None:
-                decoded, icc, notes = pixels_of(image, metadata.icc)
-                metadata = dataclasses.replace(metadata, icc=icc)
-            return upright(decoded, orientation, metadata, notes)
+            page = self._deep_page(number)
+            if page is not None:
+                return 2 if page.bitspersample > 8 else 1
+            return 2 if may_be_deep(self._seek(number)) else 1
+
+    def _decoded(self, number: int) -> Page:
+        started = time.perf_counter()
+        with faults(self.name):
+            page = self._decoded_now(number)
+        self.decoding_seconds = time.perf_counter() - started
+        return page
+
+    def _decoded_now(self, number: int) -> Page:
+        deep = self._deep_page(number)
+        if deep is not None:
+            return deep_tiff_page(deep)
+        image = self._seek(number)
+        orientation = self._orientation(image)
+        decoded = deep_pixels(image, self.content)
+        image.load()
+        metadata, notes = metadata_of(image), tuple[str, ...]()
+        if decoded is None:
+            decoded, icc, notes = pixels_of(image, metadata.icc)
+            metadata = dataclasses.replace(metadata, icc=icc)
+        if len(self.pages) == 1:
+            self._forget_pixels()
+        return upright(decoded, orientation, metadata, notes)
+
+    def _forget_pixels(self) -> None:
+        """Free the pixels that Pillow holds, of which there is a copy now."""
+        if self._image is not None:
+            self._image.close()
+            self._image = Image.open(self._source(), formats=self._formats)
 
     def durations(self) -> list[float]:
         """The duration of each frame of an animation, in milliseconds."""
@@ -183,6 +222,10 @@ class PictureFile:
             return self._data.getbuffer()[:count].tobytes()
         with self._data.open("rb") as file:
             return file.read(count)
+
+    def _source(self) -> io.BytesIO | Path:
+        """The file for a decoder, which may close it."""
+        return io.BytesIO(self._data.getvalue()) if isinstance(self._data, io.BytesIO) else self._data
 
     def content(self) -> bytes:
         """The bytes of the file."""
@@ -301,7 +344,21 @@ def pixels_of(image: Image.Image, icc: bytes) -> tuple[Array, bytes, tuple[str, 
     if image.format == "PPM" and image.mode == "I":  # 16 bits that Pillow stretched
         return np.asarray(image).astype(np.uint16), icc, ()
     notes = ("converted the palette to RGB",) if image.mode in ("P", "PA") else ()
-    return np.asarray(direct(image)), icc, notes
+    return _copied(direct(image)), icc, notes
+
+
+def _copied(image: Image.Image) -> Array:
+    """The pixels of a picture, some rows at a time, because Pillow would hold two more copies of all of them."""
+    width, height = image.size
+    step = max(1, STEP // max(1, width))
+    strips = (np.asarray(image.crop((0, top, width, min(top + step, height)))) for top in range(0, height, step))
+    if height <= step:
+        return next(strips)
+    first = next(strips)
+    pixels = np.empty((height, *first.shape[1:]), first.dtype)
+    for number, strip in enumerate(chain((first,), strips)):
+        pixels[number * step : number * step + len(strip)] = strip
+    return pixels
 
 
 def direct(image: Image.Image) -> Image.Image:

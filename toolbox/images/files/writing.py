@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from toolbox.errors import ImageError
 from toolbox.files import written_beside
 from toolbox.images.files.formats import CannotHold, Format
 from toolbox.images.files.metadata import Metadata
-from toolbox.images.files.page import Page
+from toolbox.images.files.page import Page, StreamedPage
 from toolbox.images.files.tiff import TiffWriter
 from toolbox.pixels import eight_bits
 
@@ -50,7 +49,7 @@ def unwritable(name: str) -> Iterator[None]:
 
 def write_pages(
     file: IO[bytes],
-    pages: Iterable[Page],
+    pages: Iterable[Page | StreamedPage],
     kind: Format,
     quality: int | None = None,
     durations: Sequence[float] = (),
@@ -73,13 +72,14 @@ def write_pages(
         CannotHold: the format cannot hold the pages.
     """
     notes: dict[str, None] = {}  # in order, each once
-    fitting = (_fitted(page, kind, notes) for page in pages)
-    first = next(fitting)
     if kind.name == "TIFF":
         writer = TiffWriter(file)
-        for page in itertools.chain((first,), fitting):
+        for page in pages:
             writer.write(page)
-    elif durations:
+        return []
+    fitting = (_fitted(page if isinstance(page, Page) else page.whole(), kind, notes) for page in pages)
+    first = next(fitting)
+    if durations:
         _write_animation(file, first, fitting, kind, quality, durations, loop)
     elif kind.name == "PNG":
         file.write(_png(first))

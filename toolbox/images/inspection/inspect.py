@@ -86,7 +86,7 @@ def inspect_file(file: PictureFile) -> Inspection:
             f"{file.name}: looking at {width}x{height} pixels takes {needed / 1e9:.2f} GB, expected at most "
             f"{free / 1e9:.2f} GB; name a model, or use a smaller picture or more memory"
         )
-    return inspect_pixels(file.page(file.pages[0]).pixels, file.tables)
+    return inspect_pixels(file.page(file.pages[0], keep=True).pixels, file.tables)
 
 
 def inspect_pixels(pixels: Array, tables: Tables | None = None) -> Inspection:
