@@ -35,12 +35,9 @@ def measure(info: ComponentInfo, config: Any) -> Measured:
     """One component on SIDE × SIDE pixels, or the next multiple that it needs."""
     side = SIDE + -SIDE % config.padding().multiple
     if info.kind == "decoder":
-        features = CHANNELS
-        try:
-            config.check_join(features, 3)
-        except ValueError:
-            features = 3  # it works on the image itself
         sizes = config.sizes()
+        # Most take any number; some work on the image itself, or on the pixels of a larger one.
+        features = CHANNELS if _joins(config, CHANNELS) else 3 if _joins(config, 3) else 3 * sizes**2
         size = scaled_size(side, side, SCALE if sizes == "any" else sizes if isinstance(sizes, int) else 1)
         return _decoder(_Key(ComponentSpec(info, config)), features, 3, side, size)
     if info.kind == "transition":
@@ -51,6 +48,15 @@ def measure(info: ComponentInfo, config: Any) -> Measured:
         build = functools.partial(info.factory, config, channels=CHANNELS)
         return _run(build, (CHANNELS, side, side), lambda module, x: module(x, None)[0])
     return _encoder(_Key(ComponentSpec(info, config)), 3, side)
+
+
+def _joins(config: Any, features: int) -> bool:
+    """Whether a decoder turns so many channels into a color image."""
+    try:
+        config.check_join(features, 3)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def _support(checkpoint: Checkpoint) -> Any:
 
 def _plan(checkpoint: Checkpoint, hints: SpandrelHints) -> Conversion:
     if not library.is_installed():
-        raise WeightsError(f"no other format fits, and spandrel may know it; {library.MISSING}")
+        raise WeightsError(f"no other format fits, and spandrel, which may know it, {library.INSTALL}")
     support = _support(checkpoint)
     if support is None:
         raise WeightsError("spandrel knows no architecture with such tensors")

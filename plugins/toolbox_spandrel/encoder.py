@@ -192,12 +192,16 @@ class Spandrel(nn.Module):
         # A network on the meta device that is built to learn the number of its features has not got it yet.
         self.out_channels = config.out_channels(channels) if channels else 0
 
-    def _apply(self, *args: Any, **kwargs: Any) -> Spandrel:
-        """Keep the weights contiguous, as spandrel has them, because some of its networks take views of features."""
-        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
-        for parameter in self.network.parameters():
-            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
-        return self
+    def _apply(self, function: Any, recurse: bool = True) -> Spandrel:
+        """Keep the weights contiguous, because some networks of spandrel take views of features that follow them.
+
+        The function moves or converts a tensor. Flat ones have no other layout.
+        """
+
+        def on_flat(tensor: Tensor) -> Tensor:
+            return function(tensor.flatten()).view(tensor.shape)
+
+        return super()._apply(on_flat, recurse)  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, channels, H, W) → (B, out_channels, H, W)."""

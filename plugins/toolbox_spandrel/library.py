@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-MISSING = "it needs spandrel, which is not installed; pip install 'toolbox-restoration[spandrel]'"
+INSTALL = "is not installed; pip install 'toolbox-restoration[spandrel]'"
 OURS = "Toolbox"  # the architecture that toolbox.integrations.spandrel adds to spandrel's
 LARGEST = 2**30  # parameters of a network that is built only to describe it
 
@@ -55,7 +55,7 @@ def library() -> Any:
         ValueError: it is not installed.
     """
     if not is_installed():
-        raise ValueError(MISSING)
+        raise ValueError(f"spandrel {INSTALL}")
     with quiet():
         return importlib.import_module("spandrel")
 

@@ -22,7 +22,7 @@ from toolbox.testing import check_component
 spandrel = pytest.importorskip("spandrel")
 
 from toolbox_spandrel import library  # noqa: E402  # it needs spandrel
-from toolbox_spandrel.encoder import ONE_BY_ONE, SPANDREL  # noqa: E402
+from toolbox_spandrel.encoder import ONE_BY_ONE, SPANDREL, SpandrelConfig  # noqa: E402
 from toolbox_spandrel.taps import TAPS  # noqa: E402
 
 IDS = [name for _, name, _ in TINY]
@@ -174,6 +174,9 @@ def test_features_are_those_that_go_into_the_upsampler(architecture: str, name: 
 def test_features_see_as_far_as_their_convolutions() -> None:
     compact = toolbox.build(spec_of("Compact", "SRVGGNetCompact", {**COMPACT, "num_conv": 5}))
     assert compact.spec.encoder.config.receptive_field() == 6
+    esrgan = SpandrelConfig(architecture="ESRGAN", hyperparameters={"num_filters": 4, "num_blocks": 2}, gives="pixels")
+    # The first convolution, fifteen in each block, the one behind, and the four at ×2 and ×4, which see two pixels.
+    assert esrgan.receptive_field() == 1 + 2 * 15 + 1 + 2
     span = {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 4}
     ours = toolbox.build({"channels": 3, "encoder": {"name": "span", "channels": 4, "blocks": 6}, "decoder": "conv"})
     theirs = toolbox.build(spec_of("SPAN", "SPAN", span))

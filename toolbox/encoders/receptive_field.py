@@ -240,6 +240,7 @@ RULES: dict[Any, Reach] = {
     aten.native_layer_norm: _layer_norm,
     aten.native_batch_norm: _unchanged,
     aten._native_batch_norm_legit_no_training: _unchanged,
+    aten.reflection_pad2d: _unchanged,  # an empty padding, as below
     aten.replication_pad2d: _unchanged,  # an empty padding, since the image has a size that needs none
     aten.alias: _unchanged,
     aten._prelu_kernel: _unchanged,  # whose slopes are for channels
