@@ -32,13 +32,13 @@ class Restorer(nn.Module):
 
     mean: Tensor
     std: Tensor
+    source: str | None = None  # hf://user/repo@COMMIT/file, if its weights are from the hub
 
     def __init__(self, spec: ArchitectureSpec) -> None:
         super().__init__()
         self.spec = spec
         self.padding = spec.padding
         self.training_record: dict[str, Any] = {}  # data, protocol, scores; stored in the weights file
-        self.source: str | None = None  # hf://user/repo@COMMIT/file, if its weights are from the hub
         for name, value in (("mean", spec.normalization.mean), ("std", spec.normalization.std)):
             values = torch.tensor(value if isinstance(value, tuple) else [value])
             self.register_buffer(name, values.view(1, -1, 1, 1), persistent=False)

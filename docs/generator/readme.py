@@ -28,12 +28,16 @@ def pages() -> Iterator[tuple[str, str]]:
 def _systems() -> str:
     """Papers in the order of the catalog, each with the first of its networks and the names of the others.
 
-    The networks of a plugin without components are hybrids of several papers, in one row.
+    The networks of a plugin without components are hybrids of several papers, in one row. Those of a library that
+    Toolbox takes whole are left out.
     """
     with_parts = {info.provider for info in list_components()}
+    taken = {each.provider for each in records("converters") if each.fallback}
     groups: dict[tuple[str, str], list[ArchitectureInfo]] = {}
     order = list(shipped_providers())
     for info in sorted(architectures(), key=lambda info: order.index(info.name)):
+        if info.provider in taken:
+            continue
         paper = specs()[info.name].paper if info.provider in with_parts else ""
         groups.setdefault((info.provider, paper), []).append(info)
     converters: list[ConverterInfo] = [each for each in records("converters") if each.url]

@@ -58,6 +58,6 @@ def test_the_benchmarks_of_the_readme_can_be_run_in_parts() -> None:
     done = subprocess.run([*script, "speed"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert (
-        "got speed, expected some of attention, nlrn, decoders, encoders, blocks, networks, memory, growth, training"
+        "got speed, expected some of attention, nlrn, decoders, encoders, blocks, networks, runtimes, memory, growth, training"
         in done.stderr
     )

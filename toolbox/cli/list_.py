@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,6 +87,8 @@ def _license(architecture: ArchitectureInfo, registries: Registries) -> str | No
 
     if architecture.weights is None:
         return None
+    if not isinstance(architecture.weights, Path):  # of the hub, which a list does not ask
+        return license_of(architecture.name, registries)
     return read_metadata(architecture.weights).get("modelspec.license") or license_of(architecture.name, registries)
 
 
