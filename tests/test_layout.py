@@ -31,7 +31,7 @@ LAYERS = [
     {"anatomy", "images", "losses", "exporting"},
     {"evaluation", "datasets"},
     {"training"},
-    {"plugin", "builtin", "benchmarking", "testing", "inspection"},
+    {"plugin", "builtin", "benchmarking", "testing", "inspection", "serving"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

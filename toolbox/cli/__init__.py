@@ -24,6 +24,7 @@ from toolbox.cli import (
     plugin,
     restore,
     schema,
+    serve,
     show,
     train,
 )
@@ -43,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("restore")(restore.restore)
+app.command("serve")(serve.serve)
 app.command("inspect")(inspect_.inspect_)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
