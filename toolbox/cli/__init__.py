@@ -26,6 +26,7 @@ from toolbox.cli import (
     schema,
     serve,
     show,
+    summarize,
     train,
 )
 from toolbox.cli.plugin_commands import Commands
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
+app.command("summarize")(summarize.summarize)
 app.command("inspect")(inspect_.inspect_)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)
