@@ -19,8 +19,9 @@ from toolbox.serving.supervisor import Supervisor, TooSlow, WorkerLost
 class Worker(Supervisor):
     """A worker in this process, whose tasks end when the test says so."""
 
-    def __init__(self, limits: Limits, failures: int = 0) -> None:
+    def __init__(self, limits: Limits, failures: int = 0, fault: str = "") -> None:
         super().__init__((), limits, Path())
+        self.fault = fault  # of loading the models, in the place of a failure to start
         self.failures, self.starts, self.done = failures, 0, list[str]()
         self._alive, self._outcome = False, asyncio.get_running_loop().create_future()
         self._outcome.cancel()  # no task runs yet
@@ -31,13 +32,13 @@ class Worker(Supervisor):
 
     async def start(self) -> None:
         self.starts += 1
-        if self.starts <= self.failures:
+        if self.starts <= self.failures and not self.fault:
             raise WorkerLost("ended the worker with the code 1")
         self._alive = True
 
     async def run(self, task: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
         if task["kind"] == "models":
-            return {"report": [{"name": "one"}]}
+            return {"error": self.fault, "status": 422} if self.fault else {"report": [{"name": "one"}]}
         self._outcome = asyncio.get_running_loop().create_future()
         progress(0.25)
         try:
@@ -65,9 +66,9 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(test(), 30))
 
 
-async def begun(folder: Path, failures: int = 0, **limits: Any) -> tuple[Jobs, Worker]:
+async def begun(folder: Path, failures: int = 0, fault: str = "", **limits: Any) -> tuple[Jobs, Worker]:
     bounds = Limits(**limits)
-    worker = Worker(bounds, failures)
+    worker = Worker(bounds, failures, fault)
     jobs = Jobs(worker, bounds, folder)
     jobs.begin()
     if not failures:
@@ -140,7 +141,28 @@ def test_stopping_the_server_tells_every_job(tmp_path: Path) -> None:
     run(test)
 
 
-def test_a_running_job_that_is_discarded_frees_the_worker_for_the_next(tmp_path: Path) -> None:
+def test_a_running_job_that_is_discarded_may_end_before_the_worker_is_killed(tmp_path: Path) -> None:
+    async def test() -> None:
+        jobs, worker = await begun(tmp_path)
+        job = submitted(jobs)
+        await settled()
+        gone = asyncio.create_task(jobs.discard(job))
+        await settled()
+        assert job.state == "stopped"
+        worker.end()
+        await gone
+        assert worker.starts == 1
+        assert not job.folder.exists()
+        await jobs.stop()
+
+    run(test)
+
+
+def test_a_running_job_that_is_discarded_frees_the_worker_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolbox.serving.jobs.REST", 0.1)
+
     async def test() -> None:
         jobs, worker = await begun(tmp_path)
         first, second = submitted(jobs, "first.png"), submitted(jobs, "second.png")
@@ -211,6 +233,18 @@ def test_a_worker_that_does_not_start_fails_the_jobs_and_is_tried_again(tmp_path
         assert "does not start" in str(job.error)
         assert await jobs.ready(20) == [{"name": "one"}]
         assert worker.starts == 2
+        await jobs.stop()
+
+    run(test)
+
+
+def test_models_that_cannot_be_loaded_are_as_a_worker_that_does_not_start(tmp_path: Path) -> None:
+    async def test() -> None:
+        jobs, worker = await begun(tmp_path, failures=1, fault="got device cuda, which this machine does not do")
+        job = submitted(jobs)
+        await job.wait()
+        assert job.status == 503
+        assert worker.pid is None
         await jobs.stop()
 
     run(test)

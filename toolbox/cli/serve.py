@@ -53,6 +53,8 @@ def serve(
     from toolbox.errors import ToolboxError
 
     try:
+        import python_multipart  # noqa: F401  # which Starlette would miss at the first upload
+
         from toolbox.serving.limits import MB, Limits
         from toolbox.serving.server import ServerSettings
         from toolbox.serving.server import serve as serve_until_stopped
@@ -64,8 +66,13 @@ def serve(
         from toolbox.images.engine.plan import parse_memory
 
         parse_memory(max_memory)
+    if catalog:
+        from toolbox.discovery import installed_with
+
+        installed_with(catalog)  # refuses a wrong one now, and not in the worker
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("toolbox.serving").setLevel(logging.INFO)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its warnings quote what clients send
     pixels = int(max_pixels * 1e6)
     limits = replace(Limits(), upload=max_upload * MB, pixels=pixels, job_seconds=max_seconds, waiting=max_waiting)
     tasks = {

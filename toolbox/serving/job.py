@@ -34,6 +34,7 @@ class Job:
     started: float | None = None  # seconds of the monotonic clock
     ended: float | None = None
     bytes: int = 0  # of its files, once it has ended
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # set once the worker has nothing to do with it any more
     changed: asyncio.Event = field(default_factory=asyncio.Event)  # set at the next change, and then replaced
 
     @property

@@ -21,6 +21,7 @@ from toolbox.serving.supervisor import Supervisor, TooSlow, WorkerLost
 
 LOG = logging.getLogger(__name__)
 TIDY = 5.0  # seconds between two looks for jobs that are kept too long
+REST = 2.0  # seconds for the rest of a job that is stopped, which may cost less than another worker
 PAUSES = (0.0, 1.0, 5.0, 30.0)  # seconds before another start of a worker that did not start
 STOPPING = "the server is stopping; send the picture again later"
 
@@ -146,8 +147,12 @@ class Jobs:
         if not job.has_ended:
             job.fail("the job was stopped", 409, "stopped")
         self._jobs.pop(job.id, None)
-        if running:  # a new one is started at once
-            await self.worker.kill()
+        if running:
+            try:
+                async with asyncio.timeout(REST):
+                    await job.left.wait()
+            except TimeoutError:
+                await self.worker.kill()  # another one is started at once
         job.remove_files()
 
     # In turn
@@ -166,11 +171,10 @@ class Jobs:
             await asyncio.sleep(PAUSES[min(self._failures, len(PAUSES) - 1)])
             try:
                 await self.worker.start()
-                if not self.models:
-                    self.models = (await self.worker.run({"kind": "models"}, lambda _: None))["report"]
+                self.models = self.models or await self._load_models()
             except WorkerLost as error:
                 self._failures += 1
-                LOG.warning("the worker did not start: it %s", error)
+                LOG.warning("the worker did not start: %s", error)
                 while not self._queue.empty():
                     job = self._queue.get_nowait()
                     if job.state == "waiting":
@@ -178,6 +182,19 @@ class Jobs:
             else:
                 self._failures = 0
                 self._ready.set()
+
+    async def _load_models(self) -> list[dict[str, Any]]:
+        """Let the worker load its models.
+
+        Raises:
+            WorkerLost: it cannot, for instance because the machine has no such device.
+        """
+        outcome = await self.worker.run({"kind": "models"}, lambda _: None)
+        if "report" not in outcome:
+            await self.worker.kill()
+            raise WorkerLost(outcome["error"])
+        models: list[dict[str, Any]] = outcome["report"]
+        return models
 
     async def _run(self, job: Job) -> None:
         job.start()
@@ -187,6 +204,8 @@ class Jobs:
             outcome = await self.worker.run(task | {"views": job.views}, job.advance)
         except WorkerLost as error:
             outcome = {"error": f"{job.name}: the job {error}", "status": 504 if isinstance(error, TooSlow) else 500}
+        finally:
+            job.left.set()
         self._seconds.append(time.monotonic() - began)
         if job.has_ended:  # it was stopped meanwhile
             return

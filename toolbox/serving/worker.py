@@ -78,10 +78,10 @@ def _outcome(tasks: Tasks, task: dict[str, Any], say: Callable[[dict[str, Any]],
             spoke = time.monotonic()
             say({"progress": round(part, 4)})
 
-    if task["kind"] == "models":
-        return {"report": tasks.models()}
-    folder, name = Path(task["folder"]), task["name"]
     try:
+        if task["kind"] == "models":
+            return {"report": tasks.models()}
+        folder, name = Path(task["folder"]), task["name"]
         if task["kind"] == "inspect":
             return {"report": tasks.inspect(folder, name)}
         options = Options.model_validate(task["options"])
