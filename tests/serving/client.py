@@ -56,12 +56,15 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[Server]:
-    """``toolbox serve`` with options, which is stopped at the end. Its temporary files are in ``folder``."""
+def running(folder: Path, *options: str, **variables: str) -> Iterator[Server]:
+    """``toolbox serve`` with options, which is stopped at the end. Its temporary files are in ``folder``.
+
+    The variables are those of its environment.
+    """
     temporary, log = folder / "temporary", folder / "log"
     temporary.mkdir()
     command = [sys.executable, "-m", "toolbox", "serve", "--port", "0", "--no-open", *options]
-    environment = os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | variables
     with (
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process,

@@ -323,7 +323,8 @@ def test_many_clients_at_once_all_get_an_answer(client: httpx.Client, server: Se
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_is_stopped_tells_its_clients_and_leaves_nothing(sent: int, tmp_path: Path) -> None:
-    with running(tmp_path, "--threads", "1") as server, server.client() as client:
+    few = {"TOOLBOX_PLUGINS": "toolbox_nlrn"}  # whose models are loaded fast
+    with running(tmp_path, "--threads", "1", **few) as server, server.client() as client:
         until(lambda: client.get("/api/models").status_code == 200, 300)
         job, waiting = submitted(client, slow_picture(), **SLOW), submitted(client, png(24, 32))
         until(lambda: client.get(f"/api/jobs/{job}").json()["state"] == "running")
