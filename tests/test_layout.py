@@ -30,7 +30,7 @@ LAYERS = [
     {"anatomy", "images", "losses", "exporting", "integrations"},
     {"evaluation", "datasets"},
     {"training"},
-    {"plugin", "builtin", "benchmarking", "testing", "inspection", "publishing"},
+    {"plugin", "builtin", "benchmarking", "testing", "inspection", "publishing", "serving"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

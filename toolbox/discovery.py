@@ -7,6 +7,7 @@ import importlib
 import warnings
 from collections.abc import Iterable
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -53,6 +54,14 @@ def create_plugin_manager() -> pluggy.PluginManager:
 def installed() -> Registries:
     """The registries of the core and every installed plugin, discovered on the first call."""
     return discover(declared(PLUGIN_GROUP))
+
+
+def installed_with(catalogs: Iterable[Path]) -> Registries:
+    """The installed registries with the architectures of catalogs, which are YAML files."""
+    registries = installed()
+    for path in catalogs:
+        registries = registries.with_architectures(str(path), catalog.read_catalog(path))
+    return registries
 
 
 def in_use(registries: Registries | None) -> Registries:

@@ -3,6 +3,7 @@ const MOST_PIXELS = 4e6; // of a picture
 const MOST_RESULT = 24e6; // pixels of a result, which the page holds twice with 4 bytes each
 const here = new URL(".", document.currentScript.src);
 const find = (name) => document.getElementById(`try-${name}`);
+const view = beforeAfter(find("view")); // of slider.js
 
 const state = { networks: [], picture: null, worker: null, busy: false };
 
@@ -29,8 +30,6 @@ async function start() {
   find("sample").addEventListener("click", takeSample);
   find("restore").addEventListener("click", restore);
   find("abort").addEventListener("click", abort);
-  find("slider").addEventListener("input", (event) => split(event.target.value));
-  find("zoom").addEventListener("input", (event) => zoom(event.target.value));
   const drop = find("drop");
   for (const name of ["dragover", "dragleave", "drop"]) {
     drop.addEventListener(name, (event) => {
@@ -89,7 +88,7 @@ async function open(file) {
   find("after").hidden = true;
   find("save").hidden = true;
   find("restore").disabled = false;
-  zoom(find("zoom").value);
+  view.refresh();
   say(`${file.name}, ${width} × ${height} pixels.`);
 }
 
@@ -129,8 +128,7 @@ function show({ pixels, width, height, threads }, picture, network, scale) {
   [canvas.width, canvas.height] = [width, height];
   canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
   canvas.hidden = false;
-  split(find("slider").value);
-  zoom(find("zoom").value);
+  view.refresh();
   const seconds = (performance.now() - state.started) / 1000;
   stop(`${width} × ${height} pixels, by ${network.name} in ${seconds.toFixed(1)} s on ${threads} ${threads > 1 ? "threads" : "thread"}.`);
   canvas.toBlob((blob) => {
@@ -160,17 +158,6 @@ function setBusy(busy) {
   find("scale").disabled = busy || chosen().scales.length === 1;
   find("progress").hidden = !busy;
   find("progress").value = 0;
-}
-
-// The result is right of the split, the picture left of it.
-function split(percent) {
-  find("after").style.clipPath = `inset(0 0 0 ${percent}%)`;
-  find("line").style.left = `${percent}%`;
-}
-
-function zoom(factor) {
-  find("stack").style.width = `${factor * 100}%`;
-  find("zoomed").textContent = `${Number(factor)}×`;
 }
 
 start();

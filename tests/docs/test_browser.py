@@ -131,7 +131,7 @@ def test_a_picture_is_dropped_compared_and_zoomed(page: Any) -> None:
     page.focus("#try-zoom")
     page.keyboard.press("End")
     assert page.text_content("#try-zoomed") == "8×"
-    stack, window = (page.locator(each).bounding_box()["width"] for each in ("#try-stack", ".try-window"))
+    stack, window = (page.locator(each).bounding_box()["width"] for each in ("#try-stack", ".ba-window"))
     assert stack > 7 * window
 
 

@@ -29,7 +29,7 @@ from toolbox.images import restore_files as batch_module
 from toolbox.images.engine.request import Geometry, Request
 from toolbox.images.jobs import find_sources, output_of
 from toolbox.images.restore_file import Networks, Settings, restore_file
-from toolbox.images.restore_files import FilesRun, Outcome, Streams
+from toolbox.images.restore_files import FilesRun, Outcome, Streams, existing
 
 
 def batch(arguments: list[Any], output: str | Path | None, workers: int = 1, scale: float = 2, **more: Any) -> FilesRun:
@@ -117,11 +117,11 @@ def test_workers_change_no_value(scans: Path, tmp_path: Path) -> None:
 def test_what_is_there_is_skipped_on_request(scans: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "b.png").write_bytes(b"an earlier result")
-    outcomes = run(batch([scans], f"{tmp_path}/out/", skip_existing=True))
+    outcomes = run(batch([scans], f"{tmp_path}/out/", skip=existing))
     assert outcomes[1].skipped == str(tmp_path / "out" / "b.png")
     assert (tmp_path / "out" / "b.png").read_bytes() == b"an earlier result"
     assert sum(outcome.report is not None for outcome in outcomes) == 3
-    again = run(batch([scans], f"{tmp_path}/out/", skip_existing=True))
+    again = run(batch([scans], f"{tmp_path}/out/", skip=existing))
     assert sum(outcome.skipped is not None for outcome in again) == 4
 
 

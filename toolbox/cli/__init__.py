@@ -25,7 +25,9 @@ from toolbox.cli import (
     push,
     restore,
     schema,
+    serve,
     show,
+    summarize,
     train,
 )
 from toolbox.cli.plugin_commands import Commands
@@ -45,6 +47,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("restore")(restore.restore)
+app.command("serve")(serve.serve)
+app.command("summarize")(summarize.summarize)
 app.command("inspect")(inspect_.inspect_)
 app.command("compare")(compare.compare)
 app.command("convert")(convert.convert)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,7 +45,7 @@ def inspect_(
             failures.append(printable(error))
             records.append({"input": str(source), "error": printable(error)})
             continue
-        records.append({"input": str(source), **_record(seen)})
+        records.append({"input": str(source), **seen.record()})
         if not as_json:
             typer.echo(f"{source!s}: {_sentence(seen)}")
     if as_json:
@@ -55,16 +54,6 @@ def inspect_(
         typer.echo(f"error: {sentence}", err=True)
     if failures:
         raise typer.Exit(1)
-
-
-def _record(seen: Inspection) -> dict[str, Any]:
-    """What was seen and the choices, for JSON."""
-    same, resized = seen.choice(), seen.choice(resizes=True)
-    return asdict(seen) | {
-        "models": list(same.models),
-        "models_with_a_size": list(resized.models),
-        "reason": same.reason,
-    }
 
 
 def _sentence(seen: Inspection) -> str:

@@ -12,10 +12,6 @@ from toolbox.cli.options import Catalog, Json, registries_with
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolbox.registry import Registries
-
-CLEAN, RESIZE = "keep the size", "give any size"
-
 
 def models(catalog: Catalog = None, as_json: Json = False) -> None:
     """List the networks that have weights, by purpose, with quality and time.
@@ -23,32 +19,18 @@ def models(catalog: Catalog = None, as_json: Json = False) -> None:
     The quality is the score of the training, by the protocol that it names. The time is an estimate for this machine,
     in seconds per megapixel of the result; networks that give any size enlarge 2 times.
     """
+    from toolbox.images.ready import ready_names, ready_record
+    from toolbox.weights.file import load
+
     registries = registries_with(catalog)
-    records = [_record(each.name, each.summary, registries) for each in registries.architectures if each.weights]
+    records = [
+        ready_record(name, registries.architectures[name].summary, load(name, registries=registries))
+        for name in ready_names(registries)
+    ]
     if as_json:
         typer.echo(json.dumps(records, indent=2))
         return
     _print(records)
-
-
-def _record(name: str, summary: str, registries: Registries) -> dict[str, Any]:
-    from toolbox.images.engine.plan import make_plan
-    from toolbox.images.engine.request import Geometry, Request
-    from toolbox.weights.file import load
-
-    restorer = load(name, registries=registries)
-    sizes, side = restorer.sizes, 500
-    request = Request(Geometry(scale=2 if sizes == "any" else None))
-    plan = make_plan(restorer, (3, side, side), request, estimate_small=True)
-    purposes = {"same": CLEAN, "any": RESIZE}
-    return {
-        "name": name,
-        "purpose": purposes.get(str(sizes), f"enlarge {sizes} times"),
-        "summary": summary,
-        "protocol": restorer.training_record.get("protocol"),
-        "psnr": restorer.training_record.get("psnr", {}),
-        "seconds_per_megapixel": round((plan.seconds or 0) / (plan.size[0] * plan.size[1] / 1e6), 2),
-    }
 
 
 def _print(records: Sequence[dict[str, Any]]) -> None:

@@ -28,13 +28,9 @@ Dtype = Annotated[
 
 def registries_with(catalogs: list[Path] | None) -> Registries:
     """The installed registries with the architectures of the user's own catalogs."""
-    from toolbox.catalog import read_catalog
-    from toolbox.discovery import installed
+    from toolbox.discovery import installed_with
 
-    found = installed()
-    for path in catalogs or []:
-        found = found.with_architectures(str(path), read_catalog(path))
-    return found
+    return installed_with(catalogs or ())
 
 
 def parse_scale(text: str) -> float:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from toolbox.images.models import ChosenNetworks
     from toolbox.images.preview import Box
     from toolbox.images.restore_file import Networks, Settings
+    from toolbox.images.restore_files import FilesRun
+    from toolbox.images.sharding import Shard
+    from toolbox.images.watching import WatchedFolders
     from toolbox.registry import Registries
     from toolbox.restorer import Restorer
 
@@ -111,6 +114,21 @@ def restore(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Skip pictures whose result already exists.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Restore only the I-th of N shards of the pictures, such as 3/16, by their names. So the jobs of an "
+            "array share a folder.",
+        ),
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Keep running, and restore pictures that are new or changed in the folders once complete."
+        ),
+    ] = False,
     workers: Annotated[
         int, typer.Option("--workers", metavar="N", min=1, help="Files to restore at a time; they share the threads.")
     ] = 1,
@@ -168,22 +186,28 @@ def restore(
     load = Load()  # the imports take time enough to see it
     from toolbox.images.engine import hardware
     from toolbox.images.engine.request import Request
-    from toolbox.images.jobs import find_sources
+    from toolbox.images.jobs import Found, find_sources
     from toolbox.images.restore_file import Settings
-    from toolbox.images.restore_files import FilesRun
+    from toolbox.images.restore_files import FilesRun, current, existing, never
+    from toolbox.images.sharding import parse_shard
+    from toolbox.images.watching import WatchedFolders
 
     geometry = _geometry(scale=scale, size=size, width=width, height=height, long_edge=long_edge)
     target = _target(inputs, output, output_format, max_memory, dry_run)
-    found = find_sources(inputs, recursive, target)
+    part = None if shard is None else parse_shard(shard)
+    watched = WatchedFolders(inputs, recursive, target) if watch else None
+    found = Found([]) if watch else find_sources(inputs, recursive, target, None if part is None else part.__contains__)
     sources = found.sources
-    single = len(inputs) == 1 and [str(source.path or "-") for source in sources] == [str(Path(inputs[0]))]
-    comparison = _comparison(compare, reference, sources[0].path, output, single)
+    single = (
+        shard is None and len(inputs) == 1 and [str(each.path or "-") for each in sources] == [str(Path(inputs[0]))]
+    )
+    comparison = _comparison(compare, reference, sources[0].path if sources else None, output, single)
     conditions = dict(condition or []) | ({} if sigma is None else {"sigma": sigma})
     request = Request(geometry, max_memory, halo, workers, conditions, strength)
     settings = Settings(_networks(model, request, registries_with(catalog), device, dtype), request, quality)
     if preview is not None:
         with hardware.threads(threads or threads_for(load)), hardware.large_pictures():
-            _write_preview(sources[0], single, output, settings, preview)
+            _write_preview(sources, single, output, settings, preview)
         return
     run = FilesRun(
         sources,
@@ -191,7 +215,7 @@ def restore(
         settings,
         _streams(sources, target),
         overwrite=overwrite,
-        skip_existing=skip_existing,
+        skip=existing if skip_existing else current if watch else never,
         only_tell=dry_run or target is None,
     )
     # When the picture goes to standard output, sentences go to standard error.
@@ -199,9 +223,24 @@ def restore(
     words = RestoreOutput(found.others, single=single, as_json=as_json, dry_run=dry_run, to_stderr=to_stderr)
     with hardware.threads(threads or threads_for(load)), hardware.large_pictures(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # an error says the same, or nobody asked
+        if watched is not None:
+            _keep_watching(watched, part, run, words)
+            return
         outcomes = words.follow(run, comparison.keep)
-    written = comparison.write() if outcomes[0].report is not None else None
+    written = comparison.write() if any(outcome.report is not None for outcome in outcomes) else None
     words.finish(outcomes, written)
+
+
+def _keep_watching(watched: WatchedFolders, part: Shard | None, run: FilesRun, words: RestoreOutput) -> None:
+    """Restore what comes, until Ctrl-C."""
+    words.begin_watch(watched.folders.values())
+    try:
+        for complete in watched.batches():
+            if chosen := [source for source in complete if part is None or source in part]:
+                run.go_on(chosen)
+                words.tell(run)
+    except KeyboardInterrupt:
+        words.end_watch()
 
 
 def _networks(
@@ -224,7 +263,7 @@ def _networks(
     return networks
 
 
-def _write_preview(source: Source, single: bool, output: str | None, settings: Settings, box: Box) -> None:
+def _write_preview(sources: Sequence[Source], single: bool, output: str | None, settings: Settings, box: Box) -> None:
     """Write the region before and after, side by side."""
     from toolbox.files import printable
     from toolbox.images.comparison import side_by_side
@@ -232,13 +271,14 @@ def _write_preview(source: Source, single: bool, output: str | None, settings: S
     from toolbox.images.files.picture import image_of, write_picture
     from toolbox.images.preview import restore_region
 
-    if not single or source.path is None or output is None:
+    photo = sources[0].path if single else None
+    if photo is None or output is None:
         raise typer.BadParameter("got --preview, expected one picture file and the file to write it to")
     path = Path(output)
     check_writable(path)
-    if path.resolve() == source.path.resolve():
+    if path.resolve() == photo.resolve():
         raise typer.BadParameter(f"got {output} for --output, expected another file than the picture")
-    region = restore_region(source.path, box, settings)
+    region = restore_region(photo, box, settings)
     write_picture(side_by_side(image_of(region.before), image_of(region.after)), path)
     seen = "" if region.networks.seen is None else f"saw {region.networks.seen}\n"
     typer.echo(f"{seen}wrote {printable(path)} (before | after, {region.networks.model})")

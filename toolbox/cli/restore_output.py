@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,43 @@ class RestoreOutput:
         self.status = "planned" if dry_run else "restored"
         self.started = time.monotonic()
         self._bar: Progress | None = None  # while files are restored
+        self._counts = {True: 0, False: 0}  # files of a watch that were restored, and that failed
+
+    def begin_watch(self, folders: Iterable[Path]) -> None:
+        """Say what is watched."""
+        names = ", ".join(printable(folder) for folder in folders)
+        typer.echo(f"watching {names} (Ctrl-C stops it)", err=True)
+
+    def tell(self, run: FilesRun) -> None:
+        """Run, and print the outcome of each file that is not up to date, with ``as_json`` as one line."""
+        try:
+            with progress_bar() as self._bar:
+                bars = ItemBars(self._bar, len(run.sources), "")
+                for outcome in run.run(bars.update):
+                    bars.finish(outcome.source)
+                    if outcome.skipped is None:
+                        self._tell_outcome(outcome)
+        finally:
+            self._bar = None
+
+    def _tell_outcome(self, outcome: Outcome) -> None:
+        self._counts[outcome.error is None] += 1
+        if self.as_json:
+            self._print(json.dumps(self._record(outcome)))
+        elif outcome.error is not None:
+            self._print(f"error: {printable(outcome.error)}", err=True)
+        else:
+            self._print_outcome(outcome)
+
+    def end_watch(self) -> None:
+        """Say what was done.
+
+        Raises:
+            typer.Exit: a file failed.
+        """
+        typer.echo(f"stopped: {self._counts[True]} files are {self.status}, {self._counts[False]} failed", err=True)
+        if self._counts[False]:
+            raise typer.Exit(1)
 
     def follow(self, run: FilesRun, watch: Callable[[Page, Page], None]) -> list[Outcome]:
         """Run under a progress bar, and print the outcome for each file.

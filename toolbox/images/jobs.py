@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,11 +86,19 @@ class Found:
     others: int = 0
 
 
-def find_sources(arguments: Sequence[str], recursive: bool, output: Output | None) -> Found:
+def find_sources(
+    arguments: Sequence[str], recursive: bool, output: Output | None, keep: Callable[[Source], bool] | None = None
+) -> Found:
     """The files that the arguments name: files, folders, patterns such as ``*.tif``, and ``-``.
 
     In a folder these are all files with the suffix of a picture or the content of one, in order, except hidden ones
     and those in the folder of the results. A missing file is included too; restoring it fails later.
+
+    Args:
+        arguments: what the user named.
+        recursive: also search the folders in folders.
+        output: of the results.
+        keep: whether a file counts, before Toolbox looks into it; with this there may be none.
 
     Raises:
         ImageError: there is no picture.
@@ -99,11 +107,13 @@ def find_sources(arguments: Sequence[str], recursive: bool, output: Output | Non
     others: set[Path] = set()
     for argument in arguments:
         for source in _named(argument, recursive, output):
-            if source.path is not None and source.in_folder and not _may_be_picture(source.path):
+            if keep is not None and not keep(source):
+                continue
+            if source.path is not None and source.in_folder and not may_be_picture(source.path):
                 others.add(source.path.absolute())
             else:
                 found.setdefault(source.path and source.path.absolute(), source)
-    if not found:
+    if not found and keep is None:
         count = f", but {others_in_words(len(others))}" if others else ""
         more = "" if recursive else "; use --recursive to search subfolders"
         raise ImageError(f"{', '.join(arguments)}: no picture found{count}{more}")
@@ -115,7 +125,17 @@ def others_in_words(count: int) -> str:
     return "1 file is no picture" if count == 1 else f"{count} files are no pictures"
 
 
-def _may_be_picture(path: Path) -> bool:
+def source_in(folder: Path, path: Path, recursive: bool, output: Output) -> Source | None:
+    """A file in a folder as ``find_sources`` finds it there; None if it does not, whatever its content is."""
+    inside = path.relative_to(folder)
+    is_hidden = any(part.startswith(".") for part in inside.parts)
+    is_result = output.is_folder and Path(output.text).absolute() in path.absolute().parents
+    if is_hidden or is_result or (len(inside.parts) > 1 and not recursive):
+        return None
+    return Source(path, inside.parent, in_folder=True)
+
+
+def may_be_picture(path: Path) -> bool:
     """Whether a file has the suffix of a picture, or else the first bytes of one."""
     return path.suffix.lower() in readable_suffixes() or is_picture(path)
 

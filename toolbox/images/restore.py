@@ -15,11 +15,11 @@ from toolbox.errors import ImageError
 from toolbox.images.arrays import check_array, to_array, to_image
 from toolbox.images.engine.chain import (
     ChainPlan,
+    chain_sizes,
     check_request,
     plan_chain,
     run_chain,
     run_chain_on_tensor,
-    sizes_of,
     warn_if_any_approximate,
 )
 from toolbox.images.engine.plan import Storage
@@ -241,7 +241,7 @@ def _restore_batch(
 def _plan(networks: Networks, shape: tuple[int, int, int], request: Request, itemsize: int) -> ChainPlan:
     """The plan for a picture in memory, whose result takes so many bytes a value."""
     channels, height, width = shape
-    size = sizes_of(networks.restorers, request.geometry, height, width)[-1]
+    size = chain_sizes(networks.restorers, request.geometry, height, width)[-1]
     storage = Storage(restoring=itemsize * channels * size[0] * size[1])
     return plan_chain(networks.restorers, shape, request, storage=storage)
 

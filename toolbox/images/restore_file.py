@@ -15,7 +15,7 @@ from typing import IO
 from toolbox.errors import ImageError, SpecError
 from toolbox.files import printable
 from toolbox.images.arrays import check_array, strips_of
-from toolbox.images.engine.chain import ChainPlan, chain_rows, part_of, plan_chain, sizes_of, warn_if_any_approximate
+from toolbox.images.engine.chain import ChainPlan, chain_rows, chain_sizes, part_of, plan_chain, warn_if_any_approximate
 from toolbox.images.engine.plan import ANYTHING, Storage
 from toolbox.images.engine.request import Request
 from toolbox.images.engine.rows import ArrayRows
@@ -194,7 +194,9 @@ def plans_for(
     for number in file.pages:
         shape = _shape(file, number, networks)
         with _named(file):
-            size = sizes_of(networks.restorers, request.geometry, *shape[1:])[-1] if networks.restorers else shape[1:]
+            size = (
+                chain_sizes(networks.restorers, request.geometry, *shape[1:])[-1] if networks.restorers else shape[1:]
+            )
             storage = _storage(file, number, shape, size, kind)
             plans.append(plan_chain(networks.restorers, shape, request, estimate_small=estimate_small, storage=storage))
     return plans
@@ -238,7 +240,7 @@ def _chosen(file: PictureFile, networks: Networks, request: Request, target: Pat
     """The place of the result and its format, once its size is sure."""
     _, height, width = file.shape(file.pages[0])
     with _named(file):
-        sizes = sizes_of(networks.restorers, request.geometry, height, width)
+        sizes = chain_sizes(networks.restorers, request.geometry, height, width)
     if isinstance(target, Path):
         return target, format_of(target)
     return target(file, (height, width), sizes[-1] if sizes else (height, width), networks.model)

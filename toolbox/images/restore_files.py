@@ -17,7 +17,7 @@ from toolbox.files import printable, remove_partials
 from toolbox.images.engine.hardware import threads
 from toolbox.images.files.formats import Format, check_writable
 from toolbox.images.files.page import Page
-from toolbox.images.files.reading import PictureFile
+from toolbox.images.files.reading import PictureFile, opened
 from toolbox.images.jobs import Output, Source
 from toolbox.images.restore_file import FileReport, Settings, dry_run, restore_file, usual_format
 
@@ -48,6 +48,29 @@ class Streams:
     write: IO[bytes]
 
 
+Skip = Callable[[Source, Path], bool]  # whether a source needs no work, because of what is at its target
+
+
+def never(_: Source, __: Path) -> bool:
+    """Restore every file."""
+    return False
+
+
+def existing(_: Source, target: Path) -> bool:
+    """Leave out the files that have a result."""
+    return target.exists()
+
+
+def current(source: Source, target: Path) -> bool:
+    """Leave out the files that have a result which is not older than they are."""
+    try:
+        status, result = source.path.stat() if source.path is not None else None, target.stat()
+    except OSError:
+        return False
+    # A file that was moved here keeps its time, but not that of its entry.
+    return status is not None and max(status.st_mtime_ns, status.st_ctime_ns) <= result.st_mtime_ns
+
+
 class FilesRun:
     """A run over files, which knows what it may overwrite and which targets are taken."""
 
@@ -59,16 +82,21 @@ class FilesRun:
         streams: Streams,
         *,
         overwrite: bool = False,
-        skip_existing: bool = False,
+        skip: Skip = never,
         only_tell: bool = False,
     ) -> None:
         """Nothing is written without an output, or with ``only_tell``."""
         self.sources, self.output, self.settings, self.streams = sources, output, settings, streams
-        self.overwrite, self.skip_existing, self.only_tell = overwrite, skip_existing, only_tell
+        self.overwrite, self.skip, self.only_tell = overwrite, skip, only_tell
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._taken: dict[Path, Source] = {}
         self._clean: set[Path] = set()
         self._inputs = {_identity(source.path) for source in sources if source.path is not None}
+
+    def go_on(self, sources: Sequence[Source]) -> None:
+        """Turn to other files. No two files of all get the same target."""
+        self.sources = sources
+        self._inputs.update(_identity(source.path) for source in sources if source.path is not None)
 
     def run(
         self, progress: Callable[[Source, float], None], watch: Callable[[Page, Page], None] | None = None
@@ -79,8 +107,9 @@ class FilesRun:
             progress: called with a file and the fraction that is done, from 0 to 1.
             watch: called with each page before and after.
         """
+        self._stop.clear()
         workers = min(self.settings.request.workers, len(self.sources))
-        if workers == 1:
+        if workers <= 1:
             yield from (self._outcome(source, progress, watch) for source in self.sources)
             return
         with threads(max(1, torch.get_num_threads() // workers)), ThreadPoolExecutor(workers) as pool:
@@ -108,6 +137,7 @@ class FilesRun:
         name = str(source)
         try:
             data = source.path if source.path is not None else io.BytesIO(self.streams.read.read())
+            self._reserve_early(source)
             if self.only_tell:
                 return Outcome(source, dry_run(data, choose, self.settings, str(source)))
             return Outcome(source, restore_file(data, choose, self.settings, step, str(source), watch))
@@ -142,19 +172,27 @@ class FilesRun:
             "model": "+".join(Path(each).stem for each in model.split("+")),
         }
         target, kind = self.output.target(source, usual, values)
-        self._claim(source, target)
+        self._reserve(source, target)
+        self._prepare(target)
         return target, kind
 
-    def _claim(self, source: Source, target: Path) -> None:
-        """Reserve a target for a source.
+    def _reserve_early(self, source: Source) -> None:
+        """Skip a file before a network is chosen for it, if its header alone tells the target."""
+        if self.skip is not never and self.output is not None and self.output.is_folder and source.path is not None:
+            with opened(source.path, str(source)) as file:
+                target, _ = self.output.target(source, usual_format(file), {})
+            self._reserve(source, target)
+
+    def _reserve(self, source: Source, target: Path) -> None:
+        """Reserve a target for a source, unless it is skipped.
 
         Raises:
-            ImageError: the target is an input, belongs to another file, or cannot be written.
+            ImageError: the target is an input, or belongs to another file.
         """
         identity = _identity(target)
         with self._lock:
             other = self._taken.setdefault(identity, source)
-            if other is not source:
+            if other != source:
                 raise ImageError(
                     f"{source} and {other} would both be written to {printable(target)}; use a pattern that tells "
                     "them apart"
@@ -162,8 +200,15 @@ class FilesRun:
         if identity in self._inputs and not self.overwrite:
             whose = "the input itself" if identity == _identity(source.path or target) else "one of the inputs"
             raise ImageError(f"{printable(target)} is {whose}; choose another name, or use --overwrite")
-        if self.skip_existing and target.exists():
+        if self.skip(source, target):
             raise _Skipped(printable(target))
+
+    def _prepare(self, target: Path) -> None:
+        """Make the folder of a target.
+
+        Raises:
+            ImageError: the target cannot be written.
+        """
         if self.only_tell:
             return
         if self.output is not None and (self.output.is_folder or self.output.is_pattern):

@@ -64,7 +64,7 @@ def plan_chain(
     """The plan for a picture (channels, height, width), without alpha. Its errors are those of ``make_plan``."""
     channels, height, width = shape
     stages = []
-    for restorer, size in zip(restorers, sizes_of(restorers, request.geometry, height, width), strict=True):
+    for restorer, size in zip(restorers, chain_sizes(restorers, request.geometry, height, width), strict=True):
         own = replace(request, geometry=Geometry(size=size))
         before = (channels, height, width)
         plan = make_plan(restorer, before, own, estimate_small=estimate_small, storage=storage, networks=len(restorers))
@@ -161,8 +161,12 @@ def part_of(progress: Progress | None, index: int, count: int) -> Progress | Non
     return lambda done, steps: progress(index * steps + done, count * steps)
 
 
-def sizes_of(restorers: Sequence[Restorer], geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
-    """The (height, width) after each network: the last one that takes any size gives the requested one."""
+def chain_sizes(restorers: Sequence[Restorer], geometry: Geometry, height: int, width: int) -> list[tuple[int, int]]:
+    """The (height, width) after each network: the last one that takes any size gives the requested one.
+
+    Raises:
+        SpecError: no network gives the requested size.
+    """
     if not restorers:
         return []
     wanted = geometry.wanted(height, width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,15 @@ class Inspection:
         ``sigma`` takes the place of the estimated noise.
         """
         return choose(self.noise if sigma is None else sigma, self.jpeg, resizes=resizes)
+
+    def record(self) -> dict[str, Any]:
+        """What is seen and the choices, for JSON."""
+        same, resized = self.choice(), self.choice(resizes=True)
+        return asdict(self) | {
+            "models": list(same.models),
+            "models_with_a_size": list(resized.models),
+            "reason": same.reason,
+        }
 
 
 def inspect(image: str | Path | Image.Image | np.ndarray[Any, Any] | Tensor) -> Inspection:

@@ -1,0 +1,1 @@
+"""A local web page and an API that restore pictures, safe by default."""
