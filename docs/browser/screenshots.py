@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from serving import IsolatingHandler, served
+from site_server import IsolatingHandler, served
 
 DOCS = Path(__file__).parents[1]
 SITE = DOCS.parent / "site"

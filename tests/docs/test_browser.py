@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from serving import IsolatingHandler, served
+from site_server import IsolatingHandler, served
 
 import toolbox
 

@@ -264,11 +264,12 @@ OF_IMAGES = ("bicubic", "refine-luma")  # decoders that take images instead of f
 
 
 def decoded_by(decoder: str) -> dict[str, Any]:
-    more = {"output_channels": SMALL["channels"]} if decoder == "features" else {}
+    more = {"output_channels": SMALL["channels"]} if decoder in ("features", "exemplars") else {}
     return {"channels": 3, "encoder": SMALL, "decoder": {"name": decoder, **DECODERS[decoder]}, **more}
 
 
-@pytest.mark.parametrize("decoder", sorted(DECODERS.keys() - {*OF_IMAGES, "mixed-states"}))  # it takes several states
+# mixed-states takes several states, and depth-to-space the pixels of a finished picture.
+@pytest.mark.parametrize("decoder", sorted(DECODERS.keys() - {*OF_IMAGES, "mixed-states", "depth-to-space"}))
 def test_every_decoder_of_features_takes_its_features(decoder: str) -> None:
     restorer = restorer_of(decoded_by(decoder))
     scale = restorer.sizes if isinstance(restorer.sizes, int) else 1
