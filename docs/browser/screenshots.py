@@ -43,9 +43,7 @@ SHOTS = {
 
 def take(browser: Any, address: str, shot: Shot) -> Image.Image:
     """The part of the page that restores, after the sample was restored."""
-    context = browser.new_context(
-        viewport={"width": shot.width, "height": shot.height}, color_scheme=shot.scheme, device_scale_factor=1.5
-    )
+    context = browser.new_context(viewport={"width": shot.width, "height": shot.height}, color_scheme=shot.scheme)
     page = context.new_page()
     page.goto(f"{address}/try/")
     page.wait_for_selector("#try-network option", state="attached")
@@ -71,7 +69,7 @@ def main() -> None:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, shot in SHOTS.items():
             path = DOCS / "pictures" / f"{name}.webp"
-            take(browser, address, shot).save(path, quality=85)
+            take(browser, address, shot).save(path, quality=75)
             print(path)
         browser.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def difference(first: Path, second: Path) -> float:
 def test_every_picture_of_the_site_is_made_by_a_page() -> None:
     written = {name for page in PAGES for block in blocks(text_of(page)) for name in WEBP.findall(block.text)}
     shipped = {f"{info.name}.webp" for info in toolbox.list_architectures() if info.weights is not None}
-    assert {path.name for path in (DOCS / "pictures").iterdir()} <= written | shipped
+    screenshots = {f"{name}.webp" for name in runpy.run_path(str(DOCS / "browser" / "screenshots.py"))["SHOTS"]}
+    assert {path.name for path in (DOCS / "pictures").iterdir()} == written | shipped | screenshots
 
 
 def test_what_ships_with_weights_has_a_picture() -> None:

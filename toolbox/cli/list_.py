@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toolbox.registry import Registries
 
 COLUMNS = ("name", "plugin", "summary")
+MAYBE_FREE = ("identity", "nonlocal")  # encoders that may have nothing to train
 
 
 def list_(
@@ -38,7 +39,6 @@ def list_(
     """
     from toolbox.errors import SpecError
     from toolbox.registry import NAMED
-    from toolbox.weights.file import has_nothing_to_train
     from toolbox.weights.license import origin_of
 
     registries = registries_with(catalog)
@@ -51,7 +51,7 @@ def list_(
                 "origin": origin(a.provider),
                 "weights": a.weights is not None,
                 "license": _license(a, registries),
-                "runs": a.weights is not None or has_nothing_to_train(a.name, registries),
+                "runs": _runs(a, registries),
                 "summary": a.summary,
             }
             for a in registries.architectures
@@ -78,6 +78,17 @@ def list_(
         typer.echo(json.dumps(groups, indent=2))
         return
     _print(groups)
+
+
+def _runs(architecture: ArchitectureInfo, registries: Registries) -> bool:
+    """Whether it has weights or needs none. Only some encoders are tried, since building all takes long."""
+    from toolbox.weights.file import has_nothing_to_train
+
+    encoder = architecture.spec.get("encoder")
+    name = encoder.get("name") if isinstance(encoder, dict) else encoder
+    return architecture.weights is not None or (
+        name in MAYBE_FREE and has_nothing_to_train(architecture.name, registries)
+    )
 
 
 def _license(architecture: ArchitectureInfo, registries: Registries) -> str | None:

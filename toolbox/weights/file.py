@@ -119,9 +119,8 @@ def _without_parameters(path_or_name: str | Path, registries: Registries) -> Res
 def has_nothing_to_train(name: str, registries: Registries) -> bool:
     """Whether an architecture without weights has no parameters either, such as bicubic."""
     architecture = registries.architectures[name]
-    encoder = architecture.spec.get("encoder")
-    if architecture.weights is not None or encoder not in ("identity", {"name": "identity"}):
-        return False  # every other encoder learns
+    if architecture.weights is not None:
+        return False
     spec = resolve(name, registries=registries)
     with torch.device("meta"):
         return next(Restorer(spec).parameters(), None) is None
