@@ -65,7 +65,8 @@ def _module(module: ModuleType, shown: set[str]) -> str:
     members = [
         name
         for name, item in vars(module).items()
-        if not name.startswith("_")
+        if name.isidentifier()  # pydantic adds generic classes by other names
+        and not name.startswith("_")
         and hasattr(item, "__qualname__")  # a class or a function, also one that is cached
         and item.__module__ == module.__name__
         and name not in parts
