@@ -54,6 +54,7 @@ def test_a_decoder_takes_any_features_or_images_alone() -> None:
     taken = {decoder: {encoder for encoder, other in PAIRS if other == decoder} for decoder in DECODERS}
     taken["self-exemplars"] |= {"nafnet"}  # refused, since the two pad in different ways
     taken["mixed-states"] |= set(ENCODERS)  # refused where the channels are not those of three states
+    assert taken.pop("depth-to-space") == {name for name, channels in features.items() if channels == 12}
     assert all(encoders in (set(ENCODERS), images) for encoders in taken.values())
     assert taken["bicubic"] == images
     assert taken["features"] == taken["pixel-shuffle"] == set(ENCODERS) > images > set()
