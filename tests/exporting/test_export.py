@@ -56,7 +56,7 @@ NEWER: dict[str, dict[str, Any]] = {  # those that FAMILIES lacks
     "nlsn": architecture(with_block("nlsa"), "pixel-shuffle"),
     "enlcn": architecture(with_block("enlca"), "pixel-shuffle"),
     "panet": architecture("panet", "pixel-shuffle"),
-    "csnln": architecture("prelu-convs", "self-exemplars"),
+    "csnln": architecture("convolutions", "self-exemplars"),
     "cross-scale": architecture(with_block("cross-scale"), "pixel-shuffle"),
     "rnan": architecture("rnan", "conv"),
     "restormer": architecture("restormer", "conv", global_skip="bilinear"),
