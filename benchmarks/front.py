@@ -31,6 +31,7 @@ from toolbox.files import written_beside
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "reference" / "front.md"
 TABLES = re.compile(r"(?<=<!-- tables of benchmarks/front.py -->\n\n).*?(?=\n\n<!-- end of tables -->)", re.DOTALL)
+BASELINE = "bicubic"
 SIDE = 512  # of the result that is timed, in pixels
 CPU = torch.device("cpu")
 
@@ -67,12 +68,12 @@ class Point:
 
 def shipped(panel: Panel) -> dict[str, toolbox.Restorer]:
     """The networks that ship with weights for the task, and the baseline."""
-    names = ["bicubic", *(each.name for each in toolbox.list_architectures() if each.weights)]
+    names = [BASELINE, *(each.name for each in toolbox.list_architectures() if each.weights)]
     networks = {name: toolbox.load(name).eval() for name in names}
     return {
         name: network
         for name, network in networks.items()
-        if name == "bicubic" or (str(network.sizes), network.channels) == (panel.sizes, panel.channels)
+        if name == BASELINE or (str(network.sizes), network.channels) == (panel.sizes, panel.channels)
     }
 
 
@@ -113,16 +114,23 @@ def table(title: str, points: Sequence[Point]) -> str:
 
 
 def draw(panels: Mapping[str, Sequence[Point]], path: Path) -> None:
-    """Draw a panel for each task: full points are shipped networks, hollow ones published."""
-    figure = load_figure()(figsize=(5 * len(panels), 4.5), layout="constrained")
+    """Draw a panel for each task: full points are shipped networks, hollow ones published. The baseline is left out."""
+    figure = load_figure()(figsize=(5.5 * len(panels), 5), layout="constrained")
     for axes, (title, points) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-        for point in points:
-            own = not point.source
-            axes.scatter(point.time, point.psnr, color="C0" if own else "C1", facecolors=None if own else "none")
+        networks = sorted((point for point in points if point.name != BASELINE), key=lambda point: point.psnr)
+        for number, point in enumerate(networks):
+            color, face = ("C1", "none") if point.source else ("C0", None)
+            axes.scatter(point.time, point.psnr, color=color, facecolors=face)
+            offset = (6, -3) if number % 2 else (-6, -3)  # on both sides, so that fewer names lie over one another
             axes.annotate(
-                point.name, (point.time, point.psnr), xytext=(5, 4), textcoords="offset points", fontsize="small"
+                point.name,
+                (point.time, point.psnr),
+                xytext=offset,
+                textcoords="offset points",
+                fontsize="small",
+                horizontalalignment="left" if number % 2 else "right",
             )
-        axes.margins(x=0.15)
+        axes.margins(x=0.3)
         axes.set(title=title, xscale="log", xlabel="µs per output pixel", ylabel="PSNR (dB)")
     with written_beside(path) as partial_file:
         figure.savefig(partial_file, format="png", dpi=110)
