@@ -20,8 +20,8 @@ from torch.export import Dim
 
 import toolbox
 
-SIDES = (64, 80)  # of the image that is traced; PyTorch compiles smaller convolutions anew
-OTHER_SIDES = (96, 72)  # of a second image for the compiled network
+SIDES = (96, 112)  # of the image that is traced; PyTorch compiles smaller convolutions anew
+OTHER_SIDES = (128, 104)  # of a second image for the compiled network
 
 
 def export_seconds(network: toolbox.Restorer, inputs: dict[str, Any]) -> float:
