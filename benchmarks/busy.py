@@ -1,6 +1,6 @@
 """Measure how long `toolbox restore` takes on an idle machine and beside other work.
 
-    python benchmarks/busy.py                # a minute or two
+    python benchmarks/busy.py                # several minutes
     python benchmarks/busy.py --side 1024
 
 The other work is one process per core that only computes. The script compares the default of the command line, threads
