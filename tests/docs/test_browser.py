@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,12 @@ from PIL import Image
 from site_server import IsolatingHandler, served
 
 import toolbox
+from tests.chromium import IN_BROWSER, launched
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed, so no browser is driven")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BUILT = Path(__file__).parents[2] / "docs" / "browser" / "networks" / "networks.json"
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium, so the page is not tried in a browser"),
+    *IN_BROWSER,
     pytest.mark.skipif(not BUILT.is_file(), reason="make docs has not exported the networks of the page"),
-    pytest.mark.xdist_group("browser"),
 ]
 PATIENCE = 300_000  # ms, since a machine may be busy
 
@@ -37,10 +34,8 @@ def address(site: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @contextlib.contextmanager

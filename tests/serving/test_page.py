@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -15,25 +14,19 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
+from tests.chromium import IN_BROWSER, launched
 from tests.serving.client import Server, png, until
 from toolbox.cli import main
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed, so no browser is driven")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium, so the page is not tried in a browser"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = IN_BROWSER
 PATIENCE = 120_000  # ms, since a machine may be busy
 TINY = "tiny"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
